@@ -1,0 +1,66 @@
+// ArtifactStore: immutable content-addressed blobs, and the uploads that become blobs. Interface; local_artifact_store is the implementation
+// on a directory (blobs/ab/cdef..., uploads/{id}.part), with rows in the shared Database. Thread-safe.
+//
+// Life of an upload: CreateUpload -> AppendToUpload... (durable at each SyncUpload) -> complete when size is reached and SHA-256 matches -> its blob is
+// referenced by a dataset or model -> the upload row expires. A blob goes when nothing references it.
+// Errors: NOT_FOUND, OUT_OF_RANGE (wrong offset; message has the right one), DATA_LOSS (wrong hash; upload is reset to 0), RESOURCE_EXHAUSTED (disk full;
+// committed bytes stay and the upload can go on), ALREADY_EXISTS (request_id reused with another payload), INVALID_ARGUMENT.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+
+namespace attune::artifacts {
+
+struct UploadInfo {
+  std::string id;
+  std::string filename;
+  int64_t size_bytes = 0;
+  int64_t committed_bytes = 0;
+  std::string sha256;  // 64 hex digits; of the content once complete
+  bool complete = false;
+  absl::Time create_time;
+  absl::Time expire_time;
+};
+
+struct CreateUploadOptions {
+  std::string filename;
+  int64_t size_bytes = 0;
+  std::string expected_sha256;  // empty: not checked
+  std::string request_id;       // empty: no protection
+};
+
+// An open upload stream: hashes while it writes. One writer per upload at a time (a second Open makes the first fail with ABORTED).
+// Not thread-safe. The destructor syncs what was appended, so that it counts as committed.
+class UploadWriter {
+ public:
+  virtual ~UploadWriter() = default;
+  virtual absl::Status Append(std::string_view data) = 0;
+  // Makes everything appended durable; completes the upload when all bytes are there.
+  virtual absl::StatusOr<UploadInfo> Finish() = 0;
+};
+
+class ArtifactStore {
+ public:
+  virtual ~ArtifactStore() = default;
+  virtual absl::StatusOr<UploadInfo> CreateUpload(const CreateUploadOptions& options) = 0;
+  virtual absl::StatusOr<UploadInfo> GetUpload(const std::string& id) = 0;
+  virtual absl::StatusOr<std::unique_ptr<UploadWriter>> OpenUpload(const std::string& id, int64_t offset) = 0;
+  virtual absl::Status DeleteUpload(const std::string& id) = 0;
+  // Removes uploads past their expire_time. Returns how many.
+  virtual absl::StatusOr<int64_t> RemoveExpiredUploads() = 0;
+
+  // Path of a complete upload's content, read-only. FAILED_PRECONDITION when it is not complete.
+  virtual absl::StatusOr<std::string> UploadPath(const std::string& id) = 0;
+  // Puts a complete upload's content at `path` (hard link where possible, else copy); it stays there whatever becomes of the upload.
+  virtual absl::Status MaterializeUpload(const std::string& id, const std::string& path) = 0;
+};
+
+}  // namespace attune::artifacts

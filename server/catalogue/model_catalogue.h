@@ -1,0 +1,41 @@
+// ModelCatalogue: base models that jobs start from. Owned by main, used by api/ and the spec check. Thread-safe.
+// A model lives in {root}/{id}/ as a Hugging Face style directory; its row holds the public attune.v1.Model message. Import checks config.json
+// (sizes within bounds, known architecture), safetensors (structure, names and shapes that the architecture expects, finite values) and
+// tokenizer.json before anything becomes visible. Torch-free: what an architecture expects is written in architectures/ (one file each).
+// Errors: INVALID_ARGUMENT naming file and tensor or key, NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION (in use), RESOURCE_EXHAUSTED.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "attune/v1/model.pb.h"
+#include "server/artifacts/artifact_store.h"
+#include "server/base/clock.h"
+#include "server/base/files.h"
+#include "server/database/database.h"
+#include "server/tokenizers/tokenizer.h"
+
+namespace attune::catalogue {
+
+class ModelCatalogue {
+ public:
+  static absl::StatusOr<std::unique_ptr<ModelCatalogue>> Create(std::string root, Database& database,
+                                                                artifacts::ArtifactStore& artifacts, Files& files,
+                                                                const Clock& clock);
+  virtual ~ModelCatalogue() = default;
+  virtual absl::StatusOr<v1::Model> Import(const v1::ImportModelRequest& request) = 0;
+  virtual absl::StatusOr<v1::Model> Get(const std::string& name) = 0;
+  virtual absl::StatusOr<v1::ListModelsResponse> List(int32_t page_size, const std::string& page_token) = 0;
+  virtual absl::Status Delete(const std::string& name) = 0;
+  virtual absl::StatusOr<v1::DescribeLayersResponse> DescribeLayers(const v1::DescribeLayersRequest& request) = 0;
+  // Directory for workers. NOT_FOUND.
+  virtual absl::StatusOr<std::string> Directory(const std::string& name) = 0;
+  // Cached (most recent few).
+  virtual absl::StatusOr<std::shared_ptr<const tokenizers::Tokenizer>> Tokenizer(const std::string& name) = 0;
+  virtual void SetInUseCheck(std::function<bool(const std::string& name)> in_use) = 0;
+};
+
+}  // namespace attune::catalogue

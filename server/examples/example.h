@@ -1,0 +1,80 @@
+// The canonical form of a dataset: what server/datasets writes and training/input reads. Torch-free and gRPC-free.
+//
+// A dataset directory holds
+//   manifest.json   DatasetManifest
+//   rows.bin        one record a row: u32 little-endian length, then the record (see ExampleWriter)
+//   index.bin       for each split in the order train, validation, test: u64 offsets into rows.bin
+// Rows keep the order of the files; a row's position within its split is its example index, which seeds refer to.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/base/files.h"
+
+namespace attune::examples {
+
+enum class LabelKind { kSingleLabel, kMultiLabel, kRegression };
+enum class Split { kTrain, kValidation, kTest };
+inline constexpr int kSplitCount = 3;
+const char* SplitName(Split split);  // "train", "validation", "test"
+
+struct Example {
+  std::string text;
+  std::string text_pair;  // empty when has_text_pair is false
+  bool has_text_pair = false;
+  std::vector<int32_t> labels;  // class indices: one for single label, sorted for multi-label, none for regression
+  double value = 0;             // regression
+  uint32_t file = 0;            // index into DatasetManifest::filenames
+  int64_t line = 0;             // 1-based line of that file
+};
+
+struct DatasetManifest {
+  int version = 1;
+  LabelKind label_kind = LabelKind::kSingleLabel;
+  std::vector<std::string> labels;  // class names in index order
+  bool has_text_pair = false;
+  std::vector<std::string> filenames;
+  std::array<int64_t, kSplitCount> rows{};
+  std::string digest;  // SHA-256 of rows.bin and index.bin
+  std::string ToJson() const;
+  static absl::StatusOr<DatasetManifest> FromJson(std::string_view json);
+};
+
+// Writes a dataset directory. Add rows in any order of splits, then Finish once. Not thread-safe.
+class ExampleWriter {
+ public:
+  static absl::StatusOr<std::unique_ptr<ExampleWriter>> Create(Files& files, std::string directory);
+  ~ExampleWriter();
+  absl::Status Add(Split split, const Example& example);
+  // Fills in manifest.rows and manifest.digest, writes index.bin and, last and atomically, manifest.json. Everything is synced.
+  absl::Status Finish(DatasetManifest& manifest);
+
+ private:
+  ExampleWriter();
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// Maps a dataset directory and decodes rows at random. Immutable after Open; thread-safe. Corrupt files give DATA_LOSS.
+class ExampleReader {
+ public:
+  static absl::StatusOr<std::shared_ptr<const ExampleReader>> Open(const std::string& directory);
+  ~ExampleReader();
+  const DatasetManifest& manifest() const;
+  int64_t size(Split split) const;
+  absl::StatusOr<Example> Get(Split split, int64_t index) const;  // OUT_OF_RANGE beyond size
+
+ private:
+  ExampleReader();
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace attune::examples

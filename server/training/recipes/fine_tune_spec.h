@@ -1,0 +1,74 @@
+// What a worker trains: the plain form of attune.v1.FineTuningSpec with every value filled in. Free of torch and protobuf, so that worker/ can convert on
+// one side and recipes/ use it on the other. Field meanings and units: proto/attune/v1/training_spec.proto.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace attune::training {
+
+enum class OptimizerKind { kAdamW, kSgd };
+enum class ScheduleKind { kLinear, kCosine, kConstant };
+enum class Precision { kFp32, kBf16 };
+
+struct OptimizerSpec {
+  OptimizerKind kind = OptimizerKind::kAdamW;
+  double weight_decay = 0.01;
+  double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;
+  double momentum = 0.9;
+  double max_grad_norm = 1.0;  // 0: not clipped
+};
+
+struct TrainableSpec {
+  enum class Base { kHeadOnly, kLastNGroups, kAll, kPatterns };
+  Base base = Base::kAll;
+  int last_n_groups = 0;
+  std::vector<std::string> patterns;  // over full names and over names without the architecture's prefix
+  std::vector<std::string> freeze;
+};
+
+struct PhaseSpec {
+  std::string name;
+  int n_epochs = 0;             // > 0: ends by epochs (for plateau phases: at most)
+  int64_t max_steps = 0;        // > 0: ends by steps
+  int plateau_patience = 0;     // > 0: ends when evaluations stop improving
+  TrainableSpec trainable;
+  double learning_rate = 5e-5;  // the multiplier is already applied
+  double layer_decay = 1.0;
+  int64_t warmup_steps = -1;    // -1: by ratio
+  double warmup_ratio = 0.06;
+};
+
+struct FineTuneSpec {
+  std::string task;             // "text-classification", ...
+  double head_dropout = 0.1;
+  std::vector<PhaseSpec> phases;
+  int64_t max_steps = 0;        // of the whole job; 0: no limit
+  int batch_size = 32;
+  int accumulation = 1;
+  int eval_batch_size = 64;
+  int max_length = 512;
+  ScheduleKind schedule = ScheduleKind::kLinear;
+  OptimizerSpec optimizer;
+  double label_smoothing = 0;
+  int early_stopping_patience = 0;  // 0: never
+  int64_t eval_steps = 0;           // 0: each epoch
+  int64_t save_steps = 0;           // 0: each epoch
+  int keep_last = 2;
+  std::string best_metric;          // "accuracy", ...
+  std::string eval_split = "validation";
+  uint64_t seed = 42;
+  Precision precision = Precision::kFp32;
+  std::string device = "cpu";       // "cpu", "cuda:0"
+  int threads = 1;
+};
+
+struct JobPaths {
+  std::string model_dir;
+  std::string dataset_dir;
+  std::string output_dir;  // checkpoints go to {output_dir}/checkpoints/step-N
+  std::string resume_dir;  // empty: from the start
+};
+
+}  // namespace attune::training

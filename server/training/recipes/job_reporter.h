@@ -1,0 +1,76 @@
+// JobReporter: how a recipe tells the world what it does. Implemented by worker/ (sends to the server) and by tests. Called on the training thread, except
+// CheckpointWritten, which comes from the checkpoint writer's thread. Must not block for long. Free of torch and protobuf.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace attune::training {
+
+struct ProgressReport {
+  int64_t step = 0, total_steps = 0;
+  double epoch = 0;
+  std::string phase;
+  double eta_seconds = 0, samples_per_second = 0, loss = 0;
+};
+
+struct MetricReport {
+  int64_t step = 0;
+  double epoch = 0;
+  std::string phase;
+  std::map<std::string, double> values;
+};
+
+struct ClassReport {
+  std::string label;
+  double precision = 0, recall = 0, f1 = 0;
+  int64_t support = 0;
+};
+
+struct EvaluationReport {
+  int64_t step = 0;
+  std::string split;
+  int64_t rows = 0;
+  std::map<std::string, double> values;
+  std::vector<ClassReport> classes;
+  std::vector<int64_t> confusion;
+  bool is_best = false;
+};
+
+struct CheckpointReport {
+  int64_t step = 0;
+  std::string directory;  // "step-120"
+  std::map<std::string, double> metrics;
+  bool is_best = false;
+};
+
+struct PhaseReport {
+  std::string phase;
+  int index = 0;
+  int64_t trainable_parameters = 0, total_parameters = 0;
+};
+
+class JobReporter {
+ public:
+  virtual ~JobReporter() = default;
+  virtual void Started(int64_t resumed_from_step, const std::string& device, int threads) = 0;
+  virtual void Phase(const PhaseReport& report) = 0;
+  virtual void Progress(const ProgressReport& report) = 0;
+  virtual void Metrics(const MetricReport& report) = 0;
+  virtual void Evaluation(const EvaluationReport& report) = 0;
+  virtual void CheckpointWritten(const CheckpointReport& report) = 0;
+  virtual void LogLine(const std::string& text) = 0;
+  // Asked after each micro-step.
+  virtual bool CancelRequested() = 0;
+};
+
+struct JobResult {
+  bool cancelled = false;
+  int64_t best_step = 0;
+  bool has_test = false;
+  EvaluationReport test;
+};
+
+}  // namespace attune::training

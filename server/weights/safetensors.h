@@ -1,0 +1,70 @@
+// Safetensors (https://github.com/huggingface/safetensors, format 1) reader and writer without torch.
+// Hostile input is expected: header size, JSON depth, duplicate names, shape products, offsets, overlaps, gaps and trailing bytes are all
+// checked, in overflow-safe arithmetic, before any byte of data is looked at. Errors are INVALID_ARGUMENT and name file and tensor.
+//
+//   ATTUNE_ASSIGN_OR_RETURN(auto file, SafetensorsFile::Open("model.safetensors"));
+//   const TensorInfo* info = file->Find("bert.pooler.dense.weight");
+//   std::string_view bytes = file->data(*info);
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "server/base/files.h"
+
+namespace attune::weights {
+
+enum class DType { kF64, kF32, kF16, kBF16, kI64, kI32, kI16, kI8, kU8, kBool };
+const char* DTypeName(DType dtype);  // "F32", as in the format
+int64_t DTypeSize(DType dtype);      // bytes of a value
+
+struct TensorInfo {
+  std::string name;
+  DType dtype = DType::kF32;
+  std::vector<int64_t> shape;  // empty for a scalar
+  int64_t begin = 0;           // byte offsets into the data section
+  int64_t end = 0;
+  int64_t element_count() const;
+};
+
+// A mapped, validated file. Immutable, thread-safe.
+class SafetensorsFile {
+ public:
+  static absl::StatusOr<std::shared_ptr<const SafetensorsFile>> Open(const std::string& path);
+  const std::vector<TensorInfo>& tensors() const { return tensors_; }  // by offset
+  const TensorInfo* Find(std::string_view name) const;                 // null when absent
+  std::string_view data(const TensorInfo& info) const;                 // end - begin bytes, maybe unaligned
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
+
+  // INVALID_ARGUMENT naming the first tensor that has a NaN or infinity (floating types only). Reads everything.
+  absl::Status CheckFinite() const;
+
+ private:
+  SafetensorsFile() = default;
+  std::shared_ptr<const MappedFile> mapping_;
+  std::string_view data_section_;
+  std::vector<TensorInfo> tensors_;
+  std::map<std::string, size_t, std::less<>> index_;
+  std::map<std::string, std::string> metadata_;
+};
+
+// A tensor to write; `data` must stay valid until Write returns, dense row-major.
+struct TensorView {
+  std::string name;
+  DType dtype = DType::kF32;
+  std::vector<int64_t> shape;
+  std::string_view data;
+};
+
+// Writes tensors in the given order (data 8-byte aligned by header padding), syncs; not atomic: write into a directory that is renamed.
+// Equal input gives equal bytes. If `sha256` is not null it receives the hex digest of the file.
+absl::Status WriteSafetensors(Files& files, const std::string& path, const std::vector<TensorView>& tensors,
+                              const std::map<std::string, std::string>& metadata, std::string* sha256 = nullptr);
+
+}  // namespace attune::weights
