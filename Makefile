@@ -1,0 +1,40 @@
+# What a person runs. `make help` lists it.
+JOBS ?= $(shell nproc)
+PRESET ?= full
+BUILD = build/$(PRESET)
+
+.PHONY: help setup build demo test test-unit test-sanitizers bench format lint clean
+
+help:  ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' Makefile
+
+setup:  ## install what building and testing need (CUDA=1 adds the GPU libraries)
+	@tools/setup $(if $(CUDA),--cuda)
+
+build: setup  ## build everything (PRESET=dev builds without torch)
+	@cmake --preset $(PRESET) >/dev/null
+	@cmake --build --preset $(PRESET) -j $(JOBS)
+
+demo: build  ## fine-tune a real BERT on real texts, end to end
+	@tools/demo
+
+test: build  ## build and run every test
+	@tools/test $(BUILD)
+
+test-unit: setup  ## the fast tests only, without torch
+	@cmake --preset dev >/dev/null && cmake --build --preset dev -j $(JOBS) && tools/test build/dev -L unit
+
+test-sanitizers: setup  ## unit and integration tests under ASan+UBSan, then TSan
+	@tools/test_sanitizers
+
+bench: build  ## speed and accuracy beside transformers' Trainer (see tools/bench --help)
+	@tools/bench text
+
+format: setup  ## clang-format all sources
+	@git ls-files '*.h' '*.cc' | xargs .deps/testenv/bin/clang-format -i
+
+lint: setup  ## buf lint, include rules and file sizes
+	@cd proto && ../.deps/testenv/bin/buf lint && cd .. && tests/house/check_house.py
+
+clean:  ## remove builds (not .deps)
+	rm -rf build
