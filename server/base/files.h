@@ -1,5 +1,6 @@
-// Durable file operations. Every write that must survive a crash goes through here, so that tests can make each one fail.
-// Thread-safe. Errors carry the path and errno's text; ENOSPC and EDQUOT are RESOURCE_EXHAUSTED, ENOENT is NOT_FOUND, others INTERNAL.
+// Durable file operations. Every write that must survive a crash goes through here, so that tests can make each one
+// fail. Thread-safe. Errors carry the path and errno's text; ENOSPC and EDQUOT are RESOURCE_EXHAUSTED, ENOENT is
+// NOT_FOUND, others INTERNAL.
 //
 //   ATTUNE_ASSIGN_OR_RETURN(auto file, files.OpenForAppend(path));
 //   ATTUNE_RETURN_IF_ERROR(file->Append(data));
@@ -29,21 +30,24 @@ class WritableFile {
 class Files {
  public:
   virtual ~Files() = default;
-  virtual absl::StatusOr<std::unique_ptr<WritableFile>> Create(const std::string& path) = 0;         // truncates
-  virtual absl::StatusOr<std::unique_ptr<WritableFile>> OpenForAppend(const std::string& path) = 0;  // creates when absent
+  virtual absl::StatusOr<std::unique_ptr<WritableFile>> Create(const std::string& path) = 0;  // truncates
+  virtual absl::StatusOr<std::unique_ptr<WritableFile>> OpenForAppend(
+      const std::string& path) = 0;  // creates when absent
   virtual absl::Status Truncate(const std::string& path, int64_t size) = 0;
   virtual absl::Status Rename(const std::string& from, const std::string& to) = 0;
   virtual absl::Status SyncDirectory(const std::string& path) = 0;
-  virtual absl::Status CreateDirectories(const std::string& path) = 0;
-  virtual absl::Status Remove(const std::string& path) = 0;             // OK when absent
+  virtual absl::Status CreateDirectories(
+      const std::string& path) = 0;                          // and syncs the parents of new ones; OK when it exists
+  virtual absl::Status Remove(const std::string& path) = 0;  // OK when absent
   virtual absl::Status RemoveRecursively(const std::string& path) = 0;  // OK when absent
-  virtual absl::Status Link(const std::string& from, const std::string& to) = 0;  // hard link; replaces nothing, OK when `to` exists
+  virtual absl::Status Link(const std::string& from,
+                            const std::string& to) = 0;  // hard link; replaces nothing, OK when `to` exists
   virtual absl::StatusOr<int64_t> FreeBytes(const std::string& path) = 0;
   // The machine's file system.
   static Files& Posix();
 };
 
-// Reading needs no fault injection.
+// Reading needs no fault injection. A file that is larger than max_bytes is INVALID_ARGUMENT.
 absl::StatusOr<std::string> ReadFile(const std::string& path, int64_t max_bytes = int64_t{1} << 30);
 absl::StatusOr<int64_t> FileSize(const std::string& path);
 bool FileExists(const std::string& path);

@@ -9,7 +9,8 @@
 
 namespace attune {
 
-// A new id: lower-case base32 of 80 random bits, prefixed by a letter so that it is a valid resource id ("j7k2..."). Not guessable.
+// A new id: lower-case base32 of 80 random bits, prefixed by a letter so that it is a valid resource id ("j7k2...").
+// Not guessable.
 std::string NewId(char prefix);
 
 // A 256-bit random secret as 64 hex digits (worker handshake).

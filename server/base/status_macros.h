@@ -9,10 +9,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-#define ATTUNE_RETURN_IF_ERROR(expr)                   \
-  do {                                                 \
-    ::absl::Status attune_status_ = (expr);            \
-    if (!attune_status_.ok()) return attune_status_;   \
+#define ATTUNE_RETURN_IF_ERROR(expr)                 \
+  do {                                               \
+    ::absl::Status attune_status_ = (expr);          \
+    if (!attune_status_.ok()) return attune_status_; \
   } while (false)
 
 #define ATTUNE_CONCAT_INNER_(a, b) a##b

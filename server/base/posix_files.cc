@@ -1,0 +1,142 @@
+// Files on the machine's file system.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+#include <system_error>
+
+#include "server/base/errno_status.h"
+#include "server/base/files.h"
+#include "server/base/status_macros.h"
+
+namespace attune {
+namespace {
+
+class PosixWritableFile final : public WritableFile {
+ public:
+  PosixWritableFile(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
+  ~PosixWritableFile() override {
+    if (fd_ >= 0) close(fd_);
+  }
+
+  absl::Status Append(std::string_view data) override {
+    if (fd_ < 0) return absl::FailedPreconditionError("write " + path_ + ": the file is closed");
+    while (!data.empty()) {
+      ssize_t written = write(fd_, data.data(), data.size());
+      if (written < 0) {
+        if (errno == EINTR) continue;
+        return ErrnoStatus(errno, "write", path_);
+      }
+      data.remove_prefix(static_cast<size_t>(written));
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Sync() override {
+    if (fd_ < 0) return absl::FailedPreconditionError("sync " + path_ + ": the file is closed");
+    if (fdatasync(fd_) != 0) return ErrnoStatus(errno, "sync", path_);
+    return absl::OkStatus();
+  }
+
+  absl::Status Close() override {
+    if (fd_ < 0) return absl::OkStatus();
+    int fd = fd_;
+    fd_ = -1;
+    // After EINTR the descriptor is gone on Linux, and closing again could hit another thread's file.
+    if (close(fd) != 0 && errno != EINTR) return ErrnoStatus(errno, "close", path_);
+    return absl::OkStatus();
+  }
+
+ private:
+  int fd_;
+  const std::string path_;
+};
+
+absl::StatusOr<std::unique_ptr<WritableFile>> OpenForWriting(const std::string& path, int flags) {
+  int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0644);
+  if (fd < 0) return ErrnoStatus(errno, "open", path);
+  return std::make_unique<PosixWritableFile>(fd, path);
+}
+
+class PosixFiles final : public Files {
+ public:
+  absl::StatusOr<std::unique_ptr<WritableFile>> Create(const std::string& path) override {
+    return OpenForWriting(path, O_TRUNC);
+  }
+
+  absl::StatusOr<std::unique_ptr<WritableFile>> OpenForAppend(const std::string& path) override {
+    return OpenForWriting(path, O_APPEND);
+  }
+
+  absl::Status Truncate(const std::string& path, int64_t size) override {
+    if (truncate(path.c_str(), size) != 0) return ErrnoStatus(errno, "truncate", path);
+    return absl::OkStatus();
+  }
+
+  absl::Status Rename(const std::string& from, const std::string& to) override {
+    if (rename(from.c_str(), to.c_str()) != 0) return ErrnoStatus(errno, "rename", from + " to " + to);
+    return absl::OkStatus();
+  }
+
+  absl::Status SyncDirectory(const std::string& path) override {
+    int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) return ErrnoStatus(errno, "open directory", path);
+    absl::Status status = fsync(fd) == 0 ? absl::OkStatus() : ErrnoStatus(errno, "sync directory", path);
+    close(fd);
+    return status;
+  }
+
+  absl::Status CreateDirectories(const std::string& path) override {
+    std::filesystem::path made;
+    for (const std::filesystem::path& part : std::filesystem::path(path)) {
+      std::filesystem::path parent = made.empty() ? "." : made;
+      made /= part;
+      if (mkdir(made.c_str(), 0755) == 0) {
+        ATTUNE_RETURN_IF_ERROR(SyncDirectory(parent));  // or a crash takes the new directory and all in it
+        continue;
+      }
+      int error = errno;
+      // An existing part may also answer EACCES or EROFS; what counts is that it is there.
+      struct stat info;
+      if (stat(made.c_str(), &info) == 0 && S_ISDIR(info.st_mode)) continue;
+      return ErrnoStatus(error, "create directory", made.native());
+    }
+    return absl::OkStatus();
+  }
+
+  absl::Status Remove(const std::string& path) override {
+    if (unlink(path.c_str()) != 0 && errno != ENOENT) return ErrnoStatus(errno, "remove", path);
+    return absl::OkStatus();
+  }
+
+  absl::Status RemoveRecursively(const std::string& path) override {
+    std::error_code error;
+    std::filesystem::remove_all(path, error);
+    if (error) return ErrnoStatus(error.value(), "remove", path);
+    return absl::OkStatus();
+  }
+
+  absl::Status Link(const std::string& from, const std::string& to) override {
+    if (link(from.c_str(), to.c_str()) != 0 && errno != EEXIST) return ErrnoStatus(errno, "link", from + " to " + to);
+    return absl::OkStatus();
+  }
+
+  absl::StatusOr<int64_t> FreeBytes(const std::string& path) override {
+    struct statvfs info;
+    if (statvfs(path.c_str(), &info) != 0) return ErrnoStatus(errno, "read free space of", path);
+    return static_cast<int64_t>(info.f_bavail) * static_cast<int64_t>(info.f_frsize);
+  }
+};
+
+}  // namespace
+
+Files& Files::Posix() {
+  static PosixFiles* const files = new PosixFiles;  // never destroyed: threads may outlive main
+  return *files;
+}
+
+}  // namespace attune
