@@ -1,8 +1,11 @@
-// A thin, safe face of SQLite: one file, WAL, synchronous=FULL, foreign keys on. Stores in other folders own their tables and declare
-// their migrations; this folder knows none of them.
+// A thin, safe face of SQLite: one file, WAL, synchronous=FULL, foreign keys on. Stores in other folders own their
+// tables and declare their migrations; this folder knows none of them.
 //
-// Thread safety: Database is thread-safe; a Transaction holds the write lock for its life (keep it short). Errors: RESOURCE_EXHAUSTED when the
-// disk is full, ALREADY_EXISTS on a uniqueness conflict, FAILED_PRECONDITION on a foreign key conflict, INTERNAL otherwise, with SQLite's text.
+// Thread safety: Database is thread-safe; a Transaction holds the write lock for its life (keep it short), ends on the
+// thread that began it, and must not be open when that thread calls Execute, Begin or Migrate of the Database (it would
+// wait for itself). Errors: RESOURCE_EXHAUSTED when the disk is full, ALREADY_EXISTS on a uniqueness conflict,
+// FAILED_PRECONDITION on a foreign key conflict, DATA_LOSS when the file is damaged or no database, INTERNAL otherwise,
+// with SQLite's text.
 //
 //   ATTUNE_ASSIGN_OR_RETURN(auto db, Database::Open(path));
 //   ATTUNE_RETURN_IF_ERROR(db->Migrate("jobs", {"CREATE TABLE jobs(...)", "ALTER TABLE jobs ADD COLUMN ..."}));
@@ -16,15 +19,14 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/strings/cord.h"
 #include "absl/synchronization/mutex.h"
-
-struct sqlite3;
 
 namespace attune {
 
@@ -34,7 +36,8 @@ struct Blob {
 };
 using SqlValue = std::variant<std::nullptr_t, int64_t, double, std::string, Blob>;
 
-// One row; typed access by column position. A column of another type reads as 0 or "".
+// One row; typed access by column position, from 0. A column of another type, or one that is not there, reads as 0 or
+// "".
 class SqlRow {
  public:
   explicit SqlRow(std::vector<SqlValue> values) : values_(std::move(values)) {}
@@ -49,35 +52,47 @@ class SqlRow {
 };
 
 class Database;
+class SqlConnection;
 
+// After an error of a constraint the transaction may go on without that statement. After any error that made SQLite
+// roll back (disk full), and after Commit, every call is FAILED_PRECONDITION. That the transaction could not begin is
+// told by the first call.
 class Transaction {
  public:
   Transaction(Transaction&&) noexcept;
+  Transaction& operator=(Transaction&&) = delete;
   ~Transaction();
-  // Rows changed.
+  // Rows changed. One statement; arguments fill its ? in order.
   absl::StatusOr<int64_t> Execute(std::string_view sql, const std::vector<SqlValue>& args = {});
   absl::StatusOr<std::vector<SqlRow>> Query(std::string_view sql, const std::vector<SqlValue>& args = {});
   absl::Status Commit();
 
  private:
   friend class Database;
-  explicit Transaction(Database* database);
-  Database* database_;
+  Transaction(Database* database, absl::Status begun);
+  absl::Status Check() const;
+  Database* database_;  // null once committed or moved from
+  absl::Status begun_;
 };
 
 class Database {
  public:
+  // Creates the file when absent; its directory must exist.
   static absl::StatusOr<std::unique_ptr<Database>> Open(const std::string& path);
   ~Database();
+  Database(const Database&) = delete;
+  Database& operator=(const Database&) = delete;
 
-  // Brings the named component's tables to version migrations.size(): runs those not yet run, in order, in one transaction. A database that is
-  // newer than the list is FAILED_PRECONDITION ("made by a newer server").
+  // Brings the named component's tables to version migrations.size(): runs those not yet run, in order, in one
+  // transaction. Each may hold several statements. A database that is newer than the list is FAILED_PRECONDITION ("made
+  // by a newer server"). Never change one that was released.
   absl::Status Migrate(std::string_view component, const std::vector<std::string>& migrations);
 
   // Waits for the write lock (BEGIN IMMEDIATE).
   Transaction Begin();
 
-  // A read outside of transactions, from a second connection: sees the last committed state and never waits for writers.
+  // A read outside of transactions, from a second connection: sees the last committed state and never waits for
+  // writers.
   absl::StatusOr<std::vector<SqlRow>> Query(std::string_view sql, const std::vector<SqlValue>& args = {});
 
   // One statement in a transaction of its own.
@@ -85,12 +100,13 @@ class Database {
 
  private:
   friend class Transaction;
-  struct Connection;
-  Database();
+  Database(std::unique_ptr<SqlConnection> writer, std::unique_ptr<SqlConnection> reader);
+  absl::Status MigrateLocked(std::string_view component, const std::vector<std::string>& migrations)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   absl::Mutex write_mutex_;
   absl::Mutex read_mutex_;
-  std::unique_ptr<Connection> writer_;
-  std::unique_ptr<Connection> reader_;
+  const std::unique_ptr<SqlConnection> writer_ ABSL_PT_GUARDED_BY(write_mutex_);
+  const std::unique_ptr<SqlConnection> reader_ ABSL_PT_GUARDED_BY(read_mutex_);
 };
 
 }  // namespace attune
