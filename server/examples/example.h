@@ -2,9 +2,14 @@
 //
 // A dataset directory holds
 //   manifest.json   DatasetManifest
-//   rows.bin        one record a row: u32 little-endian length, then the record (see ExampleWriter)
-//   index.bin       for each split in the order train, validation, test: u64 offsets into rows.bin
-// Rows keep the order of the files; a row's position within its split is its example index, which seeds refer to.
+//   rows.bin        one record a row: u32 little-endian length, then the record (see record.h)
+//   index.bin       for each split in the order train, validation, test: u64 little-endian offsets into rows.bin
+// Rows keep the order of the files; a row's position within its split is its example index, which seeds refer to. A
+// directory without manifest.json is unfinished.
+//
+//   ATTUNE_ASSIGN_OR_RETURN(auto reader, ExampleReader::Open(directory));
+//   for (int64_t i = 0; i < reader->size(Split::kTrain); ++i) { ATTUNE_ASSIGN_OR_RETURN(Example e,
+//   reader->Get(Split::kTrain, i)); ... }
 #pragma once
 
 #include <array>
@@ -44,16 +49,22 @@ struct DatasetManifest {
   std::array<int64_t, kSplitCount> rows{};
   std::string digest;  // SHA-256 of rows.bin and index.bin
   std::string ToJson() const;
+  // DATA_LOSS naming the key that is missing or wrong; FAILED_PRECONDITION for a version that this program does not
+  // know.
   static absl::StatusOr<DatasetManifest> FromJson(std::string_view json);
 };
 
-// Writes a dataset directory. Add rows in any order of splits, then Finish once. Not thread-safe.
+// Writes a dataset directory. Add rows in any order of splits, then Finish once. Not thread-safe. Memory: 1 MiB and 8
+// bytes a row. After an error of the disk every call repeats that error.
 class ExampleWriter {
  public:
+  // Makes the directory if need be; a dataset that was in it is no longer one.
   static absl::StatusOr<std::unique_ptr<ExampleWriter>> Create(Files& files, std::string directory);
   ~ExampleWriter();
+  // INVALID_ARGUMENT for a row that is not storable: over 1 GiB, or a value that is not finite.
   absl::Status Add(Split split, const Example& example);
-  // Fills in manifest.rows and manifest.digest, writes index.bin and, last and atomically, manifest.json. Everything is synced.
+  // Fills in manifest.rows and manifest.digest, writes index.bin and, last and atomically, manifest.json. Everything is
+  // synced. INVALID_ARGUMENT when a row's labels do not fit manifest.label_kind and manifest.labels.
   absl::Status Finish(DatasetManifest& manifest);
 
  private:
@@ -65,11 +76,15 @@ class ExampleWriter {
 // Maps a dataset directory and decodes rows at random. Immutable after Open; thread-safe. Corrupt files give DATA_LOSS.
 class ExampleReader {
  public:
+  // Cheap: checks the manifest and the sizes; a record is checked when it is read. NOT_FOUND when there is no finished
+  // dataset.
   static absl::StatusOr<std::shared_ptr<const ExampleReader>> Open(const std::string& directory);
   ~ExampleReader();
   const DatasetManifest& manifest() const;
   int64_t size(Split split) const;
   absl::StatusOr<Example> Get(Split split, int64_t index) const;  // OUT_OF_RANGE beyond size
+  // Reads everything and compares it with the manifest's digest.
+  absl::Status VerifyDigest() const;
 
  private:
   ExampleReader();
