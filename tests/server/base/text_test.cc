@@ -1,4 +1,4 @@
-// Pure functions over text: ids, glob, nearest, str_cat.
+// Pure functions over text: ids, glob, nearest, str_cat, utf8.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -8,6 +8,7 @@
 #include "server/base/ids.h"
 #include "server/base/nearest.h"
 #include "server/base/str_cat.h"
+#include "server/base/utf8.h"
 
 namespace attune {
 namespace {
@@ -142,6 +143,37 @@ TEST(StrCatTest, TakesBothKindsOfView) {
   StrAppend(&text, " ", standard);
   EXPECT_EQ(text, "std absl string 7 1.5 std");
   EXPECT_EQ(AbslView(""), "");
+}
+
+TEST(Utf8Test, Valid) {
+  for (const char* good : {"", "ascii only, and long enough for blocks", "\xc2\x80", "gr\xc3\xb6\xc3\x9f",
+                           "\xe0\xa0\x80", "\xed\x9f\xbf", "\xee\x80\x80", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf",
+                           "12345678\xe2\x82\xac"
+                           "12345678"}) {
+    EXPECT_EQ(FirstInvalidUtf8(good), std::nullopt) << good;
+  }
+}
+
+TEST(Utf8Test, InvalidNamesThePosition) {
+  struct Case {
+    const char* text;
+    size_t position;
+  };
+  for (const Case& c : std::initializer_list<Case>{{"\x80", 0},              // continuation without a start
+                                                   {"a\xc0\x80", 1},         // overlong
+                                                   {"a\xc1\xbf", 1},         // overlong
+                                                   {"\xe0\x9f\xbf", 0},      // overlong
+                                                   {"\xf0\x8f\xbf\xbf", 0},  // overlong
+                                                   {"ab\xed\xa0\x80", 2},    // surrogate
+                                                   {"\xf4\x90\x80\x80", 0},  // over U+10FFFF
+                                                   {"\xf5\x80\x80\x80", 0},
+                                                   {"\xff", 0},
+                                                   {"abc\xc3", 3},  // cut off
+                                                   {"abc\xe2\x82", 3},
+                                                   {"abc\xe2\x82z", 3},
+                                                   {"0123456789\xe2\x82\xac\xfe", 13}}) {
+    EXPECT_EQ(FirstInvalidUtf8(c.text), c.position) << c.text;
+  }
 }
 
 }  // namespace
