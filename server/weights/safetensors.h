@@ -1,6 +1,7 @@
 // Safetensors (https://github.com/huggingface/safetensors, format 1) reader and writer without torch.
-// Hostile input is expected: header size, JSON depth, duplicate names, shape products, offsets, overlaps, gaps and trailing bytes are all
-// checked, in overflow-safe arithmetic, before any byte of data is looked at. Errors are INVALID_ARGUMENT and name file and tensor.
+// Hostile input is expected: header size, JSON depth, duplicate names, shape products, offsets, overlaps, gaps and
+// trailing bytes are all checked, in overflow-safe arithmetic, before any byte of data is looked at. Errors are
+// INVALID_ARGUMENT and name file and tensor; a file that is not there is NOT_FOUND.
 //
 //   ATTUNE_ASSIGN_OR_RETURN(auto file, SafetensorsFile::Open("model.safetensors"));
 //   const TensorInfo* info = file->Find("bert.pooler.dense.weight");
@@ -30,7 +31,7 @@ struct TensorInfo {
   std::vector<int64_t> shape;  // empty for a scalar
   int64_t begin = 0;           // byte offsets into the data section
   int64_t end = 0;
-  int64_t element_count() const;
+  int64_t element_count() const;  // from the offsets, which a reader has checked against the shape
 };
 
 // A mapped, validated file. Immutable, thread-safe.
@@ -47,6 +48,7 @@ class SafetensorsFile {
 
  private:
   SafetensorsFile() = default;
+  std::string path_;
   std::shared_ptr<const MappedFile> mapping_;
   std::string_view data_section_;
   std::vector<TensorInfo> tensors_;
@@ -62,8 +64,10 @@ struct TensorView {
   std::string_view data;
 };
 
-// Writes tensors in the given order (data 8-byte aligned by header padding), syncs; not atomic: write into a directory that is renamed.
-// Equal input gives equal bytes. If `sha256` is not null it receives the hex digest of the file.
+// Writes the bytes that the Python library would write for the same order and one metadata entry. Tensors stand in the
+// given order (data 8-byte aligned by header padding), syncs; not atomic: write into a directory that is renamed. Equal
+// input gives equal bytes. INVALID_ARGUMENT for duplicate names, names that are not UTF-8 and data that does not fit
+// dtype and shape. If `sha256` is not null it receives the hex digest of the file.
 absl::Status WriteSafetensors(Files& files, const std::string& path, const std::vector<TensorView>& tensors,
                               const std::map<std::string, std::string>& metadata, std::string* sha256 = nullptr);
 
