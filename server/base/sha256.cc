@@ -11,7 +11,6 @@
 
 #include "absl/strings/escaping.h"
 #include "server/base/errno_status.h"
-#include "server/base/status_macros.h"
 
 namespace attune {
 namespace {
@@ -58,9 +57,10 @@ std::string Sha256Hex(std::string_view data) {
   return hash.HexDigest();
 }
 
-absl::Status UpdateFromFile(const std::string& path, Sha256& hash) {
+absl::StatusOr<std::string> Sha256OfFile(const std::string& path) {
   int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return ErrnoStatus(errno, "open", path);
+  Sha256 hash;
   std::vector<char> buffer(256 << 10);
   absl::Status status;
   for (;;) {
@@ -71,12 +71,7 @@ absl::Status UpdateFromFile(const std::string& path, Sha256& hash) {
     hash.Update({buffer.data(), static_cast<size_t>(got)});
   }
   close(fd);
-  return status;
-}
-
-absl::StatusOr<std::string> Sha256OfFile(const std::string& path) {
-  Sha256 hash;
-  ATTUNE_RETURN_IF_ERROR(UpdateFromFile(path, hash));
+  if (!status.ok()) return status;
   return hash.HexDigest();
 }
 

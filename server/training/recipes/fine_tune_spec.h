@@ -41,6 +41,7 @@ struct PhaseSpec {
 };
 
 struct FineTuneSpec {
+  std::string base_model;       // resource name, for the checkpoint's own record
   std::string task;             // "text-classification", ...
   double head_dropout = 0.1;
   std::vector<PhaseSpec> phases;

@@ -1,5 +1,5 @@
 // JobReporter: how a recipe tells the world what it does. Implemented by worker/ (sends to the server) and by tests. Called on the training thread, except
-// CheckpointWritten, which comes from the checkpoint writer's thread. Must not block for long. Free of torch and protobuf.
+// CheckpointWritten and LogLine, which also come from the checkpoint writer's thread. Must not block for long. Free of torch and protobuf.
 #pragma once
 
 #include <cstdint>
@@ -52,6 +52,13 @@ struct PhaseReport {
   int64_t trainable_parameters = 0, total_parameters = 0;
 };
 
+// What the server wants of a running attempt.
+enum class StopRequest {
+  kNone,
+  kCancel,   // the job's owner wants it to end: stop, save, finish as cancelled
+  kPreempt,  // this process must go: stop, save; another attempt goes on from there
+};
+
 class JobReporter {
  public:
   virtual ~JobReporter() = default;
@@ -62,12 +69,13 @@ class JobReporter {
   virtual void Evaluation(const EvaluationReport& report) = 0;
   virtual void CheckpointWritten(const CheckpointReport& report) = 0;
   virtual void LogLine(const std::string& text) = 0;
-  // Asked after each micro-step.
-  virtual bool CancelRequested() = 0;
+  // Asked before each micro-step and each batch of an evaluation.
+  virtual StopRequest Stop() = 0;
 };
 
 struct JobResult {
   bool cancelled = false;
+  bool preempted = false;  // not finished: to be continued from the last checkpoint
   int64_t best_step = 0;
   bool has_test = false;
   EvaluationReport test;

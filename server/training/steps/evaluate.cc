@@ -1,0 +1,44 @@
+#include "server/training/steps/evaluate.h"
+
+#include <ATen/core/Tensor.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+
+#include "server/training/input/prefetcher.h"
+#include "server/training/steps/precision.h"
+
+namespace attune::training {
+namespace {
+
+// Puts a batch's rows at their places in the split.
+void Scatter(const at::Tensor& values, const at::Tensor& rows, int64_t total, at::Tensor& into) {
+  if (!into.defined()) {
+    std::vector<int64_t> shape = values.sizes().vec();
+    shape[0] = total;
+    into = at::empty(shape, values.options());
+  }
+  into.index_copy_(0, rows, values);
+}
+
+}  // namespace
+
+std::optional<EvaluationResult> Evaluate(Model& model, Task& task, const TextBatches& batches, int64_t rows, const EvaluateOptions& options,
+                                         const std::function<bool()>& stop_requested) {
+  at::NoGradGuard no_grad;
+  at::Tensor logits, targets;
+  Prefetcher loader([&](int64_t i) { return batches.Make(0, i); }, 0, batches.batches_per_epoch(), {.depth = 4, .threads = 1});
+  while (true) {
+    if (stop_requested()) return std::nullopt;
+    std::optional<TextBatch> batch = loader.Next();
+    if (!batch.has_value()) break;
+    const at::Tensor place = at::from_blob(batch->example_indices.data(), {batch->sequences}, at::TensorOptions().dtype(at::kLong));
+    Scatter(batch->targets, place, rows, targets);
+    const TextBatch moved = ToDevice(*batch, options.device);
+    AutocastGuard autocast(options.device, options.precision);
+    Scatter(task.Logits(model.Forward(moved, /*training=*/false), /*training=*/false).to(at::kCPU, at::kFloat), place, rows, logits);
+  }
+  return task.Evaluate(logits, targets);
+}
+
+}  // namespace attune::training

@@ -1,0 +1,94 @@
+#include "server/training/steps/tensor_io.h"
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/from_blob.h>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "server/training/steps/training_error.h"
+
+namespace attune::training {
+namespace {
+
+constexpr int64_t kChunkBytes = 1 << 20;
+
+struct Copy {
+  char* to;
+  const char* from;
+  int64_t bytes;
+};
+
+// With all threads: one core cannot fill the memory bus.
+void CopyAll(const std::vector<Copy>& copies) {
+  std::vector<Copy> chunks;
+  for (const Copy& copy : copies) {
+    for (int64_t done = 0; done < copy.bytes; done += kChunkBytes) {
+      chunks.push_back({copy.to + done, copy.from + done, std::min(kChunkBytes, copy.bytes - done)});
+    }
+  }
+  at::parallel_for(0, static_cast<int64_t>(chunks.size()), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; ++i) std::memcpy(chunks[i].to, chunks[i].from, chunks[i].bytes);
+  });
+}
+
+void LoadOne(const NamedTensor& into, const weights::SafetensorsFile& file, const std::string& path) {
+  const weights::TensorInfo* info = file.Find(into.name);
+  if (info == nullptr) {
+    throw TrainingError(FailureCategory::kData, absl::StrCat(path, " has no tensor ", into.name, "; it is not of this job's model and phase"));
+  }
+  const std::vector<int64_t> shape = into.tensor.sizes().vec();
+  if (info->dtype != weights::DType::kF32 || info->shape != shape) {
+    throw TrainingError(FailureCategory::kData,
+                        absl::StrCat(path, ": tensor ", into.name, " is ", weights::DTypeName(info->dtype), " [", absl::StrJoin(info->shape, ", "),
+                                     "], but F32 [", absl::StrJoin(shape, ", "), "] is needed"));
+  }
+  const std::string_view bytes = file.data(*info);
+  at::Tensor target = into.tensor.detach();
+  if (target.is_cpu() && target.is_contiguous()) {
+    std::memcpy(target.mutable_data_ptr(), bytes.data(), bytes.size());
+    return;
+  }
+  at::Tensor staging = at::empty(shape, at::TensorOptions().dtype(at::kFloat));
+  std::memcpy(staging.mutable_data_ptr(), bytes.data(), bytes.size());
+  target.copy_(staging);
+}
+
+}  // namespace
+
+void LoadTensors(const std::vector<NamedTensor>& into, const std::string& path) {
+  auto file = weights::SafetensorsFile::Open(path);
+  ThrowIfError(file.status());
+  at::NoGradGuard no_grad;
+  for (const NamedTensor& tensor : into) LoadOne(tensor, **file, path);
+}
+
+void Snapshot::Capture(const std::vector<NamedTensor>& tensors) {
+  at::NoGradGuard no_grad;
+  int64_t total = 0;
+  for (const NamedTensor& named : tensors) total += static_cast<int64_t>(named.tensor.nbytes());
+  if (!buffer_.defined() || buffer_.numel() < total) buffer_ = at::empty({total}, at::TensorOptions().dtype(at::kByte));
+  views_.clear();
+  char* next = static_cast<char*>(buffer_.mutable_data_ptr());
+  std::vector<at::Tensor> sources;  // keeps copies of tensors that were not dense
+  std::vector<Copy> copies;
+  for (const NamedTensor& named : tensors) {
+    const int64_t bytes = static_cast<int64_t>(named.tensor.nbytes());
+    if (named.tensor.is_cpu()) {
+      sources.push_back(named.tensor.contiguous());
+      copies.push_back({next, static_cast<const char*>(sources.back().const_data_ptr()), bytes});
+    } else {
+      at::from_blob(next, named.tensor.sizes(), at::TensorOptions().dtype(at::kFloat)).copy_(named.tensor.detach());
+    }
+    views_.push_back({named.name, weights::DType::kF32, named.tensor.sizes().vec(), {next, static_cast<size_t>(bytes)}});
+    next += bytes;
+  }
+  CopyAll(copies);
+}
+
+}  // namespace attune::training

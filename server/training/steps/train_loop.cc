@@ -1,0 +1,121 @@
+#include "server/training/steps/train_loop.h"
+
+#include <chrono>
+#include <cmath>
+#include <optional>
+#include <utility>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/Tensor.h>
+
+#include "absl/strings/str_cat.h"
+#include "server/training/input/epoch_order.h"
+#include "server/training/input/prefetcher.h"
+#include "server/training/steps/non_finite.h"
+#include "server/training/steps/plan/lr_schedule.h"
+#include "server/training/steps/precision.h"
+
+namespace attune::training {
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+
+double SecondsSince(SteadyClock::time_point start) { return std::chrono::duration<double>(SteadyClock::now() - start).count(); }
+
+class PhaseLoop {
+ public:
+  PhaseLoop(Model& model, Task& task, Optimizer& optimizer, const TextBatches& batches, const TrainingPlan& plan, const LoopPhase& phase,
+            const LoopOptions& options, const LoopCallbacks& callbacks)
+      : model_(model), task_(task), optimizer_(optimizer), plan_(plan), phase_(phase), options_(options), callbacks_(callbacks),
+        steps_(plan.phases()[phase.phase].steps),
+        next_batch_(plan.BatchesBefore(phase.phase, phase.begin_step)),
+        loader_(
+            [&batches, &plan, phase = phase.phase](int64_t i) {
+              const BatchPlace place = plan.Place(phase, i);
+              return batches.Make(place.epoch, place.batch);
+            },
+            next_batch_, plan.BatchesBefore(phase.phase, steps_), {.depth = 4, .threads = 1}) {}
+
+  LoopEnd Run() {
+    for (int64_t step = phase_.begin_step; step < steps_; ++step) {
+      const std::optional<StepReport> report = Step(step);
+      if (!report.has_value()) return LoopEnd::kStopped;
+      if (!callbacks_.after_step(*report)) return step + 1 < steps_ ? LoopEnd::kEndedByCallback : LoopEnd::kCompleted;
+    }
+    return LoopEnd::kCompleted;
+  }
+
+ private:
+  // Empty when stopped.
+  std::optional<StepReport> Step(int64_t step) {
+    const auto start = SteadyClock::now();
+    const double waited = loader_.waited_seconds();
+    StepReport report;
+    report.steps_done = step + 1;
+    report.job_step = phase_.job_step + (step - phase_.begin_step) + 1;
+    report.learning_rate = phase_.peak_rate * LearningRateFactor(phase_.schedule, step, phase_.warmup_steps, steps_);
+    const StepWork work = plan_.Work(phase_.phase, step);
+    at::Tensor loss;
+    for (int64_t i = 0; i < work.batches; ++i) {
+      if (callbacks_.stop_requested()) {
+        optimizer_.ClearGradients();
+        return std::nullopt;
+      }
+      const at::Tensor part = MicroStep(work.rows, report);
+      loss = loss.defined() ? loss + part : part;
+    }
+    Update(loss, report);
+    report.seconds = SecondsSince(start);
+    report.waited_seconds = loader_.waited_seconds() - waited;
+    return report;
+  }
+
+  // Adds one batch's gradients, weighted by its share of the step's rows. Returns its share of the loss, on the device.
+  at::Tensor MicroStep(int64_t rows_of_step, StepReport& report) {
+    TextBatch batch = ToDevice(*loader_.Next(), options_.device);
+    SeedGenerators(StepSeed(options_.seed, plan_.Place(phase_.phase, next_batch_++).micro_step));
+    report.rows += batch.sequences;
+    report.tokens += batch.tokens;
+    at::Tensor loss;
+    {
+      AutocastGuard autocast(options_.device, options_.precision);
+      loss = task_.Loss(task_.Logits(model_.Forward(batch, /*training=*/true), /*training=*/true), batch.targets);
+    }
+    if (batch.sequences != rows_of_step) loss = loss * (static_cast<double>(batch.sequences) / static_cast<double>(rows_of_step));
+    loss.backward();
+    last_targets_ = batch.targets;
+    return loss.detach();
+  }
+
+  void Update(const at::Tensor& loss, StepReport& report) {
+    report.loss = loss.item<double>();
+    report.grad_norm = optimizer_.GradientNorm();
+    if (!std::isfinite(report.loss) || !std::isfinite(report.grad_norm)) {
+      optimizer_.ClearGradients();
+      ThrowNotFinite(model_, task_, last_targets_, {report.job_step, report.loss, report.learning_rate, options_.precision});
+    }
+    optimizer_.Step(report.learning_rate, ClipDivisor(report.grad_norm, options_.max_grad_norm));
+    optimizer_.ClearGradients();
+  }
+
+  Model& model_;
+  Task& task_;
+  Optimizer& optimizer_;
+  const TrainingPlan& plan_;
+  const LoopPhase phase_;
+  const LoopOptions options_;
+  const LoopCallbacks& callbacks_;
+  const int64_t steps_;
+  int64_t next_batch_;  // within the phase
+  Prefetcher loader_;
+  at::Tensor last_targets_;
+};
+
+}  // namespace
+
+LoopEnd RunPhase(Model& model, Task& task, Optimizer& optimizer, const TextBatches& batches, const TrainingPlan& plan, const LoopPhase& phase,
+                 const LoopOptions& options, const LoopCallbacks& callbacks) {
+  return PhaseLoop(model, task, optimizer, batches, plan, phase, options, callbacks).Run();
+}
+
+}  // namespace attune::training

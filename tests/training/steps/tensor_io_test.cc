@@ -1,0 +1,77 @@
+#include "server/training/steps/tensor_io.h"
+
+#include <ATen/ops/arange.h>
+#include <ATen/ops/zeros.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "server/base/files.h"
+#include "server/training/steps/training_error.h"
+
+namespace attune::training {
+namespace {
+
+at::Tensor Range(at::IntArrayRef shape, float offset) {
+  int64_t count = 1;
+  for (int64_t size : shape) count *= size;
+  return (at::arange(count, at::TensorOptions().dtype(at::kFloat)).add_(offset)).view(shape);
+}
+
+class TensorIoTest : public ::testing::Test {
+ protected:
+  std::string Write(const std::vector<NamedTensor>& tensors) {
+    Snapshot snapshot;
+    snapshot.Capture(tensors);
+    const std::string path = dir_.path() + "/t.safetensors";
+    EXPECT_TRUE(weights::WriteSafetensors(Files::Posix(), path, snapshot.views(), {}).ok());
+    return path;
+  }
+  TemporaryDirectory dir_;
+};
+
+TEST_F(TensorIoTest, WhatWasCapturedIsWhatIsLoaded) {
+  const at::Tensor a = Range({3, 5}, 0.5), b = Range({7}, -3), scalar = Range({}, 9), transposed = Range({4, 2}, 1).t();
+  const std::string path = Write({{"a", a}, {"b", b}, {"s", scalar}, {"t", transposed}});
+  const at::Tensor a2 = at::zeros({3, 5}), b2 = at::zeros({7}), s2 = at::zeros({}), t2 = at::zeros({2, 4});
+  LoadTensors({{"t", t2}, {"b", b2}, {"a", a2}, {"s", s2}}, path);
+  EXPECT_TRUE(a.equal(a2));
+  EXPECT_TRUE(b.equal(b2));
+  EXPECT_TRUE(scalar.equal(s2));
+  EXPECT_TRUE(transposed.equal(t2));
+}
+
+TEST_F(TensorIoTest, ASnapshotDoesNotFollowItsTensors) {
+  at::Tensor a = Range({1000}, 0);
+  Snapshot snapshot;
+  snapshot.Capture({{"a", a}});
+  const at::Tensor before = a.clone();
+  a.zero_();
+  const std::string_view bytes = snapshot.views()[0].data;
+  EXPECT_EQ(bytes, std::string_view(static_cast<const char*>(before.const_data_ptr()), before.nbytes()));
+  snapshot.Capture({{"a", a}});
+  EXPECT_EQ(snapshot.views().size(), 1u);
+}
+
+TEST_F(TensorIoTest, NothingIsAFileToo) {
+  LoadTensors({}, Write({}));
+}
+
+std::string ErrorOf(const std::vector<NamedTensor>& into, const std::string& path, FailureCategory category) {
+  try {
+    LoadTensors(into, path);
+  } catch (const TrainingError& error) {
+    EXPECT_EQ(error.category(), category);
+    return error.what();
+  }
+  return "";
+}
+
+TEST_F(TensorIoTest, WhatDoesNotFitIsNamed) {
+  const std::string path = Write({{"a", Range({2, 3}, 0)}});
+  EXPECT_THAT(ErrorOf({{"b", at::zeros({2, 3})}}, path, FailureCategory::kData), ::testing::HasSubstr("no tensor b"));
+  EXPECT_THAT(ErrorOf({{"a", at::zeros({3, 2})}}, path, FailureCategory::kData), ::testing::HasSubstr("F32 [2, 3], but F32 [3, 2] is needed"));
+  EXPECT_NE(ErrorOf({}, dir_.path() + "/none", FailureCategory::kSystem), "");
+}
+
+}  // namespace
+}  // namespace attune::training
