@@ -1,10 +1,12 @@
-// ArtifactStore: immutable content-addressed blobs, and the uploads that become blobs. Interface; local_artifact_store is the implementation
-// on a directory (blobs/ab/cdef..., uploads/{id}.part), with rows in the shared Database. Thread-safe.
+// ArtifactStore: immutable content-addressed blobs, and the uploads that become blobs. Interface; local_artifact_store
+// is the implementation on a directory (blobs/ab/cdef..., uploads/{id}.part), with rows in the shared Database.
+// Thread-safe.
 //
-// Life of an upload: CreateUpload -> AppendToUpload... (durable at each SyncUpload) -> complete when size is reached and SHA-256 matches -> its blob is
-// referenced by a dataset or model -> the upload row expires. A blob goes when nothing references it.
-// Errors: NOT_FOUND, OUT_OF_RANGE (wrong offset; message has the right one), DATA_LOSS (wrong hash; upload is reset to 0), RESOURCE_EXHAUSTED (disk full;
-// committed bytes stay and the upload can go on), ALREADY_EXISTS (request_id reused with another payload), INVALID_ARGUMENT.
+// Life of an upload: CreateUpload -> AppendToUpload... (durable at each SyncUpload) -> complete when size is reached
+// and SHA-256 matches -> its blob is referenced by a dataset or model -> the upload row expires. A blob goes when
+// nothing references it. Errors: NOT_FOUND, OUT_OF_RANGE (wrong offset; message has the right one), DATA_LOSS (wrong
+// hash; upload is reset to 0), RESOURCE_EXHAUSTED (disk full; committed bytes stay and the upload can go on),
+// ALREADY_EXISTS (request_id reused with another payload), INVALID_ARGUMENT.
 #pragma once
 
 #include <cstdint>
@@ -37,8 +39,8 @@ struct CreateUploadOptions {
   std::string request_id;       // empty: no protection
 };
 
-// An open upload stream: hashes while it writes. One writer per upload at a time (a second Open makes the first fail with ABORTED).
-// Not thread-safe. The destructor syncs what was appended, so that it counts as committed.
+// An open upload stream: hashes while it writes. One writer per upload at a time (a second Open makes the first fail
+// with ABORTED). Not thread-safe. The destructor syncs what was appended, so that it counts as committed.
 class UploadWriter {
  public:
   virtual ~UploadWriter() = default;
@@ -59,7 +61,8 @@ class ArtifactStore {
 
   // Path of a complete upload's content, read-only. FAILED_PRECONDITION when it is not complete.
   virtual absl::StatusOr<std::string> UploadPath(const std::string& id) = 0;
-  // Puts a complete upload's content at `path` (hard link where possible, else copy); it stays there whatever becomes of the upload.
+  // Puts a complete upload's content at `path` (hard link where possible, else copy); it stays there whatever becomes
+  // of the upload.
   virtual absl::Status MaterializeUpload(const std::string& id, const std::string& path) = 0;
 };
 

@@ -11,6 +11,7 @@
 
 #include "absl/strings/escaping.h"
 #include "server/base/errno_status.h"
+#include "server/base/status_macros.h"
 
 namespace attune {
 namespace {
@@ -57,10 +58,9 @@ std::string Sha256Hex(std::string_view data) {
   return hash.HexDigest();
 }
 
-absl::StatusOr<std::string> Sha256OfFile(const std::string& path) {
+absl::Status UpdateFromFile(const std::string& path, Sha256& hash) {
   int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return ErrnoStatus(errno, "open", path);
-  Sha256 hash;
   std::vector<char> buffer(256 << 10);
   absl::Status status;
   for (;;) {
@@ -71,7 +71,12 @@ absl::StatusOr<std::string> Sha256OfFile(const std::string& path) {
     hash.Update({buffer.data(), static_cast<size_t>(got)});
   }
   close(fd);
-  if (!status.ok()) return status;
+  return status;
+}
+
+absl::StatusOr<std::string> Sha256OfFile(const std::string& path) {
+  Sha256 hash;
+  ATTUNE_RETURN_IF_ERROR(UpdateFromFile(path, hash));
   return hash.HexDigest();
 }
 

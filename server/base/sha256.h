@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
 namespace attune {
@@ -26,6 +27,8 @@ class Sha256 {
 };
 
 std::string Sha256Hex(std::string_view data);
+// Adds a file's content to `hash`, in pieces of 256 KiB.
+absl::Status UpdateFromFile(const std::string& path, Sha256& hash);
 absl::StatusOr<std::string> Sha256OfFile(const std::string& path);
 
 }  // namespace attune

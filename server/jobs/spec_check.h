@@ -1,4 +1,8 @@
-// Checks a FineTuningSpec against its model and dataset, and fills in what was left out. Pure: tables test it.
+// Checks a FineTuningSpec against its model and dataset, and fills in what was left out. Pure: tables test it. What absent values become is written
+// beside each field in proto/attune/v1/training_spec.proto.
+//
+//   SpecCheckResult result = CheckSpec({.spec = request.spec(), .model = model, .dataset = dataset, .layers = layers, ...});
+//   ATTUNE_RETURN_IF_ERROR(ViolationsStatus(result.violations));
 #pragma once
 
 #include <string>
@@ -8,20 +12,17 @@
 #include "attune/v1/model.pb.h"
 #include "attune/v1/system.pb.h"
 #include "attune/v1/training_spec.pb.h"
+#include "server/jobs/violations.h"
 
 namespace attune::jobs {
 
-struct FieldViolation {
-  std::string field;        // "spec.hyperparameters.n_epochs"
-  std::string description;  // what is wrong and what to do
-};
-
 struct SpecCheckInput {
   v1::FineTuningSpec spec;
-  v1::Model model;
-  v1::Dataset dataset;
+  v1::Model model;      // without a name: not known, checks against it are left out
+  v1::Dataset dataset;  // the same
   std::vector<v1::Layer> layers;  // of the model, for patterns and groups
   std::vector<v1::Device> devices;  // of this server
+  std::vector<v1::Architecture> architectures;  // that this server's workers train; empty: not checked
   int default_threads = 0;        // what absent resources.threads becomes
 };
 

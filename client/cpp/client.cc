@@ -1,0 +1,365 @@
+#include "client/cpp/client.h"
+
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "attune/v1/checkpoint.grpc.pb.h"
+#include "attune/v1/dataset.grpc.pb.h"
+#include "attune/v1/fine_tuning_job.grpc.pb.h"
+#include "attune/v1/model.grpc.pb.h"
+#include "attune/v1/prediction.grpc.pb.h"
+#include "attune/v1/system.grpc.pb.h"
+#include "attune/v1/upload.grpc.pb.h"
+#include "client/cpp/channel.h"
+#include "client/cpp/error.h"
+#include "client/cpp/stall_guard.h"
+#include "server/base/ids.h"
+#include "server/base/status_macros.h"
+#include "server/base/str_cat.h"
+
+namespace attune::client {
+namespace {
+
+constexpr int kInputsInOnePredict = 256;
+
+void SetDeadline(grpc::ClientContext& context, double seconds) {
+  if (seconds > 0) {
+    context.set_deadline(std::chrono::system_clock::now() +
+                         std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000)));
+  }
+}
+
+// Makes the call until it succeeds or may not be tried again.
+template <typename Stub, typename Request, typename Response>
+absl::StatusOr<Response> Call(const ClientOptions& options, Stub& stub,
+                              grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                              const Request& request, double timeout_seconds) {
+  Retrier retrier(options.retry);
+  while (true) {
+    grpc::ClientContext context;
+    SetDeadline(context, timeout_seconds);
+    Response response;
+    const absl::Status status = ToStatus((stub.*method)(&context, request, &response));
+    if (status.ok()) return response;
+    if (!retrier.WaitAfter(status)) return ExplainFinal(status, options, retrier.failures());
+  }
+}
+
+template <typename Stub, typename Request, typename Response>
+absl::StatusOr<Response> Call(const ClientOptions& options, Stub& stub,
+                              grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                              const Request& request) {
+  return Call(options, stub, method, request, options.call_timeout_seconds);
+}
+
+// A delete whose answer was lost finds nothing when it is tried again: that is success.
+template <typename Stub, typename Request, typename Response>
+absl::Status CallDelete(const ClientOptions& options, Stub& stub,
+                        grpc::Status (Stub::*method)(grpc::ClientContext*, const Request&, Response*),
+                        const Request& request) {
+  Retrier retrier(options.retry);
+  while (true) {
+    grpc::ClientContext context;
+    SetDeadline(context, options.call_timeout_seconds);
+    Response response;
+    const absl::Status status = ToStatus((stub.*method)(&context, request, &response));
+    if (status.ok() || (absl::IsNotFound(status) && retrier.failures() > 0)) return absl::OkStatus();
+    if (!retrier.WaitAfter(status)) return ExplainFinal(status, options, retrier.failures());
+  }
+}
+
+template <typename Request>
+void FillRequestId(Request& request) {
+  if (request.request_id().empty()) request.set_request_id(NewId('r'));
+}
+
+}  // namespace
+
+struct Client::Stubs {
+  explicit Stubs(const std::shared_ptr<grpc::Channel>& channel)
+      : uploads(channel),
+        datasets(channel),
+        models(channel),
+        jobs(channel),
+        checkpoints(channel),
+        prediction(channel),
+        system(channel) {}
+  v1::UploadService::Stub uploads;
+  v1::DatasetService::Stub datasets;
+  v1::ModelService::Stub models;
+  v1::FineTuningJobService::Stub jobs;
+  v1::CheckpointService::Stub checkpoints;
+  v1::PredictionService::Stub prediction;
+  v1::SystemService::Stub system;
+};
+
+absl::StatusOr<std::unique_ptr<Client>> Client::Connect(ClientOptions options, std::shared_ptr<grpc::Channel> channel) {
+  ATTUNE_RETURN_IF_ERROR(CheckOptions(options));
+  if (channel == nullptr) channel = OpenChannel(options.address);
+  return std::unique_ptr<Client>(new Client(std::move(options), channel));
+}
+
+Client::Client(ClientOptions options, const std::shared_ptr<grpc::Channel>& channel)
+    : options_(std::move(options)), stubs_(std::make_unique<Stubs>(channel)) {}
+
+Client::~Client() = default;
+
+// Uploads
+// -----------------------------------------------------------------------------------------------------------------
+
+absl::StatusOr<v1::Upload> Client::CreateUpload(v1::CreateUploadRequest request) {
+  FillRequestId(request);
+  return Call(options_, stubs_->uploads, &v1::UploadService::Stub::CreateUpload, request);
+}
+
+absl::StatusOr<v1::Upload> Client::GetUpload(const v1::GetUploadRequest& request) {
+  return Call(options_, stubs_->uploads, &v1::UploadService::Stub::GetUpload, request);
+}
+
+absl::Status Client::DeleteUpload(const v1::DeleteUploadRequest& request) {
+  return CallDelete(options_, stubs_->uploads, &v1::UploadService::Stub::DeleteUpload, request);
+}
+
+absl::StatusOr<v1::Upload> Client::WriteUploadOnce(const std::string& name, int64_t offset,
+                                                   const std::function<absl::StatusOr<std::string_view>()>& next) {
+  grpc::ClientContext context;
+  StallGuard guard(context, absl::Seconds(options_.stall_timeout_seconds));
+  v1::Upload upload;
+  auto writer = stubs_->uploads.WriteUpload(&context, &upload);
+  v1::WriteUploadRequest message;
+  message.set_name(name);
+  message.set_offset(offset);
+  absl::Status read;
+  while (true) {
+    auto piece = next();
+    if (!piece.ok()) {
+      read = piece.status();
+      context.TryCancel();
+      break;
+    }
+    // An upload that lacks nothing but its last answer still needs the first message.
+    if (piece->empty() && message.name().empty()) break;
+    message.set_data(piece->data(), piece->size());
+    guard.Arm();
+    const bool written = writer->Write(message);
+    guard.Disarm();
+    if (!written || piece->empty()) break;
+    message.clear_name();
+    message.clear_offset();
+  }
+  guard.Arm();
+  writer->WritesDone();
+  const absl::Status status = guard.Explain(ToStatus(writer->Finish()));
+  guard.Disarm();
+  ATTUNE_RETURN_IF_ERROR(read);
+  ATTUNE_RETURN_IF_ERROR(status);
+  return upload;
+}
+
+// Datasets
+// ----------------------------------------------------------------------------------------------------------------
+
+absl::StatusOr<v1::Dataset> Client::ImportDataset(v1::ImportDatasetRequest request, const ImportProgress& progress) {
+  FillRequestId(request);
+  Retrier retrier(options_.retry);
+  while (true) {
+    grpc::ClientContext context;
+    StallGuard guard(context, absl::Seconds(options_.long_call_timeout_seconds));
+    auto reader = stubs_->datasets.ImportDataset(&context, request);
+    v1::ImportDatasetResponse response;
+    v1::Dataset dataset;
+    guard.Arm();
+    while (reader->Read(&response)) {
+      guard.Disarm();
+      if (response.has_dataset()) {
+        dataset = response.dataset();
+      } else if (progress) {
+        progress(response);
+      }
+      guard.Arm();
+    }
+    absl::Status status = guard.Explain(ToStatus(reader->Finish()));
+    guard.Disarm();
+    if (status.ok() && !dataset.name().empty()) return WaitForImport(std::move(dataset));
+    if (status.ok()) status = absl::UnavailableError("the server ended the import without a dataset");
+    if (!retrier.WaitAfter(status)) return ExplainFinal(status, options_, retrier.failures());
+  }
+}
+
+// A retried import may be told of a dataset that is still being imported by the first try.
+absl::StatusOr<v1::Dataset> Client::WaitForImport(v1::Dataset dataset) {
+  v1::GetDatasetRequest request;
+  request.set_name(dataset.name());
+  while (dataset.state() == v1::Dataset::STATE_IMPORTING) {
+    SleepFor(options_.retry, absl::Seconds(options_.retry.initial_backoff_seconds));
+    ATTUNE_ASSIGN_OR_RETURN(dataset, GetDataset(request));
+  }
+  if (dataset.state() == v1::Dataset::STATE_FAILED) {
+    return absl::InvalidArgumentError(StrCat(dataset.name(), " could not be imported: ", dataset.error()));
+  }
+  return dataset;
+}
+
+absl::StatusOr<v1::Dataset> Client::GetDataset(const v1::GetDatasetRequest& request) {
+  return Call(options_, stubs_->datasets, &v1::DatasetService::Stub::GetDataset, request);
+}
+
+absl::StatusOr<v1::ListDatasetsResponse> Client::ListDatasets(const v1::ListDatasetsRequest& request) {
+  return Call(options_, stubs_->datasets, &v1::DatasetService::Stub::ListDatasets, request);
+}
+
+absl::Status Client::DeleteDataset(const v1::DeleteDatasetRequest& request) {
+  return CallDelete(options_, stubs_->datasets, &v1::DatasetService::Stub::DeleteDataset, request);
+}
+
+absl::StatusOr<v1::PreviewRowsResponse> Client::PreviewRows(const v1::PreviewRowsRequest& request) {
+  return Call(options_, stubs_->datasets, &v1::DatasetService::Stub::PreviewRows, request);
+}
+
+// Models
+// ------------------------------------------------------------------------------------------------------------------
+
+absl::StatusOr<v1::Model> Client::ImportModel(v1::ImportModelRequest request) {
+  FillRequestId(request);
+  return Call(options_, stubs_->models, &v1::ModelService::Stub::ImportModel, request,
+              options_.long_call_timeout_seconds);
+}
+
+absl::StatusOr<v1::Model> Client::GetModel(const v1::GetModelRequest& request) {
+  return Call(options_, stubs_->models, &v1::ModelService::Stub::GetModel, request);
+}
+
+absl::StatusOr<v1::ListModelsResponse> Client::ListModels(const v1::ListModelsRequest& request) {
+  return Call(options_, stubs_->models, &v1::ModelService::Stub::ListModels, request);
+}
+
+absl::Status Client::DeleteModel(const v1::DeleteModelRequest& request) {
+  return CallDelete(options_, stubs_->models, &v1::ModelService::Stub::DeleteModel, request);
+}
+
+absl::StatusOr<v1::DescribeLayersResponse> Client::DescribeLayers(const v1::DescribeLayersRequest& request) {
+  return Call(options_, stubs_->models, &v1::ModelService::Stub::DescribeLayers, request);
+}
+
+absl::StatusOr<v1::ListArchitecturesResponse> Client::ListArchitectures() {
+  return Call(options_, stubs_->models, &v1::ModelService::Stub::ListArchitectures, v1::ListArchitecturesRequest());
+}
+
+// Jobs
+// --------------------------------------------------------------------------------------------------------------------
+
+absl::StatusOr<v1::FineTuningJob> Client::CreateFineTuningJob(v1::CreateFineTuningJobRequest request) {
+  FillRequestId(request);
+  return Call(options_, stubs_->jobs, &v1::FineTuningJobService::Stub::CreateFineTuningJob, request);
+}
+
+absl::StatusOr<v1::FineTuningJob> Client::GetFineTuningJob(const v1::GetFineTuningJobRequest& request) {
+  return Call(options_, stubs_->jobs, &v1::FineTuningJobService::Stub::GetFineTuningJob, request);
+}
+
+absl::StatusOr<v1::ListFineTuningJobsResponse> Client::ListFineTuningJobs(
+    const v1::ListFineTuningJobsRequest& request) {
+  return Call(options_, stubs_->jobs, &v1::FineTuningJobService::Stub::ListFineTuningJobs, request);
+}
+
+absl::StatusOr<v1::FineTuningJob> Client::CancelFineTuningJob(const v1::CancelFineTuningJobRequest& request) {
+  return Call(options_, stubs_->jobs, &v1::FineTuningJobService::Stub::CancelFineTuningJob, request);
+}
+
+absl::Status Client::DeleteFineTuningJob(const v1::DeleteFineTuningJobRequest& request) {
+  return CallDelete(options_, stubs_->jobs, &v1::FineTuningJobService::Stub::DeleteFineTuningJob, request);
+}
+
+absl::StatusOr<v1::ListJobEventsResponse> Client::ListJobEvents(const v1::ListJobEventsRequest& request) {
+  return Call(options_, stubs_->jobs, &v1::FineTuningJobService::Stub::ListJobEvents, request);
+}
+
+absl::StatusOr<v1::ListJobMetricsResponse> Client::ListJobMetrics(const v1::ListJobMetricsRequest& request) {
+  return Call(options_, stubs_->jobs, &v1::FineTuningJobService::Stub::ListJobMetrics, request);
+}
+
+absl::Status Client::WatchOnce(const v1::WatchFineTuningJobRequest& request,
+                               const std::function<bool(const v1::WatchFineTuningJobResponse&)>& take) {
+  grpc::ClientContext context;
+  StallGuard guard(context, absl::Seconds(options_.stall_timeout_seconds));
+  auto reader = stubs_->jobs.WatchFineTuningJob(&context, request);
+  v1::WatchFineTuningJobResponse response;
+  bool stopped = false;
+  guard.Arm();
+  while (!stopped && reader->Read(&response)) {
+    guard.Disarm();
+    stopped = !take(response);
+    guard.Arm();
+  }
+  if (stopped) context.TryCancel();
+  const absl::Status status = guard.Explain(ToStatus(reader->Finish()));
+  guard.Disarm();
+  return stopped ? absl::OkStatus() : status;
+}
+
+// Checkpoints
+// -------------------------------------------------------------------------------------------------------------
+
+absl::StatusOr<v1::Checkpoint> Client::GetCheckpoint(const v1::GetCheckpointRequest& request) {
+  return Call(options_, stubs_->checkpoints, &v1::CheckpointService::Stub::GetCheckpoint, request);
+}
+
+absl::StatusOr<v1::ListCheckpointsResponse> Client::ListCheckpoints(const v1::ListCheckpointsRequest& request) {
+  return Call(options_, stubs_->checkpoints, &v1::CheckpointService::Stub::ListCheckpoints, request);
+}
+
+absl::Status Client::DeleteCheckpoint(const v1::DeleteCheckpointRequest& request) {
+  return CallDelete(options_, stubs_->checkpoints, &v1::CheckpointService::Stub::DeleteCheckpoint, request);
+}
+
+absl::Status Client::DownloadOnce(const v1::DownloadCheckpointFileRequest& request,
+                                  const std::function<absl::Status(const v1::DownloadCheckpointFileResponse&)>& take) {
+  grpc::ClientContext context;
+  StallGuard guard(context, absl::Seconds(options_.stall_timeout_seconds));
+  auto reader = stubs_->checkpoints.DownloadCheckpointFile(&context, request);
+  v1::DownloadCheckpointFileResponse response;
+  absl::Status taken;
+  guard.Arm();
+  while (taken.ok() && reader->Read(&response)) {
+    guard.Disarm();
+    taken = take(response);
+    guard.Arm();
+  }
+  if (!taken.ok()) context.TryCancel();
+  const absl::Status status = guard.Explain(ToStatus(reader->Finish()));
+  guard.Disarm();
+  return taken.ok() ? status : taken;
+}
+
+// Prediction and system
+// ---------------------------------------------------------------------------------------------------
+
+absl::StatusOr<v1::PredictResponse> Client::Predict(const v1::PredictRequest& request) {
+  v1::PredictResponse all;
+  v1::PredictRequest part;
+  part.set_checkpoint(request.checkpoint());
+  int begin = 0;
+  do {
+    const int end = std::min(begin + kInputsInOnePredict, request.inputs_size());
+    part.clear_inputs();
+    for (int i = begin; i < end; ++i) *part.add_inputs() = request.inputs(i);
+    ATTUNE_ASSIGN_OR_RETURN(v1::PredictResponse answer,
+                            Call(options_, stubs_->prediction, &v1::PredictionService::Stub::Predict, part,
+                                 options_.long_call_timeout_seconds));
+    all.MergeFrom(answer);
+    part.set_checkpoint(answer.checkpoint());
+    begin = end;
+  } while (begin < request.inputs_size());
+  return all;
+}
+
+absl::StatusOr<v1::ServerInfo> Client::GetServerInfo() {
+  return Call(options_, stubs_->system, &v1::SystemService::Stub::GetServerInfo, v1::GetServerInfoRequest());
+}
+
+absl::StatusOr<v1::ListDevicesResponse> Client::ListDevices() {
+  return Call(options_, stubs_->system, &v1::SystemService::Stub::ListDevices, v1::ListDevicesRequest());
+}
+
+}  // namespace attune::client

@@ -1,0 +1,68 @@
+// JobEventLog on a JobStore with one writer thread; what JobEventLog::Create returns. Contract: see job_event_log.h.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "server/jobs/event_feed.h"
+#include "server/jobs/job_event_log.h"
+
+namespace attune::jobs {
+
+class GroupCommitEventLog final : public JobEventLog {
+ public:
+  GroupCommitEventLog(JobStore& store, const Clock& clock, EventLogOptions options);
+  ~GroupCommitEventLog() override;
+
+  void Append(const std::string& job_id, v1::JobEvent event, AppendOptions options) override;
+  void Commit(AppendOptions options) override;
+  absl::Status Flush() override;
+  absl::StatusOr<std::unique_ptr<EventSubscription>> Subscribe(const std::string& job_id, int64_t after_sequence,
+                                                               WatchCallback wake) override;
+  absl::StatusOr<std::vector<v1::JobEvent>> List(const std::string& job_id, int64_t after_sequence, int limit) override;
+  absl::StatusOr<std::vector<v1::MetricPoint>> ListMetrics(const std::string& job_id, int64_t after_sequence, int limit,
+                                                           int64_t* last_sequence) override;
+
+ private:
+  struct Entry {
+    std::string job_id;                 // empty: no event
+    std::optional<v1::JobEvent> event;
+    EventKind kind = EventKind::kLasting;
+    AppendOptions options;
+  };
+  using Group = std::vector<Entry>;
+
+  void Enqueue(Entry entry);
+  void Write();  // the writer thread
+  // Commits until it succeeds; entries that can't wait are taken out of the group after a failure.
+  void CommitGroup(Group group);
+  absl::Status TryCommit(Group& group);
+  void NoteOutcome(const absl::Status& status);
+  void Shed(Group& group, const absl::Status& error);
+  void FailWaitingEntries(const absl::Status& error);
+  absl::StatusOr<int64_t> NextSequence(const std::string& job_id, std::map<std::string, int64_t>& newest);
+
+  JobStore& store_;
+  const Clock& clock_;
+  const EventLogOptions options_;
+  EventFeeds feeds_;
+
+  absl::Mutex mutex_;
+  std::deque<Entry> queue_ ABSL_GUARDED_BY(mutex_);
+  bool failing_ ABSL_GUARDED_BY(mutex_) = false;  // the last commit failed
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  int64_t shed_ ABSL_GUARDED_BY(mutex_) = 0;      // metrics and log lines dropped since commits fail
+
+  std::map<std::string, int64_t> newest_;  // committed sequence of jobs that are not at their end; writer thread only
+  std::thread writer_;
+};
+
+}  // namespace attune::jobs

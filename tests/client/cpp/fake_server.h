@@ -1,0 +1,437 @@
+// FakeServer: scripted services in this process, for tests of client/. Each service keeps just enough state to be
+// honest (an upload really checks its hash) and misbehaves where the script says so. Header-only; owned by the test.
+// Script before calling; counters may be read after the call.
+//
+//   FakeServer server;
+//   server.uploads.cut_after = {100, 50};        // the first two streams die after so many more bytes
+//   auto client = server.Connect();
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/synchronization/notification.h"
+#include "absl/time/time.h"
+#include "attune/v1/checkpoint.grpc.pb.h"
+#include "attune/v1/dataset.grpc.pb.h"
+#include "attune/v1/fine_tuning_job.grpc.pb.h"
+#include "attune/v1/model.grpc.pb.h"
+#include "attune/v1/prediction.grpc.pb.h"
+#include "attune/v1/system.grpc.pb.h"
+#include "attune/v1/upload.grpc.pb.h"
+#include "client/cpp/client.h"
+#include "google/rpc/error_details.pb.h"
+#include "google/rpc/status.pb.h"
+#include "grpcpp/server.h"
+#include "grpcpp/server_builder.h"
+#include "server/base/sha256.h"
+
+namespace attune::client {
+
+// A status as the server makes them: with an ErrorInfo, and what else is given.
+struct FakeError {
+  grpc::StatusCode code;
+  std::string message;
+  std::string reason = "FAKE";
+  std::vector<std::pair<std::string, std::string>> violations;
+  double retry_after_seconds = 0;
+  std::vector<std::pair<std::string, std::string>> metadata;
+
+  grpc::Status ToStatus() const {
+    google::rpc::Status status;
+    status.set_code(code);
+    status.set_message(message);
+    google::rpc::ErrorInfo info;
+    info.set_reason(reason);
+    info.set_domain("attune.dev");
+    for (const auto& [key, value] : metadata) (*info.mutable_metadata())[key] = value;
+    status.add_details()->PackFrom(info);
+    google::rpc::BadRequest bad_request;
+    for (const auto& [field, description] : violations) {
+      auto* violation = bad_request.add_field_violations();
+      violation->set_field(field);
+      violation->set_description(description);
+    }
+    if (!violations.empty()) status.add_details()->PackFrom(bad_request);
+    google::rpc::RetryInfo retry;
+    retry.mutable_retry_delay()->set_seconds(static_cast<int64_t>(retry_after_seconds));
+    if (retry_after_seconds > 0) status.add_details()->PackFrom(retry);
+    return grpc::Status(code, message, status.SerializeAsString());
+  }
+};
+
+inline grpc::Status Unavailable() { return {grpc::StatusCode::UNAVAILABLE, "connection reset"}; }
+
+// Errors that the next calls give, in order; then calls work.
+class Script {
+ public:
+  void Fail(grpc::Status status, int times = 1) {
+    for (int i = 0; i < times; ++i) errors_.push_back(status);
+  }
+  // Counts the call; OK when nothing is scripted.
+  grpc::Status Next() {
+    ++calls;
+    if (errors_.empty()) return grpc::Status::OK;
+    grpc::Status status = errors_.front();
+    errors_.pop_front();
+    return status;
+  }
+  int calls = 0;
+
+ private:
+  std::deque<grpc::Status> errors_;
+};
+
+class FakeUploads final : public v1::UploadService::Service {
+ public:
+  struct Entry {
+    v1::Upload upload;
+    std::string content;
+  };
+  std::deque<int64_t> cut_after;   // each stream, in order, ends with UNAVAILABLE after so many bytes
+  int64_t corrupt_streams = 0;     // the first streams store a wrong byte
+  bool forget = false;             // the next write finds no upload
+  std::function<void()> on_write;  // before each stream is read
+  std::map<std::string, Entry> uploads;
+  std::map<std::string, std::string> by_request_id;
+  Script create, get;
+  std::vector<int64_t> offsets;  // of the streams
+  size_t largest_message = 0;
+
+  grpc::Status CreateUpload(grpc::ServerContext*, const v1::CreateUploadRequest* request,
+                            v1::Upload* response) override {
+    grpc::Status status = create.Next();
+    if (!status.ok()) return status;
+    auto [known, is_new] =
+        by_request_id.try_emplace(request->request_id(), "uploads/u" + std::to_string(by_request_id.size() + 1));
+    Entry& entry = uploads[known->second];
+    if (is_new) {
+      entry.upload.set_name(known->second);
+      entry.upload.set_filename(request->filename());
+      entry.upload.set_size_bytes(request->size_bytes());
+      entry.upload.set_sha256(request->sha256());
+      entry.upload.set_state(v1::Upload::STATE_ACTIVE);
+    }
+    *response = entry.upload;
+    return grpc::Status::OK;
+  }
+
+  grpc::Status GetUpload(grpc::ServerContext*, const v1::GetUploadRequest* request, v1::Upload* response) override {
+    grpc::Status status = get.Next();
+    if (status.ok()) *response = uploads[request->name()].upload;
+    return status;
+  }
+
+  grpc::Status WriteUpload(grpc::ServerContext*, grpc::ServerReader<v1::WriteUploadRequest>* reader,
+                           v1::Upload* response) override {
+    if (on_write) on_write();
+    v1::WriteUploadRequest message;
+    if (!reader->Read(&message)) return Unavailable();
+    offsets.push_back(message.offset());
+    if (std::exchange(forget, false)) return FakeError{grpc::StatusCode::NOT_FOUND, "no such upload"}.ToStatus();
+    Entry& entry = uploads[message.name()];
+    if (message.offset() != entry.upload.committed_bytes()) {
+      return FakeError{grpc::StatusCode::OUT_OF_RANGE, "wrong offset", "UPLOAD_OFFSET"}.ToStatus();
+    }
+    int64_t left = cut_after.empty() ? INT64_MAX : cut_after.front();
+    if (!cut_after.empty()) cut_after.pop_front();
+    do {
+      largest_message = std::max(largest_message, message.data().size());
+      entry.content.append(message.data(), 0, static_cast<size_t>(std::min<int64_t>(left, message.data().size())));
+      left -= static_cast<int64_t>(message.data().size());
+      entry.upload.set_committed_bytes(static_cast<int64_t>(entry.content.size()));
+      if (left < 0) return Unavailable();
+    } while (reader->Read(&message));
+    return Complete(entry, response);
+  }
+
+ private:
+  grpc::Status Complete(Entry& entry, v1::Upload* response) {
+    if (corrupt_streams > 0) {
+      --corrupt_streams;
+      entry.content[0] ^= 1;
+    }
+    if (entry.upload.committed_bytes() == entry.upload.size_bytes()) {
+      if (Sha256Hex(entry.content) != entry.upload.sha256()) {
+        entry.content.clear();
+        entry.upload.set_committed_bytes(0);
+        return FakeError{grpc::StatusCode::DATA_LOSS, "wrong SHA-256"}.ToStatus();
+      }
+      entry.upload.set_state(v1::Upload::STATE_COMPLETE);
+    }
+    *response = entry.upload;
+    return grpc::Status::OK;
+  }
+};
+
+class FakeJobs final : public v1::FineTuningJobService::Service {
+ public:
+  // What one watch stream sends, and how it ends.
+  struct Stream {
+    std::vector<v1::WatchFineTuningJobResponse> messages;
+    grpc::Status end = grpc::Status::OK;
+    bool hang = false;  // instead of ending
+  };
+  std::deque<Stream> streams;
+  std::vector<int64_t> watched_after;
+  std::vector<v1::JobEvent> stored;  // what ListJobEvents knows
+  std::map<std::string, v1::FineTuningJob> jobs;
+  std::function<grpc::Status(const v1::CreateFineTuningJobRequest&, v1::FineTuningJob*)> on_create;
+  std::vector<v1::CreateFineTuningJobRequest> created;
+  std::vector<v1::ListFineTuningJobsRequest> listed;
+  std::vector<v1::MetricPoint> metrics;
+  Script create, get, list_events, remove, cancel;
+
+  grpc::Status CreateFineTuningJob(grpc::ServerContext*, const v1::CreateFineTuningJobRequest* request,
+                                   v1::FineTuningJob* response) override {
+    created.push_back(*request);
+    grpc::Status status = create.Next();
+    if (!status.ok()) return status;
+    if (on_create) return on_create(*request, response);
+    if (!request->validate_only()) response->set_name("fineTuningJobs/j1");
+    *response->mutable_spec() = request->spec();
+    *response->mutable_effective_spec() = request->spec();
+    response->set_state(v1::FineTuningJob::STATE_QUEUED);
+    return grpc::Status::OK;
+  }
+  grpc::Status GetFineTuningJob(grpc::ServerContext*, const v1::GetFineTuningJobRequest* request,
+                                v1::FineTuningJob* response) override {
+    grpc::Status status = get.Next();
+    if (!status.ok()) return status;
+    auto found = jobs.find(request->name());
+    if (found == jobs.end())
+      return FakeError{grpc::StatusCode::NOT_FOUND, request->name() + " does not exist"}.ToStatus();
+    *response = found->second;
+    return grpc::Status::OK;
+  }
+  grpc::Status ListFineTuningJobs(grpc::ServerContext*, const v1::ListFineTuningJobsRequest* request,
+                                  v1::ListFineTuningJobsResponse* response) override {
+    listed.push_back(*request);
+    auto next = request->page_token().empty() ? jobs.begin() : jobs.find(request->page_token());
+    for (int i = 0; next != jobs.end() && i < request->page_size(); ++i, ++next)
+      *response->add_fine_tuning_jobs() = next->second;
+    if (next != jobs.end()) response->set_next_page_token(next->first);
+    return grpc::Status::OK;
+  }
+  grpc::Status CancelFineTuningJob(grpc::ServerContext*, const v1::CancelFineTuningJobRequest* request,
+                                   v1::FineTuningJob* response) override {
+    grpc::Status status = cancel.Next();
+    response->set_name(request->name());
+    response->set_state(v1::FineTuningJob::STATE_CANCELLING);
+    return status;
+  }
+  grpc::Status DeleteFineTuningJob(grpc::ServerContext*, const v1::DeleteFineTuningJobRequest*,
+                                   v1::DeleteFineTuningJobResponse*) override {
+    return remove.Next();
+  }
+  grpc::Status ListJobEvents(grpc::ServerContext*, const v1::ListJobEventsRequest* request,
+                             v1::ListJobEventsResponse* response) override {
+    grpc::Status status = list_events.Next();
+    for (const v1::JobEvent& event : stored) {
+      if (event.sequence() > request->after_sequence() && response->events_size() < request->page_size())
+        *response->add_events() = event;
+    }
+    return status;
+  }
+  grpc::Status ListJobMetrics(grpc::ServerContext*, const v1::ListJobMetricsRequest*,
+                              v1::ListJobMetricsResponse* response) override {
+    for (const v1::MetricPoint& point : metrics) *response->add_points() = point;
+    return grpc::Status::OK;
+  }
+  grpc::Status WatchFineTuningJob(grpc::ServerContext* context, const v1::WatchFineTuningJobRequest* request,
+                                  grpc::ServerWriter<v1::WatchFineTuningJobResponse>* writer) override {
+    watched_after.push_back(request->after_sequence());
+    if (streams.empty()) return Unavailable();
+    const Stream stream = streams.front();
+    streams.pop_front();
+    for (const auto& message : stream.messages) writer->Write(message);
+    // A hanging stream ends when the client gives it up; a deadline keeps a broken test from hanging.
+    for (int i = 0; stream.hang && !context->IsCancelled() && i < 10'000; ++i) absl::SleepFor(absl::Milliseconds(1));
+    return stream.end;
+  }
+};
+
+class FakeCheckpoints final : public v1::CheckpointService::Service {
+ public:
+  v1::Checkpoint checkpoint;  // what GetCheckpoint answers whatever was asked
+  std::map<std::string, std::string> contents;
+  std::deque<int64_t> cut_after;  // as in FakeUploads
+  int64_t piece_bytes = 10;
+  std::vector<v1::DownloadCheckpointFileRequest> downloads;
+  Script get, list, remove;
+
+  void Add(const std::string& path, const std::string& content,
+           v1::CheckpointFile::Purpose purpose = v1::CheckpointFile::PURPOSE_WEIGHTS) {
+    v1::CheckpointFile& file = *checkpoint.add_files();
+    file.set_path(path);
+    file.set_size_bytes(static_cast<int64_t>(content.size()));
+    file.set_sha256(Sha256Hex(content));
+    file.set_purpose(purpose);
+    contents[path] = content;
+  }
+
+  grpc::Status GetCheckpoint(grpc::ServerContext*, const v1::GetCheckpointRequest*, v1::Checkpoint* response) override {
+    *response = checkpoint;
+    return get.Next();
+  }
+  grpc::Status ListCheckpoints(grpc::ServerContext*, const v1::ListCheckpointsRequest*,
+                               v1::ListCheckpointsResponse* response) override {
+    *response->add_checkpoints() = checkpoint;
+    return list.Next();
+  }
+  grpc::Status DeleteCheckpoint(grpc::ServerContext*, const v1::DeleteCheckpointRequest*,
+                                v1::DeleteCheckpointResponse*) override {
+    return remove.Next();
+  }
+  grpc::Status DownloadCheckpointFile(grpc::ServerContext*, const v1::DownloadCheckpointFileRequest* request,
+                                      grpc::ServerWriter<v1::DownloadCheckpointFileResponse>* writer) override {
+    downloads.push_back(*request);
+    const std::string& content = contents[request->path()];
+    int64_t left = cut_after.empty() ? INT64_MAX : cut_after.front();
+    if (!cut_after.empty()) cut_after.pop_front();
+    v1::DownloadCheckpointFileResponse piece;
+    for (int64_t offset = request->offset(); offset < static_cast<int64_t>(content.size()); offset += piece_bytes) {
+      if (left < piece_bytes) return Unavailable();
+      left -= piece_bytes;
+      piece.set_offset(offset);
+      piece.set_data(content.substr(static_cast<size_t>(offset), static_cast<size_t>(piece_bytes)));
+      writer->Write(piece);
+    }
+    return grpc::Status::OK;
+  }
+};
+
+class FakeDatasets final : public v1::DatasetService::Service {
+ public:
+  struct Import {
+    std::vector<v1::ImportDatasetResponse> messages;
+    grpc::Status end = grpc::Status::OK;
+  };
+  std::deque<Import> imports;
+  std::vector<v1::ImportDatasetRequest> requests;
+  std::deque<v1::Dataset> answers;  // of GetDataset, in order; the last one stays
+  Script get, remove;
+
+  grpc::Status ImportDataset(grpc::ServerContext*, const v1::ImportDatasetRequest* request,
+                             grpc::ServerWriter<v1::ImportDatasetResponse>* writer) override {
+    requests.push_back(*request);
+    if (imports.empty()) return Unavailable();
+    const Import import = imports.front();
+    imports.pop_front();
+    for (const auto& message : import.messages) writer->Write(message);
+    return import.end;
+  }
+  grpc::Status GetDataset(grpc::ServerContext*, const v1::GetDatasetRequest* request, v1::Dataset* response) override {
+    grpc::Status status = get.Next();
+    if (!status.ok()) return status;
+    if (answers.empty()) return FakeError{grpc::StatusCode::NOT_FOUND, request->name() + " does not exist"}.ToStatus();
+    *response = answers.front();
+    if (answers.size() > 1) answers.pop_front();
+    return grpc::Status::OK;
+  }
+  grpc::Status DeleteDataset(grpc::ServerContext*, const v1::DeleteDatasetRequest*,
+                             v1::DeleteDatasetResponse*) override {
+    return remove.Next();
+  }
+};
+
+class FakeModels final : public v1::ModelService::Service {
+ public:
+  Script get, import;
+  std::vector<v1::ImportModelRequest> requests;
+  absl::Notification* block = nullptr;  // GetModel waits for it
+
+  grpc::Status GetModel(grpc::ServerContext*, const v1::GetModelRequest* request, v1::Model* response) override {
+    if (block != nullptr) block->WaitForNotification();
+    response->set_name(request->name());
+    return get.Next();
+  }
+  grpc::Status ImportModel(grpc::ServerContext*, const v1::ImportModelRequest* request, v1::Model* response) override {
+    requests.push_back(*request);
+    response->set_name("models/" + request->model_id());
+    return import.Next();
+  }
+};
+
+class FakePrediction final : public v1::PredictionService::Service {
+ public:
+  std::vector<v1::PredictRequest> requests;
+
+  grpc::Status Predict(grpc::ServerContext*, const v1::PredictRequest* request,
+                       v1::PredictResponse* response) override {
+    requests.push_back(*request);
+    if (request->inputs_size() < 1 || request->inputs_size() > 256)
+      return {grpc::StatusCode::INVALID_ARGUMENT, "1 to 256 texts"};
+    response->set_checkpoint("fineTuningJobs/j1/checkpoints/30");
+    for (const v1::TextInput& input : request->inputs()) {
+      v1::Prediction& prediction = *response->add_predictions();
+      prediction.add_labels(input.text());
+      v1::ClassScore& score = *prediction.add_scores();
+      score.set_label(input.text());
+      score.set_score(0.75);
+    }
+    return grpc::Status::OK;
+  }
+};
+
+class FakeSystem final : public v1::SystemService::Service {
+ public:
+  Script info;
+  grpc::Status GetServerInfo(grpc::ServerContext*, const v1::GetServerInfoRequest*, v1::ServerInfo* response) override {
+    response->set_version("1.2.3");
+    return info.Next();
+  }
+  grpc::Status ListDevices(grpc::ServerContext*, const v1::ListDevicesRequest*,
+                           v1::ListDevicesResponse* response) override {
+    response->add_devices()->set_name("cpu");
+    return grpc::Status::OK;
+  }
+};
+
+class FakeServer {
+ public:
+  FakeServer() {
+    grpc::ServerBuilder builder;
+    for (grpc::Service* service : std::initializer_list<grpc::Service*>{&uploads, &jobs, &checkpoints, &datasets,
+                                                                        &models, &prediction, &system}) {
+      builder.RegisterService(service);
+    }
+    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
+    server_ = builder.BuildAndStart();
+  }
+  ~FakeServer() { server_->Shutdown(std::chrono::system_clock::now()); }
+
+  std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
+
+  ClientOptions Options() {
+    ClientOptions options;
+    options.address = address();
+    options.retry.sleep = [this](absl::Duration wait) { sleeps.push_back(wait); };
+    options.retry.random = [] { return 0.5; };
+    return options;
+  }
+  std::unique_ptr<Client> Connect() { return Connect(Options()); }
+  std::unique_ptr<Client> Connect(ClientOptions options) {
+    return *Client::Connect(std::move(options), server_->InProcessChannel({}));
+  }
+
+  FakeUploads uploads;
+  FakeJobs jobs;
+  FakeCheckpoints checkpoints;
+  FakeDatasets datasets;
+  FakeModels models;
+  FakePrediction prediction;
+  FakeSystem system;
+  std::vector<absl::Duration> sleeps;  // of the clients that Connect made
+
+ private:
+  int port_ = 0;
+  std::unique_ptr<grpc::Server> server_;
+};
+
+}  // namespace attune::client

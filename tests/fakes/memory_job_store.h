@@ -1,0 +1,155 @@
+// MemoryJobStore: a JobStore in memory that passes the contract and fails when told. Header-only. Thread-safe.
+//
+//   MemoryJobStore store;
+//   store.FailCommits(absl::ResourceExhaustedError("disk full"));   // until ClearFault()
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "server/jobs/job_store.h"
+
+namespace attune::jobs {
+
+class MemoryJobStore final : public JobStore {
+ public:
+  void FailCommits(absl::Status error) {
+    absl::MutexLock lock(&mutex_);
+    fault_ = std::move(error);
+  }
+  void ClearFault() {
+    absl::MutexLock lock(&mutex_);
+    fault_.reset();
+  }
+  // Waits until that many commits have succeeded or failed since the start.
+  void WaitForCommits(int64_t count) {
+    absl::MutexLock lock(&mutex_);
+    auto reached = [this, count]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return commits_ >= count; };
+    mutex_.Await(absl::Condition(&reached));
+  }
+  int64_t commits() const {
+    absl::MutexLock lock(&mutex_);
+    return commits_;
+  }
+  // Commits wait at the door until Open().
+  void Block() {
+    absl::MutexLock lock(&mutex_);
+    blocked_ = true;
+  }
+  void Open() {
+    absl::MutexLock lock(&mutex_);
+    blocked_ = false;
+  }
+
+  absl::Status Commit(const std::vector<JobChange>& changes) override {
+    absl::MutexLock lock(&mutex_);
+    auto open = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !blocked_; };
+    mutex_.Await(absl::Condition(&open));
+    ++commits_;
+    if (fault_.has_value()) return *fault_;
+    State next = state_;
+    for (const JobChange& change : changes) {
+      absl::Status status = std::visit([&](const auto& c) { return Apply(next, c); }, change);
+      if (!status.ok()) return status;
+    }
+    state_ = std::move(next);
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::vector<Job>> LoadJobs() override {
+    absl::MutexLock lock(&mutex_);
+    std::vector<Job> jobs;
+    for (const auto& [id, job] : state_.jobs) jobs.push_back(job);
+    std::sort(jobs.begin(), jobs.end(), [](const Job& a, const Job& b) { return a.order < b.order; });
+    return jobs;
+  }
+  absl::StatusOr<std::vector<CheckpointRecord>> LoadCheckpoints() override {
+    absl::MutexLock lock(&mutex_);
+    std::vector<CheckpointRecord> checkpoints;
+    for (const auto& [key, checkpoint] : state_.checkpoints) checkpoints.push_back(checkpoint);
+    return checkpoints;
+  }
+  absl::StatusOr<std::vector<StoredEvent>> ReadEvents(const std::string& job_id, const EventRange& range) override {
+    absl::MutexLock lock(&mutex_);
+    std::vector<StoredEvent> events;
+    for (auto it = state_.events.upper_bound({job_id, range.after});
+         it != state_.events.end() && it->first.first == job_id && it->first.second <= range.up_to; ++it) {
+      if (static_cast<int>(events.size()) == range.limit) break;
+      EventKind kind = it->second.kind;
+      bool droppable = kind == EventKind::kMetric || kind == EventKind::kLogLine;
+      if (range.filter == EventFilter::kMetrics && kind != EventKind::kMetric) continue;
+      if (range.filter == EventFilter::kNotDroppable && droppable) continue;
+      events.push_back(it->second);
+    }
+    return events;
+  }
+  absl::StatusOr<StoredEvent> LastEvent(const std::string& job_id) override {
+    absl::MutexLock lock(&mutex_);
+    StoredEvent last{job_id};
+    auto end = state_.events.upper_bound({job_id, std::numeric_limits<int64_t>::max()});
+    if (end != state_.events.begin() && std::prev(end)->first.first == job_id) {
+      last.sequence = std::prev(end)->second.sequence;
+      last.kind = std::prev(end)->second.kind;
+    }
+    return last;
+  }
+
+ private:
+  struct State {
+    std::map<std::string, Job> jobs;
+    std::map<std::pair<std::string, int64_t>, CheckpointRecord> checkpoints;
+    std::map<std::pair<std::string, int64_t>, StoredEvent> events;
+  };
+
+  static absl::Status Apply(State& state, const PutJob& change) {
+    for (const auto& [id, job] : state.jobs) {
+      bool same_request = !change.job.request_id.empty() && job.request_id == change.job.request_id;
+      if (id != change.job.id && (same_request || job.order == change.job.order)) {
+        return absl::AlreadyExistsError("the request_id or order is taken");
+      }
+    }
+    auto [it, inserted] = state.jobs.try_emplace(change.job.id, change.job);
+    if (!inserted) {
+      it->second.resource = change.job.resource;
+      it->second.lost_attempts = change.job.lost_attempts;
+      it->second.best_is_measured = change.job.best_is_measured;
+    }
+    return absl::OkStatus();
+  }
+  static absl::Status Apply(State& state, const PutCheckpoint& change) {
+    state.checkpoints[{change.checkpoint.job_id, change.checkpoint.step}] = change.checkpoint;
+    return absl::OkStatus();
+  }
+  static absl::Status Apply(State& state, const RemoveCheckpoint& change) {
+    state.checkpoints.erase({change.job_id, change.step});
+    return absl::OkStatus();
+  }
+  static absl::Status Apply(State& state, const RemoveJob& change) {
+    state.jobs.erase(change.job_id);
+    EraseJob(state.checkpoints, change.job_id);
+    EraseJob(state.events, change.job_id);
+    return absl::OkStatus();
+  }
+  static absl::Status Apply(State& state, const AddEvent& change) {
+    bool added = state.events.emplace(std::pair(change.event.job_id, change.event.sequence), change.event).second;
+    return added ? absl::OkStatus() : absl::AlreadyExistsError("the sequence is taken");
+  }
+  template <typename Map>
+  static void EraseJob(Map& map, const std::string& job_id) {
+    for (auto it = map.lower_bound({job_id, 0}); it != map.end() && it->first.first == job_id;) it = map.erase(it);
+  }
+
+  mutable absl::Mutex mutex_;
+  State state_ ABSL_GUARDED_BY(mutex_);
+  std::optional<absl::Status> fault_ ABSL_GUARDED_BY(mutex_);
+  bool blocked_ ABSL_GUARDED_BY(mutex_) = false;
+  int64_t commits_ ABSL_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace attune::jobs

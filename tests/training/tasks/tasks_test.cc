@@ -1,0 +1,127 @@
+#include <cmath>
+#include <stdexcept>
+
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/log_softmax.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/TensorOperators.h>
+#include <gtest/gtest.h>
+
+#include "server/training/tasks/task.h"
+
+namespace attune::training {
+namespace {
+
+TaskOptions Options(std::vector<std::string> labels) {
+  TaskOptions options;
+  options.labels = std::move(labels);
+  options.feature_size = 8;
+  options.head_name = "classifier";
+  options.head_group = 4;
+  options.seed = 3;
+  return options;
+}
+
+std::unique_ptr<Task> Create(const std::string& name, const TaskOptions& options) { return TaskRegistry::Get().Find(name)->create(options); }
+
+examples::Example WithLabels(std::vector<int32_t> labels, double value = 0) {
+  examples::Example example;
+  example.labels = std::move(labels);
+  example.value = value;
+  return example;
+}
+
+TEST(TaskRegistry, KnowsTheTextTasksOnly) {
+  for (const char* name : {"text-classification", "text-multi-label", "text-regression"}) EXPECT_NE(TaskRegistry::Get().Find(name), nullptr) << name;
+  EXPECT_EQ(TaskRegistry::Get().Find("text"), nullptr);
+}
+
+TEST(SequenceHead, IsSeededAndNamed) {
+  const auto one = Create("text-classification", Options({"a", "b", "c"}));
+  const auto two = Create("text-classification", Options({"a", "b", "c"}));
+  TaskOptions other_seed = Options({"a", "b", "c"});
+  other_seed.seed = 4;
+  const auto& parameters = one->head_parameters();
+  ASSERT_EQ(parameters.size(), 2u);
+  EXPECT_EQ(parameters[0].name, "classifier.weight");
+  EXPECT_EQ(parameters[0].tensor.sizes(), (at::IntArrayRef{3, 8}));
+  EXPECT_EQ(parameters[0].group, 4);
+  EXPECT_TRUE(parameters[0].decay);
+  EXPECT_EQ(parameters[1].name, "classifier.bias");
+  EXPECT_FALSE(parameters[1].decay);
+  EXPECT_TRUE(parameters[0].tensor.equal(two->head_parameters()[0].tensor));
+  EXPECT_FALSE(parameters[0].tensor.equal(Create("text-classification", other_seed)->head_parameters()[0].tensor));
+  EXPECT_EQ(parameters[1].tensor.abs().max().item<float>(), 0);
+  EXPECT_LT(parameters[0].tensor.abs().max().item<float>(), 0.1);  // 5 standard deviations of 0.02
+}
+
+TEST(SequenceHead, DropsFeaturesInTrainingOnly) {
+  TaskOptions options = Options({"a", "b"});
+  options.head_dropout = 0.5;
+  const auto task = Create("text-classification", options);
+  const at::Tensor features = at::ones({4, 8});
+  EXPECT_TRUE(task->Logits(features, false).equal(task->Logits(features, false)));
+  EXPECT_FALSE(task->Logits(features, true).equal(task->Logits(features, false)));
+}
+
+TEST(TextClassification, LossSmoothsLabelsAsTorchDoes) {
+  TaskOptions options = Options({"a", "b", "c"});
+  options.label_smoothing = 0.2;
+  const auto task = Create("text-classification", options);
+  const at::Tensor logits = at::tensor({1.0f, -2.0f, 0.5f, 0.1f, 0.2f, 3.0f}).view({2, 3});
+  const at::Tensor logp = at::log_softmax(logits, 1);
+  // (1 - e) of the target's and e / C of every class's.
+  const at::Tensor expected = -(0.8 * (logp[0][0] + logp[1][1]) + 0.2 / 3 * logp.sum()) / 2;
+  EXPECT_NEAR(task->Loss(logits, at::tensor({0, 1}, at::kLong)).item<float>(), expected.item<float>(), 1e-6);
+}
+
+TEST(TextClassification, TargetsAndEvaluation) {
+  const auto task = Create("text-classification", Options({"neg", "pos"}));
+  const examples::Example a = WithLabels({1}), b = WithLabels({0}), two = WithLabels({0, 1}), unknown = WithLabels({2});
+  EXPECT_TRUE(task->Targets({&a, &b}).equal(at::tensor({1, 0}, at::kLong)));
+  EXPECT_THROW(task->Targets({&two}), std::invalid_argument);
+  EXPECT_THROW(task->Targets({&unknown}), std::invalid_argument);
+  const at::Tensor logits = at::tensor({0.f, 1.f, 2.f, 0.f, 5.f, 0.f}).view({3, 2});
+  const EvaluationResult result = task->Evaluate(logits, at::tensor({1, 0, 1}, at::kLong));
+  EXPECT_EQ(result.rows, 3);
+  EXPECT_EQ(result.confusion, (std::vector<int64_t>{1, 0, 1, 1}));
+  EXPECT_NEAR(result.values.at("accuracy"), 2.0 / 3, 1e-12);
+  EXPECT_NEAR(result.values.at("loss"), (std::log1p(std::exp(-1.0)) + std::log1p(std::exp(-2.0)) + std::log1p(std::exp(5.0))) / 3, 1e-6);
+  EXPECT_EQ(result.classes[1].label, "pos");
+  EXPECT_EQ(result.classes[1].support, 2);
+  EXPECT_TRUE(task->Probabilities(logits).sum(1).allclose(at::ones({3})));
+  EXPECT_EQ(task->Evaluate(logits.narrow(0, 0, 0), at::tensor({1}, at::kLong).narrow(0, 0, 0)).rows, 0);
+}
+
+TEST(TextMultiLabel, TargetsLossAndEvaluation) {
+  const auto task = Create("text-multi-label", Options({"x", "y", "z"}));
+  const examples::Example both = WithLabels({0, 2}), none = WithLabels({}), unknown = WithLabels({3});
+  const at::Tensor targets = task->Targets({&both, &none});
+  EXPECT_TRUE(targets.equal(at::tensor({1.f, 0.f, 1.f, 0.f, 0.f, 0.f}).view({2, 3})));
+  EXPECT_THROW(task->Targets({&unknown}), std::invalid_argument);
+  const at::Tensor logits = at::tensor({2.f, -1.f, 1.f, 1.f, -3.f, -1.f}).view({2, 3});
+  const EvaluationResult result = task->Evaluate(logits, targets);
+  const auto softplus = [](double x) { return std::log1p(std::exp(x)); };
+  EXPECT_NEAR(result.values.at("loss"), (softplus(-2) + softplus(-1) + softplus(-1) + softplus(1) + softplus(-3) + softplus(-1)) / 6, 1e-6);
+  EXPECT_EQ(result.values.at("accuracy"), 0.5);
+  EXPECT_NEAR(result.values.at("f1_micro"), 0.8, 1e-12);
+  EXPECT_TRUE(result.confusion.empty());
+  EXPECT_EQ(task->default_metric(), "f1_macro");
+}
+
+TEST(TextRegression, TargetsLossAndEvaluation) {
+  const auto task = Create("text-regression", Options({}));
+  const examples::Example a = WithLabels({}, 1.5), b = WithLabels({}, -2), infinite = WithLabels({}, 1e300);
+  const at::Tensor targets = task->Targets({&a, &b});
+  EXPECT_THROW(task->Targets({&infinite}), std::invalid_argument);
+  const at::Tensor logits = at::tensor({1.f, -1.f}).view({2, 1});
+  EXPECT_NEAR(task->Loss(logits, targets).item<float>(), 0.625, 1e-6);
+  EXPECT_NEAR(task->Evaluate(logits, targets).values.at("mse"), 0.625, 1e-9);
+  EXPECT_NEAR(task->Evaluate(logits, targets).values.at("pearson"), 1, 1e-9);
+  EXPECT_TRUE(LargerIsBetter("pearson"));
+  EXPECT_FALSE(LargerIsBetter("mse"));
+}
+
+}  // namespace
+}  // namespace attune::training
