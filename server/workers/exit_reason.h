@@ -1,0 +1,39 @@
+// Why a worker is gone: one of a few reasons, and words that say what to do. Pure.
+#pragma once
+
+#include <string>
+
+#include "server/base/subprocess.h"
+
+namespace attune::workers {
+
+enum class ExitReason {
+  kClean,          // ended its attempt and exited with code 0
+  kIdleShutdown,   // was told to exit while it had nothing to do
+  kCrashed,        // by a signal of its own making (SIGSEGV, SIGABRT, ...), or with an exit code other than 0
+  kKilled,         // SIGKILL from elsewhere: most likely the kernel, out of memory
+  kLostHeartbeat,  // silent for too long; the pool killed it
+  kNotStopping,    // did not stop when told to; the pool killed it
+  kProtocolError,  // said something that the protocol does not allow; the pool killed it
+  kLaunchFailed,   // never said hello
+};
+
+// What the pool knows about a worker that is gone.
+struct ExitFacts {
+  bool said_hello = false;
+  bool shutdown_requested = false;   // the pool told it to exit
+  bool attempt_open = false;         // it held an attempt that had not ended
+  bool heartbeat_expired = false;    // these three: the pool killed it for that
+  bool stop_expired = false;
+  bool protocol_error = false;
+  ExitStatus status;
+};
+
+ExitReason ClassifyExit(const ExitFacts& facts);
+
+const char* ExitReasonName(ExitReason reason);  // "killed", for logs and metrics
+
+// For people: "the worker was killed by signal 9 (SIGKILL), most likely because memory ran out; ..."
+std::string DescribeExit(ExitReason reason, const ExitStatus& status);
+
+}  // namespace attune::workers

@@ -1,0 +1,325 @@
+// What the scheduler asks of the pool, and what workers say. Launching and watching: worker_supervision.cc.
+#include "server/workers/supervised_worker_pool.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "server/base/log.h"
+#include "server/base/str_cat.h"
+
+namespace attune::workers {
+namespace {
+
+AttemptId AttemptOf(const worker::v1::Fence& fence) { return {fence.job(), fence.attempt()}; }
+
+worker::v1::ConnectResponse ShutdownCommand() {
+  worker::v1::ConnectResponse command;
+  command.mutable_shutdown();
+  return command;
+}
+
+}  // namespace
+
+SupervisedWorkerPool::SupervisedWorkerPool(SupervisedWorkerPoolOptions options, WorkerLauncher& launcher, const Clock& clock)
+    : options_(options), launcher_(launcher), clock_(clock), service_(*this), predictions_(options.max_waiting_predictions) {}
+
+SupervisedWorkerPool::~SupervisedWorkerPool() { Stop(absl::ZeroDuration()); }
+
+void SupervisedWorkerPool::Start(WorkerPoolListener& listener) {
+  absl::MutexLock lock(&mutex_);
+  if (stopping_ || supervisor_.joinable()) return;
+  listener_ = &listener;
+  dirty_ = true;
+  supervisor_ = std::thread([this] { Supervise(); });
+}
+
+absl::Status SupervisedWorkerPool::Assign(const worker::v1::Assign& assignment) {
+  absl::MutexLock lock(&mutex_);
+  if (stopping_) return absl::UnavailableError("the server is shutting down");
+  Worker* worker = FindIdle();
+  if (worker == nullptr) return absl::UnavailableError("no worker is ready yet");
+  worker->state = WorkerState::kAttempt;
+  worker->attempt = AttemptOf(assignment.fence());
+  worker->useful = true;
+  backoff_.Succeeded();
+  dirty_ = true;  // another one takes its place
+  worker::v1::ConnectResponse command;
+  *command.mutable_assign() = assignment;
+  worker->session->Send(std::move(command));
+  return absl::OkStatus();
+}
+
+void SupervisedWorkerPool::Cancel(const AttemptId& attempt) {
+  absl::MutexLock lock(&mutex_);
+  Worker* worker = FindAttempt(attempt);
+  if (worker == nullptr || worker->session == nullptr) return;
+  worker::v1::ConnectResponse command;
+  command.mutable_cancel()->mutable_fence()->set_job(attempt.job);
+  command.mutable_cancel()->mutable_fence()->set_attempt(attempt.attempt);
+  worker->session->Send(std::move(command));
+  worker->deadline = std::min(worker->deadline, clock_.Now() + options_.stop_timeout);
+  dirty_ = true;
+}
+
+void SupervisedWorkerPool::Suspend(const AttemptId& attempt) {
+  absl::MutexLock lock(&mutex_);
+  Worker* worker = FindAttempt(attempt);
+  if (worker == nullptr || worker->session == nullptr) return;
+  worker->facts.shutdown_requested = true;
+  worker->session->Send(ShutdownCommand());
+  worker->deadline = std::min(worker->deadline, clock_.Now() + options_.stop_timeout);
+  dirty_ = true;
+}
+
+void SupervisedWorkerPool::Kill(const AttemptId& attempt) {
+  WithActions([&](Actions& actions) {
+    Worker* worker = FindAttempt(attempt);
+    if (worker == nullptr) return;
+    worker->facts.stop_expired = true;
+    KillProcess(*worker, actions);
+  });
+}
+
+void SupervisedWorkerPool::Predict(const std::string& checkpoint_directory, std::vector<v1::TextInput> inputs, PredictCallback done) {
+  WithActions([&](Actions& actions) {
+    absl::Status status = stopping_ ? absl::UnavailableError("the server is shutting down")
+                                    : predictions_.Add(checkpoint_directory, std::move(inputs), done,
+                                                       clock_.Now() + options_.predict_timeout);
+    if (!status.ok()) {
+      actions.push_back([done = std::move(done), status] { done(status); });
+      return;
+    }
+    PumpPredictions();
+    dirty_ = true;
+  });
+}
+
+PoolStatus SupervisedWorkerPool::Status() {
+  absl::MutexLock lock(&mutex_);
+  PoolStatus status;
+  status.trouble = trouble_;
+  for (const auto& [id, worker] : workers_) {
+    status.idle += worker->state == WorkerState::kIdle && worker->session != nullptr;
+    status.starting += worker->state == WorkerState::kStarting;
+  }
+  return status;
+}
+
+void SupervisedWorkerPool::Stop(absl::Duration grace) {
+  WithActions([&](Actions& actions) {
+    stopping_ = true;
+    for (auto& [id, worker] : workers_) {
+      worker->facts.shutdown_requested = true;
+      if (worker->session != nullptr) {
+        worker->session->Send(ShutdownCommand());
+      } else {
+        KillProcess(*worker, actions);
+      }
+    }
+    for (PredictionQueue::Entry& entry : predictions_.TakeAll()) {
+      actions.push_back([done = std::move(entry.done)] { done(absl::UnavailableError("the server is shutting down")); });
+    }
+  });
+  auto none_left = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return workers_.empty(); };
+  {
+    absl::MutexLock lock(&mutex_);
+    mutex_.AwaitWithTimeout(absl::Condition(&none_left), grace);
+  }
+  WithActions([&](Actions& actions) {
+    for (auto& [id, worker] : workers_) {
+      worker->facts.stop_expired = true;
+      KillProcess(*worker, actions);
+    }
+  });
+  {
+    absl::MutexLock lock(&mutex_);
+    mutex_.Await(absl::Condition(&none_left));  // SIGKILL works
+    quit_ = true;
+  }
+  if (supervisor_.joinable()) supervisor_.join();
+  absl::MutexLock lock(&mutex_);
+  auto quiet = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return callbacks_ == 0; };
+  mutex_.Await(absl::Condition(&quiet));
+  listener_ = nullptr;
+}
+
+absl::Status SupervisedWorkerPool::OnHello(const std::shared_ptr<WorkerSession>& session, const worker::v1::Hello& hello) {
+  absl::Status status;
+  WithActions([&](Actions& actions) {
+    auto found = workers_.find(hello.worker_id());
+    // The same words for both: whoever guesses ids learns nothing.
+    if (found == workers_.end() || found->second->secret != hello.secret()) {
+      Log(LogLevel::kWarning, "a worker was refused", {{"worker", hello.worker_id()}, {"pid", hello.pid()}});
+      status = absl::PermissionDeniedError("unknown worker, or wrong secret; workers are started by the server only");
+      return;
+    }
+    Worker& worker = *found->second;
+    if (worker.facts.said_hello || worker.process_gone) {
+      status = absl::AlreadyExistsError("this worker has connected before");
+      return;
+    }
+    worker.session = session;
+    worker.facts.said_hello = true;
+    worker.state = WorkerState::kIdle;
+    worker.last_heard = clock_.Now();
+    worker.deadline = absl::InfiniteFuture();
+    trouble_.clear();
+    if (stopping_) session->Send(ShutdownCommand());
+    PumpPredictions();
+    NotifyChanged(actions);
+    dirty_ = true;
+  });
+  return status;
+}
+
+void SupervisedWorkerPool::OnMessage(const WorkerSession& session, worker::v1::ConnectRequest message) {
+  WithActions([&](Actions& actions) {
+    auto found = workers_.find(session.worker_id());
+    if (found == workers_.end()) return;  // given up already
+    found->second->last_heard = clock_.Now();
+    HandleMessage(*found->second, std::move(message), actions);
+  });
+}
+
+void SupervisedWorkerPool::OnClosed(const WorkerSession& session) {
+  WithActions([&](Actions& actions) {
+    auto found = workers_.find(session.worker_id());
+    if (found == workers_.end() || found->second->session.get() != &session) return;
+    Worker& worker = *found->second;
+    worker.session = nullptr;
+    // A worker that loses the stream exits by itself.
+    worker.deadline = std::min(worker.deadline, clock_.Now() + options_.stop_timeout);
+    dirty_ = true;
+    RemoveIfGone(worker.id, actions);
+  });
+}
+
+void SupervisedWorkerPool::HandleMessage(Worker& worker, worker::v1::ConnectRequest message, Actions& actions) {
+  using Kind = worker::v1::ConnectRequest::KindCase;
+  switch (message.kind_case()) {
+    case Kind::kHeartbeat:
+      return;
+    case Kind::kHello:
+      return ProtocolError(worker, "a second hello", actions);
+    case Kind::KIND_NOT_SET:
+      return ProtocolError(worker, "an empty message", actions);
+    case Kind::kPredictDone:
+      if (worker.id != prediction_worker_) return ProtocolError(worker, "a prediction that nobody asked for", actions);
+      return AnswerPrediction(std::move(*message.mutable_predict_done()), actions);
+    default:
+      break;
+  }
+  if (!message.has_fence() && message.kind_case() == Kind::kLogLine) {
+    Log(LogLevel::kInfo, "worker", {{"worker", worker.id}, {"line", message.log_line().text()}});
+    return;
+  }
+  AttemptId attempt = AttemptOf(message.fence());
+  if (!worker.attempt.has_value() || !(*worker.attempt == attempt)) {
+    ++refused_messages_;
+    Log(LogLevel::kWarning, "a message about a superseded attempt was refused",
+        {{"worker", worker.id}, {"job", attempt.job}, {"attempt", attempt.attempt}});
+    return;
+  }
+  if (message.has_finished() || message.has_failed()) {
+    AttemptEnd end;
+    if (message.has_finished()) {
+      end.how = std::move(*message.mutable_finished());
+    } else {
+      end.how = std::move(*message.mutable_failed());
+    }
+    EndAttempt(worker, std::move(end), actions);
+    LetGo(worker);
+    return;
+  }
+  actions.push_back([listener = listener_, attempt, message = std::move(message)]() mutable {
+    listener->OnAttemptMessage(attempt, std::move(message));
+  });
+}
+
+void SupervisedWorkerPool::EndAttempt(Worker& worker, AttemptEnd end, Actions& actions) {
+  AttemptId attempt = *worker.attempt;
+  worker.attempt.reset();
+  bool running = !worker.process_gone;
+  actions.push_back([this, listener = listener_, attempt, id = worker.id, running, end = std::move(end)]() mutable {
+    if (running) end.log_tail = launcher_.LogTail(id);
+    listener->OnAttemptEnded(attempt, std::move(end));
+  });
+}
+
+void SupervisedWorkerPool::LetGo(Worker& worker) {
+  worker.state = WorkerState::kLeaving;
+  worker.facts.shutdown_requested = true;
+  if (worker.session != nullptr) worker.session->Send(ShutdownCommand());
+  worker.deadline = clock_.Now() + options_.stop_timeout;
+  dirty_ = true;
+}
+
+void SupervisedWorkerPool::ProtocolError(Worker& worker, const char* what, Actions& actions) {
+  Log(LogLevel::kError, "a worker broke the protocol", {{"worker", worker.id}, {"sent", what}});
+  worker.facts.protocol_error = true;
+  KillProcess(worker, actions);
+}
+
+void SupervisedWorkerPool::AnswerPrediction(worker::v1::PredictDone answer, Actions& actions) {
+  std::optional<PredictionQueue::Entry> entry = predictions_.TakeInFlight(answer.request());
+  if (!entry.has_value()) return;  // its caller was told that it took too long
+  last_prediction_ = clock_.Now();
+  PumpPredictions();
+  actions.push_back([done = std::move(entry->done), answer = std::move(answer)]() mutable {
+    if (answer.code() != 0 || !answer.error().empty()) {
+      auto code = answer.code() != 0 ? static_cast<absl::StatusCode>(answer.code()) : absl::StatusCode::kInternal;
+      done(absl::Status(code, answer.error()));
+      return;
+    }
+    done(std::vector<v1::Prediction>(std::make_move_iterator(answer.mutable_predictions()->begin()),
+                                     std::make_move_iterator(answer.mutable_predictions()->end())));
+  });
+}
+
+void SupervisedWorkerPool::PumpPredictions() {
+  if (stopping_ || !predictions_.HasWaiting() || predictions_.InFlight()) return;
+  if (prediction_worker_.empty()) {
+    Worker* idle = FindIdle();
+    if (idle == nullptr) return;  // the supervisor launches one
+    idle->state = WorkerState::kPrediction;
+    idle->useful = true;
+    backoff_.Succeeded();
+    dirty_ = true;
+    prediction_worker_ = idle->id;
+  }
+  Worker& worker = *workers_.at(prediction_worker_);
+  if (worker.session == nullptr || worker.kill_sent) return;  // on its way out; its removal comes here again
+  worker::v1::ConnectResponse command;
+  *command.mutable_predict() = *predictions_.SendNext();
+  worker.session->Send(std::move(command));
+}
+
+SupervisedWorkerPool::Worker* SupervisedWorkerPool::FindIdle() {
+  for (auto& [id, worker] : workers_) {
+    if (worker->state == WorkerState::kIdle && worker->session != nullptr && !worker->kill_sent && !worker->process_gone) return worker.get();
+  }
+  return nullptr;
+}
+
+SupervisedWorkerPool::Worker* SupervisedWorkerPool::FindAttempt(const AttemptId& attempt) {
+  for (auto& [id, worker] : workers_) {
+    if (worker->attempt.has_value() && *worker->attempt == attempt) return worker.get();
+  }
+  return nullptr;
+}
+
+void SupervisedWorkerPool::NotifyChanged(Actions& actions) {
+  if (listener_ != nullptr) actions.push_back([listener = listener_] { listener->OnWorkersChanged(); });
+}
+
+void SupervisedWorkerPool::WakeForTest() {
+  absl::MutexLock lock(&mutex_);
+  dirty_ = true;
+}
+
+int64_t SupervisedWorkerPool::RefusedMessagesForTest() {
+  absl::MutexLock lock(&mutex_);
+  return refused_messages_;
+}
+
+}  // namespace attune::workers

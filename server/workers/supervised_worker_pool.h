@@ -1,0 +1,150 @@
+// WorkerPool of real workers: launches them through a WorkerLauncher, keeps some idle and warm, talks to each over the stream that it dials, and notices
+// when one dies, falls silent or does not stop. Thread-safe. Owned by main.
+//
+//   auto pool = std::make_unique<SupervisedWorkerPool>(SupervisedWorkerPoolOptions{}, *launcher, Clock::System());
+//   ATTUNE_ASSIGN_OR_RETURN(auto endpoint, WorkerEndpoint::Start(socket_path, pool->service()));
+//   ... the scheduler calls pool->Start(listener) ...
+//   pool->Stop(absl::Seconds(5));  // then the endpoint goes, then the pool, then the launcher
+//
+// A worker trains one attempt and exits: exit is the only honest return of GPU memory. It is gone when its process has exited and its stream is closed, in
+// whatever order; so nothing that it said is missed. The prediction worker stays and keeps the last checkpoint loaded.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "server/base/clock.h"
+#include "server/workers/launch_backoff.h"
+#include "server/workers/prediction_queue.h"
+#include "server/workers/worker_launcher.h"
+#include "server/workers/worker_pool.h"
+#include "server/workers/worker_session.h"
+
+namespace attune::workers {
+
+struct SupervisedWorkerPoolOptions {
+  int warm_workers = 1;  // idle ones to keep ready, at least 1
+  absl::Duration launch_timeout = absl::Minutes(2);      // from launch to hello
+  absl::Duration heartbeat_timeout = absl::Seconds(30);  // without any message
+  absl::Duration stop_timeout = absl::Minutes(1);        // from cancel, suspend or shutdown to the end
+  absl::Duration predict_timeout = absl::Minutes(2);     // of one prediction, waiting included
+  absl::Duration prediction_idle_timeout = absl::Minutes(10);  // after which the prediction worker is let go
+  size_t max_waiting_predictions = 1024;
+};
+
+class SupervisedWorkerPool final : public WorkerPool, private WorkerSessionHost {
+ public:
+  SupervisedWorkerPool(SupervisedWorkerPoolOptions options, WorkerLauncher& launcher, const Clock& clock);
+  ~SupervisedWorkerPool() override;  // stops without grace when Stop was not called
+
+  // What workers dial; to be registered with a private server.
+  grpc::Service& service() { return service_; }
+
+  void Start(WorkerPoolListener& listener) override;
+  absl::Status Assign(const worker::v1::Assign& assignment) override;
+  void Cancel(const AttemptId& attempt) override;
+  void Suspend(const AttemptId& attempt) override;
+  void Kill(const AttemptId& attempt) override;
+  void Predict(const std::string& checkpoint_directory, std::vector<v1::TextInput> inputs, PredictCallback done) override;
+  PoolStatus Status() override;
+  void Stop(absl::Duration grace) override;
+
+  // Makes the supervisor look at the clock now.
+  void WakeForTest();
+  // Messages refused because their fence was not the worker's.
+  int64_t RefusedMessagesForTest();
+
+ private:
+  enum class WorkerState { kStarting, kIdle, kAttempt, kPrediction, kLeaving };
+  struct Worker {
+    std::string id;
+    std::string secret;
+    WorkerState state = WorkerState::kStarting;
+    std::shared_ptr<WorkerSession> session;  // from hello until the stream is closed
+    std::optional<AttemptId> attempt;        // open: not yet reported as ended
+    bool process_gone = false;
+    ExitFacts facts;
+    std::vector<std::string> log_tail;       // once the process is gone
+    absl::Time started, last_heard;
+    absl::Time deadline = absl::InfiniteFuture();  // for launch, stop, or the stream's end; then it is killed
+    bool kill_sent = false;
+    bool useful = false;                     // did or was given work: its death says nothing about launching
+  };
+  // Callbacks and launches, to be run in order without the lock.
+  using Actions = std::vector<std::function<void()>>;
+
+  // WorkerSessionHost.
+  absl::Status OnHello(const std::shared_ptr<WorkerSession>& session, const worker::v1::Hello& hello) override;
+  void OnMessage(const WorkerSession& session, worker::v1::ConnectRequest message) override;
+  void OnClosed(const WorkerSession& session) override;
+  void OnExit(const std::string& worker_id, const ExitStatus& status, std::vector<std::string> log_tail);
+
+  // worker_supervision.cc: the supervisor thread and what it decides.
+  void Supervise();
+  absl::Time CheckDeadlines(absl::Time now, Actions& actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Time CheckWorker(Worker& worker, absl::Time now, Actions& actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Time PlanLaunches(absl::Time now, Actions& actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Launch(const std::string& worker_id, const std::string& secret);
+  void KillProcess(Worker& worker, Actions& actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void LetGo(Worker& worker) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void RemoveIfGone(const std::string& worker_id, Actions& actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void JudgeExit(const Worker& worker, ExitReason reason, const std::string& description) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  void HandleMessage(Worker& worker, worker::v1::ConnectRequest message, Actions& actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void EndAttempt(Worker& worker, AttemptEnd end, Actions& actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void ProtocolError(Worker& worker, const char* what, Actions& actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AnswerPrediction(worker::v1::PredictDone answer, Actions& actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void PumpPredictions() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Worker* FindIdle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Worker* FindAttempt(const AttemptId& attempt) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void NotifyChanged(Actions& actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Calls body(actions) with the lock held, and then runs the actions without it.
+  template <typename Body>
+  void WithActions(Body body);
+
+  // Constant after construction.
+  const SupervisedWorkerPoolOptions options_;
+  WorkerLauncher& launcher_;
+  const Clock& clock_;
+  WorkerConnectService service_;
+
+  absl::Mutex mutex_;
+  WorkerPoolListener* listener_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  std::map<std::string, std::unique_ptr<Worker>> workers_ ABSL_GUARDED_BY(mutex_);
+  LaunchBackoff backoff_ ABSL_GUARDED_BY(mutex_);
+  std::string trouble_ ABSL_GUARDED_BY(mutex_);
+  PredictionQueue predictions_ ABSL_GUARDED_BY(mutex_);
+  std::string prediction_worker_ ABSL_GUARDED_BY(mutex_);  // id; empty when there is none
+  absl::Time last_prediction_ ABSL_GUARDED_BY(mutex_);
+  int64_t refused_messages_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool dirty_ ABSL_GUARDED_BY(mutex_) = false;     // the supervisor should look again
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;  // nothing is launched or assigned any more
+  bool quit_ ABSL_GUARDED_BY(mutex_) = false;      // the supervisor ends
+  int callbacks_ ABSL_GUARDED_BY(mutex_) = 0;      // threads that may be calling the listener
+  std::thread supervisor_;
+};
+
+template <typename Body>
+void SupervisedWorkerPool::WithActions(Body body) {
+  Actions actions;
+  {
+    absl::MutexLock lock(&mutex_);
+    body(actions);
+    if (actions.empty()) return;
+    ++callbacks_;
+  }
+  for (const auto& action : actions) action();
+  absl::MutexLock lock(&mutex_);
+  --callbacks_;
+}
+
+}  // namespace attune::workers
