@@ -1,5 +1,11 @@
 // Scheduler: owns all job state. Public calls post to its one thread (or read a snapshot) and may be made from any thread. Callbacks run on the
-// scheduler thread and must not block. Owned by main.
+// scheduler's or the event log's thread and must not block. Owned by main.
+//
+//   ATTUNE_ASSIGN_OR_RETURN(auto scheduler, Scheduler::Create({.data_directory = "/var/lib/attune"},
+//                                                             {store, events, pool, models, datasets, files, clock}, description));
+//   datasets.SetInUseCheck([&](const std::string& name) { return scheduler->IsInUse(name); });
+//   ...
+//   scheduler->Drain();  // then destroy it, before what it depends on
 //
 // Errors: INVALID_ARGUMENT with google.rpc.BadRequest (serialised in payload "google.rpc.BadRequest", see jobs/violations.h), NOT_FOUND, ALREADY_EXISTS
 // (request_id reused), FAILED_PRECONDITION (says which state the job is in), UNAVAILABLE while draining.
@@ -12,11 +18,20 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "attune/v1/checkpoint.pb.h"
 #include "attune/v1/fine_tuning_job.pb.h"
 #include "attune/v1/model.pb.h"
 #include "attune/v1/prediction.pb.h"
 #include "attune/v1/system.pb.h"
+#include "server/base/clock.h"
+#include "server/base/files.h"
+#include "server/catalogue/model_catalogue.h"
+#include "server/datasets/dataset_store.h"
+#include "server/jobs/job_event_log.h"
+#include "server/jobs/job_store.h"
+#include "server/workers/worker_describe.h"
+#include "server/workers/worker_pool.h"
 
 namespace attune::scheduler {
 
@@ -27,8 +42,30 @@ struct SchedulerCounts {
   int idle_workers = 0;
 };
 
+struct SchedulerOptions {
+  std::string data_directory;  // job j keeps its checkpoints in {data_directory}/jobs/{j}/checkpoints
+  int job_slots = 1;           // jobs that run at once, at least 1
+  int worker_threads = 0;      // CPU threads of a job that asks for none; 0: all cores
+  int max_lost_attempts = 3;   // in a row, without a new checkpoint; then the job fails
+  absl::Duration drain_grace = absl::Seconds(20);  // how long Drain lets workers write a last checkpoint
+};
+
+// All must outlive the scheduler. It calls pool.Start.
+struct SchedulerDependencies {
+  jobs::JobStore& store;  // read at start; written through `events` only
+  jobs::JobEventLog& events;
+  workers::WorkerPool& pool;
+  catalogue::ModelCatalogue& models;
+  datasets::DatasetStore& datasets;
+  Files& files;
+  const Clock& clock;
+};
+
 class Scheduler {
  public:
+  // Loads all jobs and takes up again those that a stopped or killed server left behind.
+  static absl::StatusOr<std::unique_ptr<Scheduler>> Create(SchedulerOptions options, SchedulerDependencies dependencies,
+                                                           workers::WorkerDescription description);
   virtual ~Scheduler() = default;
 
   // Durable before `done` runs.
