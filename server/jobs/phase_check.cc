@@ -1,0 +1,203 @@
+// The part of the spec check that looks at spec.phases: what learns, for how long, at what rate.
+#include <algorithm>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_join.h"
+#include "server/base/glob.h"
+#include "server/base/nearest.h"
+#include "server/jobs/spec_context.h"
+
+namespace attune::jobs {
+namespace {
+
+constexpr int kMaxPhases = 100;
+constexpr int kMaxPatterns = 256;
+constexpr size_t kMaxPatternBytes = 512;
+constexpr int kMaxEpochs = 1000;
+constexpr double kHeadRate = 1e-3;
+// What heads add to the names of the base model, for patterns that mean the head.
+const char* const kHeadNames[] = {"classifier.weight", "classifier.bias"};
+
+// Which names a pattern matches: with and without the architecture's prefix, as the worker does.
+bool Matches(const std::string& pattern, const std::string& name, const std::string& architecture) {
+  return GlobMatches(pattern, name) || GlobMatches(pattern, StrCat(architecture, ".", name));
+}
+
+// The first name of a few groups: enough to see how names are built.
+std::string ExampleNames(const std::vector<v1::Layer>& layers) {
+  std::vector<std::string> names;
+  for (size_t at : {size_t{0}, layers.size() / 2, layers.size() - 1}) {
+    if (names.empty() || names.back() != layers[at].name()) names.push_back(layers[at].name());
+  }
+  return absl::StrJoin(names, ", ");
+}
+
+// One of a phase's pattern lists. Sets `learns` (layers, then head names) to `value` where a pattern matches.
+void ApplyPatterns(SpecContext& context, const std::string& field, const google::protobuf::RepeatedPtrField<std::string>& patterns, bool value,
+                   std::vector<bool>& learns) {
+  const std::vector<v1::Layer>& layers = context.input.layers;
+  if (patterns.size() > kMaxPatterns) {
+    context.Fault(field, StrCat("has ", patterns.size(), " patterns and may have ", kMaxPatterns));
+    return;
+  }
+  for (int i = 0; i < patterns.size(); ++i) {
+    const std::string& pattern = patterns[i];
+    std::string at = StrCat(field, "[", i, "]");
+    if (pattern.size() > kMaxPatternBytes) {
+      context.Fault(at, StrCat("has ", pattern.size(), " characters and may have ", kMaxPatternBytes));
+      continue;
+    }
+    if (absl::Status status = CheckGlob(pattern); !status.ok()) {
+      context.Fault(at, std::string(status.message()));
+      continue;
+    }
+    if (layers.empty()) continue;  // the model is not known: its own fault
+    bool matched = false;
+    for (size_t n = 0; n < learns.size(); ++n) {
+      const std::string& name = n < layers.size() ? layers[n].name() : kHeadNames[n - layers.size()];
+      if (!Matches(pattern, name, context.input.model.architecture())) continue;
+      matched = true;
+      learns[n] = value;
+    }
+    if (matched) continue;
+    std::vector<std::string> names;
+    for (const v1::Layer& layer : layers) names.push_back(layer.name());
+    std::string nearest = Nearest(pattern, names);
+    context.Fault(at, StrCat("\"", pattern, "\" matches no parameter of ", context.input.model.name(), "; ",
+                             nearest.empty() ? "" : StrCat("did you mean \"", nearest, "\"? "), "Names look like ", ExampleNames(layers),
+                             " (DescribeLayers lists all); * matches any characters"));
+  }
+}
+
+// Distinct groups below the head, from input to output.
+std::vector<std::string> GroupsOf(const std::vector<v1::Layer>& layers) {
+  std::vector<std::string> groups;
+  for (const v1::Layer& layer : layers) {
+    if (groups.empty() || groups.back() != layer.group()) groups.push_back(layer.group());
+  }
+  return groups;
+}
+
+// Whether the head alone learns.
+bool CheckTrainable(SpecContext& context, const std::string& field, v1::Trainable& trainable) {
+  const std::vector<v1::Layer>& layers = context.input.layers;
+  std::vector<bool> learns(layers.size() + std::size(kHeadNames), false);
+  std::fill(learns.begin() + static_cast<ptrdiff_t>(layers.size()), learns.end(), true);
+  auto learn_groups = [&](const std::vector<std::string>& groups) {
+    for (size_t n = 0; n < layers.size(); ++n) learns[n] = std::find(groups.begin(), groups.end(), layers[n].group()) != groups.end();
+  };
+  std::vector<std::string> groups = GroupsOf(layers);
+  switch (trainable.base_case()) {
+    case v1::Trainable::kHeadOnly:
+      if (!trainable.head_only()) context.Fault(StrCat(field, ".head_only"), "false says nothing; set it to true, or choose all, last_n_groups or patterns");
+      break;
+    case v1::Trainable::kLastNGroups: {
+      int n = trainable.last_n_groups();
+      int most = layers.empty() ? std::numeric_limits<int>::max() : static_cast<int>(groups.size());
+      if (n < 1 || n > most) {
+        context.Fault(StrCat(field, ".last_n_groups"), n < 1 ? StrCat("must be at least 1, not ", n, "; for the head alone use head_only")
+                                                             : StrCat("must be at most ", most, " (the groups of ", context.input.model.name(), ": ",
+                                                                      absl::StrJoin(groups, ", "), "), not ", n));
+      } else if (!layers.empty()) {
+        learn_groups({groups.end() - n, groups.end()});
+      }
+      break;
+    }
+    case v1::Trainable::kPatterns:
+      if (trainable.patterns().patterns().empty()) context.Fault(StrCat(field, ".patterns"), "needs at least one pattern; for the head alone use head_only");
+      ApplyPatterns(context, StrCat(field, ".patterns.patterns"), trainable.patterns().patterns(), true, learns);
+      break;
+    case v1::Trainable::kAll:
+    case v1::Trainable::BASE_NOT_SET:
+      if (trainable.base_case() == v1::Trainable::kAll && !trainable.all()) {
+        context.Fault(StrCat(field, ".all"), "false says nothing; set it to true, or choose head_only, last_n_groups or patterns");
+      }
+      trainable.set_all(true);
+      learn_groups(groups);
+      break;
+  }
+  ApplyPatterns(context, StrCat(field, ".freeze"), trainable.freeze(), false, learns);
+  if (!layers.empty() && std::find(learns.begin(), learns.end(), true) == learns.end()) {
+    context.Fault(field, "leaves nothing to learn: every parameter is frozen; take out a freeze pattern");
+  }
+  return trainable.has_head_only();
+}
+
+void CheckUntil(SpecContext& context, const std::string& field, v1::Phase& phase) {
+  switch (phase.until_case()) {
+    case v1::Phase::kNEpochs:
+      context.InRange(StrCat(field, ".n_epochs"), phase.n_epochs(), 1, kMaxEpochs);
+      break;
+    case v1::Phase::kMaxSteps:
+      context.AtLeast(StrCat(field, ".max_steps"), phase.max_steps(), int64_t{1});
+      break;
+    case v1::Phase::kPlateau: {
+      v1::Plateau& plateau = *phase.mutable_plateau();
+      if (plateau.patience() == 0) plateau.set_patience(2);
+      if (plateau.max_epochs() == 0) plateau.set_max_epochs(20);
+      context.AtLeast(StrCat(field, ".plateau.patience"), plateau.patience(), 1);
+      context.InRange(StrCat(field, ".plateau.max_epochs"), plateau.max_epochs(), 1, kMaxEpochs);
+      if (context.dataset_known && context.evaluation_rows == 0) {
+        context.Fault(StrCat(field, ".plateau"), "needs validation rows and the dataset has none; import it with a validation split, or use n_epochs");
+      }
+      break;
+    }
+    case v1::Phase::UNTIL_NOT_SET:
+      phase.set_n_epochs(context.effective.hyperparameters().n_epochs());
+      break;
+  }
+}
+
+// The five textbook steps end in two phases: the new head on frozen layers, then everything at a smaller rate.
+void AddTextbookPhases(SpecContext& context) {
+  double rate = context.effective.hyperparameters().learning_rate();
+  v1::Phase& head = *context.effective.add_phases();
+  head.set_name("head");
+  head.set_n_epochs(1);
+  head.mutable_trainable()->set_head_only(true);
+  head.set_learning_rate(std::max(kHeadRate, std::min(2 * rate, 0.5)));
+  head.set_layer_decay(1);
+  v1::Phase& all = *context.effective.add_phases();
+  all.set_name("all");
+  all.set_n_epochs(context.effective.hyperparameters().n_epochs());
+  all.mutable_trainable()->set_all(true);
+  all.set_learning_rate(rate);
+  all.set_layer_decay(0.9);
+}
+
+}  // namespace
+
+void CheckPhases(SpecContext& context) {
+  if (context.effective.phases().empty()) {
+    AddTextbookPhases(context);
+    return;
+  }
+  if (context.effective.phases_size() > kMaxPhases) {
+    context.Fault("phases", StrCat("has ", context.effective.phases_size(), " phases and may have ", kMaxPhases));
+    return;
+  }
+  bool rate_given = context.input.spec.hyperparameters().has_learning_rate();
+  std::set<std::string> names;
+  for (int i = 0; i < context.effective.phases_size(); ++i) {
+    v1::Phase& phase = *context.effective.mutable_phases(i);
+    std::string field = StrCat("phases[", i, "]");
+    if (phase.name().empty()) phase.set_name(StrCat("phase-", i + 1));
+    if (!names.insert(phase.name()).second) context.Fault(StrCat(field, ".name"), StrCat("\"", phase.name(), "\" is the name of an earlier phase; names must differ"));
+    CheckUntil(context, field, phase);
+    bool head_only = CheckTrainable(context, StrCat(field, ".trainable"), *phase.mutable_trainable());
+    if (!phase.has_learning_rate()) {
+      phase.set_learning_rate(head_only && !rate_given ? kHeadRate : context.effective.hyperparameters().learning_rate());
+    } else {
+      context.Between(StrCat(field, ".learning_rate"), phase.learning_rate(), 0, 1);
+    }
+    if (!phase.has_layer_decay()) {
+      phase.set_layer_decay(1);
+    } else if (!(phase.layer_decay() > 0 && phase.layer_decay() <= 1)) {
+      context.Fault(StrCat(field, ".layer_decay"), StrCat("must be over 0 and at most 1, not ", phase.layer_decay()));
+    }
+  }
+}
+
+}  // namespace attune::jobs

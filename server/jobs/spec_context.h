@@ -1,0 +1,76 @@
+// What the parts of the spec check share. For this folder only; not thread-safe. Each part looks at one piece of the spec, fills in what was left out of
+// context.effective, and reports every fault that it finds.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "server/base/str_cat.h"
+#include "server/jobs/spec_check.h"
+
+namespace attune::jobs {
+
+struct SpecContext {
+  SpecContext(const SpecCheckInput& input, SpecCheckResult& result) : input(input), effective(result.effective), result(result) {}
+
+  const SpecCheckInput& input;
+  v1::FineTuningSpec& effective;  // starts as a copy of input.spec
+  SpecCheckResult& result;
+
+  // Set by CheckDataset and CheckTask, used by the parts after them.
+  bool model_known = false;
+  bool dataset_known = false;
+  v1::Task task = v1::TASK_UNSPECIFIED;  // stays unspecified when it can't be decided
+  int64_t train_rows = 0;
+  int64_t evaluation_rows = 0;  // of evaluation.split; set by CheckEvaluation
+
+  // `field` is relative to the spec: "hyperparameters.n_epochs".
+  void Fault(const std::string& field, std::string description) {
+    result.violations.push_back({field.empty() ? "spec" : StrCat("spec.", field), std::move(description)});
+  }
+  void Warn(std::string text) { result.warnings.push_back(std::move(text)); }
+
+  // Faults unless low <= value <= high; NaN is outside of every range.
+  template <typename T>
+  bool InRange(const std::string& field, T value, T low, T high) {
+    if (value >= low && value <= high) return true;
+    Fault(field, StrCat("must be ", low, " to ", high, ", not ", value));
+    return false;
+  }
+  template <typename T>
+  bool AtLeast(const std::string& field, T value, T low) {
+    if (value >= low) return true;
+    Fault(field, StrCat("must be at least ", low, ", not ", value));
+    return false;
+  }
+  // Faults unless low < value < high.
+  bool Between(const std::string& field, double value, double low, double high) {
+    if (value > low && value < high) return true;
+    Fault(field, StrCat("must be over ", low, " and below ", high, ", not ", value));
+    return false;
+  }
+  // Faults unless 0 <= value < 1.
+  bool Share(const std::string& field, double value) {
+    if (value >= 0 && value < 1) return true;
+    Fault(field, StrCat("must be 0 to below 1, not ", value));
+    return false;
+  }
+};
+
+// Rows of a split, from the dataset's report.
+int64_t RowsOf(const v1::Dataset& dataset, v1::Split split);
+
+// As workers name tasks: "text-classification".
+std::string TaskName(v1::Task task);
+
+// In the order in which they run.
+void CheckModel(SpecContext& context);                // spec_check.cc
+void CheckDataset(SpecContext& context);
+void CheckTask(SpecContext& context);
+void CheckResources(SpecContext& context);            // resource_check.cc
+void CheckHyperparameters(SpecContext& context);      // hyperparameter_check.cc
+void CheckEvaluation(SpecContext& context);
+void CheckCheckpointing(SpecContext& context);
+void CheckPhases(SpecContext& context);               // phase_check.cc
+
+}  // namespace attune::jobs
