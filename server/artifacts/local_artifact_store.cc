@@ -80,9 +80,7 @@ void LocalArtifactStore::ReplaceLease(const std::string& id, const std::shared_p
       leases_.erase(id);
     }
   }
-  if (previous == nullptr) return;
-  absl::MutexLock lock(&previous->mutex);  // waits for a call that is under way
-  previous->revoked = true;
+  if (previous != nullptr) previous->Revoke();
 }
 
 absl::StatusOr<std::unique_ptr<UploadWriter>> LocalArtifactStore::OpenUpload(const std::string& id, int64_t offset) {

@@ -9,6 +9,12 @@
 
 namespace attune::artifacts {
 
+void UploadLease::Revoke() {
+  absl::MutexLock lock(&mutex);  // waits for a call that is under way
+  revoked = true;
+  if (sync != nullptr) sync->Quiesce();
+}
+
 UploadInfo ToUploadInfo(const UploadRow& row) {
   return {.id = row.id,
           .filename = row.filename,
@@ -27,7 +33,10 @@ LocalUploadWriter::LocalUploadWriter(UploadStorage& storage, std::shared_ptr<Upl
       row_(std::move(row)),
       file_(std::move(file)),
       hash_(std::move(hash)),
-      appended_(row_.committed_bytes) {}
+      appended_(row_.committed_bytes),
+      sync_(row_.committed_bytes, [this](int64_t up_to) { return SyncAndCommit(up_to); }) {
+  lease_->sync = &sync_;
+}
 
 absl::StatusOr<std::unique_ptr<UploadWriter>> LocalUploadWriter::Open(UploadStorage& storage,
                                                                       std::shared_ptr<UploadLease> lease,
@@ -48,8 +57,10 @@ absl::StatusOr<std::unique_ptr<UploadWriter>> LocalUploadWriter::Open(UploadStor
 
 LocalUploadWriter::~LocalUploadWriter() {
   absl::MutexLock lock(&lease_->mutex);
-  if (!Check().ok() || row_.complete || appended_ == row_.committed_bytes) return;
-  absl::Status status = SyncAndCommit();
+  lease_->sync = nullptr;
+  sync_.Quiesce();
+  if (!Check().ok() || row_.complete || appended_ == sync_.done()) return;
+  absl::Status status = sync_.RunNow(appended_);
   if (!status.ok()) {
     Log(LogLevel::kWarning, "the last bytes of a cut upload are not kept",
         {{"upload", row_.id}, {"error", status.ToString()}});
@@ -65,6 +76,7 @@ absl::Status LocalUploadWriter::Check() const {
 }
 
 absl::Status LocalUploadWriter::Break(absl::Status why) {
+  sync_.Quiesce();
   broken_ = why;
   file_.reset();
   // Whoever deleted the row may have done so before this writer made the file.
@@ -81,12 +93,11 @@ absl::Status LocalUploadWriter::Append(std::string_view data) {
                                              "; create a new upload with the right size"));
   }
   while (!data.empty()) {
-    const int64_t unsynced = appended_ - row_.committed_bytes;
-    const size_t room = static_cast<size_t>(std::max<int64_t>(1, storage_.options().sync_every_bytes - unsynced));
-    const std::string_view piece = data.substr(0, room);
+    const int64_t room = storage_.options().sync_every_bytes - (appended_ - sync_.requested());
+    const std::string_view piece = data.substr(0, static_cast<size_t>(std::max<int64_t>(1, room)));
     ATTUNE_RETURN_IF_ERROR(Write(piece));
     data.remove_prefix(piece.size());
-    if (piece.size() == room && appended_ < row_.size_bytes) ATTUNE_RETURN_IF_ERROR(SyncAndCommit());
+    if (appended_ < row_.size_bytes) ATTUNE_RETURN_IF_ERROR(SyncBehind());  // Finish syncs the end
   }
   return absl::OkStatus();
 }
@@ -99,25 +110,27 @@ absl::Status LocalUploadWriter::Write(std::string_view piece) {
     return absl::OkStatus();
   }
   // The disk is full, most likely. Keep what was complete before this piece: it need not be sent again.
-  if (storage_.files().Truncate(storage_.PartPath(row_.id), appended_).ok() && appended_ > row_.committed_bytes) {
-    SyncAndCommit().IgnoreError();
+  sync_.Quiesce();
+  if (storage_.files().Truncate(storage_.PartPath(row_.id), appended_).ok() && appended_ > sync_.done()) {
+    sync_.RunNow(appended_).IgnoreError();
   }
-  return Break(absl::Status(written.code(), StrCat(written.message(), "; ", row_.committed_bytes, " of ",
-                                                   row_.size_bytes, " bytes are kept, continue from there")));
+  return Break(absl::Status(written.code(), StrCat(written.message(), "; ", sync_.done(), " of ", row_.size_bytes,
+                                                   " bytes are kept, continue from there")));
 }
 
-absl::Status LocalUploadWriter::Sync() {
-  absl::Status synced = file_->Sync();
-  // After a failed sync the kernel may call lost pages clean, so a second try would prove nothing.
-  return synced.ok() ? synced : Break(synced);
+absl::Status LocalUploadWriter::SyncBehind() {
+  const LocalArtifactStoreOptions& options = storage_.options();
+  if (appended_ - sync_.requested() < options.sync_every_bytes) return absl::OkStatus();
+  sync_.Request(appended_);
+  // Also how an error of the background is noticed: at the latest when the limit is reached.
+  absl::Status status = sync_.WaitFor(appended_ - std::max(options.max_unsynced_bytes, options.sync_every_bytes) + 1);
+  return status.ok() ? status : Break(status);
 }
 
-absl::Status LocalUploadWriter::SyncAndCommit() {
-  ATTUNE_RETURN_IF_ERROR(Sync());
-  absl::Status committed = storage_.Commit(row_.id, appended_);
-  if (!committed.ok()) return Break(committed);
-  row_.committed_bytes = appended_;
-  return absl::OkStatus();
+absl::Status LocalUploadWriter::SyncAndCommit(int64_t up_to) {
+  // A failed sync is never tried again: the kernel may call lost pages clean, so that a second try would prove nothing.
+  ATTUNE_RETURN_IF_ERROR(file_->Sync());
+  return storage_.Commit(row_.id, up_to);
 }
 
 absl::StatusOr<UploadInfo> LocalUploadWriter::Finish() {
@@ -126,8 +139,8 @@ absl::StatusOr<UploadInfo> LocalUploadWriter::Finish() {
   if (!row_.complete) {
     if (appended_ == row_.size_bytes) {
       ATTUNE_RETURN_IF_ERROR(Complete());
-    } else if (appended_ > row_.committed_bytes) {
-      ATTUNE_RETURN_IF_ERROR(SyncAndCommit());
+    } else if (absl::Status status = sync_.RunNow(appended_); !status.ok()) {
+      return Break(status);
     }
     ATTUNE_ASSIGN_OR_RETURN(row_, storage_.Find(row_.id));
   }
@@ -135,7 +148,11 @@ absl::StatusOr<UploadInfo> LocalUploadWriter::Finish() {
 }
 
 absl::Status LocalUploadWriter::Complete() {
-  ATTUNE_RETURN_IF_ERROR(Sync());
+  sync_.Quiesce();
+  // The row gets its bytes and its hash at once, so only the file is synced here.
+  absl::Status synced = sync_.WaitFor(0);
+  if (synced.ok()) synced = file_->Sync();
+  if (!synced.ok()) return Break(synced);
   const std::string sha256 = hash_.HexDigest();
   if (!row_.expected_sha256.empty() && sha256 != row_.expected_sha256) {
     ATTUNE_RETURN_IF_ERROR(storage_.Reset(row_.id));

@@ -22,7 +22,8 @@ namespace attune::artifacts {
 struct LocalArtifactStoreOptions {
   std::string root;                                  // made if need be
   absl::Duration upload_lifetime = absl::Hours(24);  // an upload expires this long after its last committed byte
-  int64_t sync_every_bytes = 8 << 20;                // at most this much is lost by a crash
+  int64_t sync_every_bytes = 8 << 20;                // a sync begins when this much is waiting
+  int64_t max_unsynced_bytes = 64 << 20;             // and an upload waits with this much: the most that a crash loses
   int64_t keep_free_bytes = 256 << 20;  // an upload that would leave less on the disk is refused at the start
 };
 

@@ -18,7 +18,8 @@
 
 namespace attune {
 
-// A file being written. Not thread-safe. The destructor closes without syncing.
+// A file being written. Not thread-safe, except that Sync may run while another thread appends: it covers what was
+// appended before it began. The destructor closes without syncing.
 class WritableFile {
  public:
   virtual ~WritableFile() = default;

@@ -1,5 +1,5 @@
 // FaultInjectingFiles: the machine's file system, with failures where a test wants them. Header-only, owned by the
-// test. Thread-safe; the files that it opens are as thread-safe as real ones (not at all). It must outlive them.
+// test. Thread-safe; the files that it opens are as thread-safe as real ones. It must outlive them.
 //
 //   FaultInjectingFiles files;
 //   files.Inject({.op = FileOp::kAppend, .path_contains = ".part", .skip = 2, .status =
@@ -175,8 +175,9 @@ class FaultInjectingFiles final : public Files {
     }
     absl::Status Sync() override {
       ATTUNE_RETURN_IF_ERROR(owner_.Enter(FileOp::kSync, path_));
+      const int64_t covered = FileSize(path_).value_or(0);  // before: another thread may append meanwhile
       ATTUNE_RETURN_IF_ERROR(real_->Sync());
-      owner_.SetSyncedSize(path_, FileSize(path_).value_or(0));
+      owner_.SetSyncedSize(path_, covered);
       return absl::OkStatus();
     }
     absl::Status Close() override {

@@ -307,5 +307,67 @@ TEST_F(LocalArtifactStoreTest, StartReportsADiskThatCannotBeUsed) {
   EXPECT_TRUE(harness_.TryRestart().ok());
 }
 
+class SyncingBehindTest : public ::testing::Test {
+ protected:
+  static constexpr int64_t kSync = 64 << 10;
+  static constexpr int64_t kMaxUnsynced = 256 << 10;
+  static constexpr int64_t kSize = 4 << 20;
+  std::string Create() {
+    return store().CreateUpload({.filename = "f", .size_bytes = kSize, .expected_sha256 = Sha256Hex(content_)})->id;
+  }
+  ArtifactStore& store() { return harness_.store(); }
+  std::string_view Rest(int64_t offset) const { return std::string_view(content_).substr(static_cast<size_t>(offset)); }
+  const std::string content_ = std::string(kSize, 'q');
+  LocalHarness harness_{kSync, kMaxUnsynced};
+};
+
+TEST_F(SyncingBehindTest, NeverMoreThanTheLimitIsUnsyncedAndAPowerCutLosesNoMore) {
+  std::string id = Create();
+  constexpr int64_t kSent = 3 << 20;
+  {
+    auto writer = store().OpenUpload(id, 0);
+    for (int64_t sent = 0; sent < kSent; sent += 4096) {
+      ASSERT_TRUE((*writer)->Append(Rest(0).substr(0, 4096)).ok());
+      ASSERT_GE(store().GetUpload(id)->committed_bytes, sent + 4096 - kMaxUnsynced - kSync);
+    }
+    harness_.CutPower();
+  }
+  harness_.PowerOn();
+  const int64_t committed = store().GetUpload(id)->committed_bytes;
+  EXPECT_GE(committed, kSent - kMaxUnsynced - kSync);
+  EXPECT_LE(committed, kSent);
+  auto writer = store().OpenUpload(id, committed);
+  ASSERT_TRUE(writer.ok()) << writer.status();
+  ASSERT_TRUE((*writer)->Append(Rest(committed)).ok());
+  EXPECT_TRUE((*writer)->Finish()->complete);
+}
+
+TEST_F(SyncingBehindTest, ErrorOfTheBackgroundReachesTheClient) {
+  std::string id = Create();
+  auto writer = store().OpenUpload(id, 0);
+  harness_.files().Inject(
+      {.op = FileOp::kSync, .path_contains = ".part", .skip = 2, .status = absl::InternalError("bad disk")});
+  absl::Status status;
+  for (int64_t sent = 0; sent < kSize && status.ok(); sent += kSync)
+    status = (*writer)->Append(Rest(0).substr(0, kSync));
+  if (status.ok()) status = (*writer)->Finish().status();
+  EXPECT_EQ(status.message(), "bad disk");
+  writer->reset();
+  const int64_t committed = store().GetUpload(id)->committed_bytes;
+  writer = store().OpenUpload(id, committed);
+  ASSERT_TRUE(writer.ok()) << writer.status();
+  ASSERT_TRUE((*writer)->Append(Rest(committed)).ok());
+  EXPECT_TRUE((*writer)->Finish()->complete);
+}
+
+TEST_F(SyncingBehindTest, FewBytesAreSyncedOnlyWhenAsked) {
+  std::string id = Create();
+  auto writer = store().OpenUpload(id, 0);
+  ASSERT_TRUE((*writer)->Append("q").ok());
+  EXPECT_EQ(harness_.files().CountCalls(FileOp::kSync, ".part"), 0);
+  EXPECT_EQ((*writer)->Finish()->committed_bytes, 1);
+  EXPECT_EQ(harness_.files().CountCalls(FileOp::kSync, ".part"), 1);
+}
+
 }  // namespace
 }  // namespace attune::artifacts

@@ -16,7 +16,11 @@ namespace attune::artifacts {
 
 class LocalHarness final : public ArtifactStoreHarness {
  public:
-  explicit LocalHarness(int64_t sync_every_bytes = 64 << 10) : sync_every_bytes_(sync_every_bytes) { Restart(); }
+  // Without room for bytes that are not synced, syncs come at known places.
+  explicit LocalHarness(int64_t sync_every_bytes = 64 << 10, int64_t max_unsynced_bytes = 0)
+      : sync_every_bytes_(sync_every_bytes), max_unsynced_bytes_(max_unsynced_bytes) {
+    Restart();
+  }
   ArtifactStore& store() override { return *store_; }
   void Restart() override {
     absl::Status status = TryRestart();
@@ -26,10 +30,11 @@ class LocalHarness final : public ArtifactStoreHarness {
     store_.reset();
     database_.reset();
     ATTUNE_ASSIGN_OR_RETURN(database_, Database::Open(directory_.path() + "/attune.db"));
-    ATTUNE_ASSIGN_OR_RETURN(
-        store_,
-        LocalArtifactStore::Create({.root = root(), .sync_every_bytes = sync_every_bytes_, .keep_free_bytes = 1000},
-                                   *database_, files_, clock()));
+    ATTUNE_ASSIGN_OR_RETURN(store_, LocalArtifactStore::Create({.root = root(),
+                                                                .sync_every_bytes = sync_every_bytes_,
+                                                                .max_unsynced_bytes = max_unsynced_bytes_,
+                                                                .keep_free_bytes = 1000},
+                                                               *database_, files_, clock()));
     return absl::OkStatus();
   }
   // The power goes: from now on nothing reaches the disk, and what was not synced is lost.
@@ -47,6 +52,7 @@ class LocalHarness final : public ArtifactStoreHarness {
 
  private:
   const int64_t sync_every_bytes_;
+  const int64_t max_unsynced_bytes_;
   TemporaryDirectory directory_;
   FaultInjectingFiles files_;
   std::unique_ptr<Database> database_;
