@@ -1,8 +1,9 @@
 // ModelCatalogue: base models that jobs start from. Owned by main, used by api/ and the spec check. Thread-safe.
-// A model lives in {root}/{id}/ as a Hugging Face style directory; its row holds the public attune.v1.Model message. Import checks config.json
-// (sizes within bounds, known architecture), safetensors (structure, names and shapes that the architecture expects, finite values) and
-// tokenizer.json before anything becomes visible. Torch-free: what an architecture expects is written in architectures/ (one file each).
-// Errors: INVALID_ARGUMENT naming file and tensor or key, NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION (in use), RESOURCE_EXHAUSTED.
+// A model lives in {root}/{id}/ as a Hugging Face style directory; its row holds the public attune.v1.Model message.
+// Import checks config.json (sizes within bounds, known architecture), safetensors (structure, names and shapes that
+// the architecture expects, finite values) and tokenizer.json before anything becomes visible. Torch-free: what an
+// architecture expects is written in architectures/ (one file each). Errors: INVALID_ARGUMENT naming file and tensor or
+// key, NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION (in use), RESOURCE_EXHAUSTED.
 #pragma once
 
 #include <functional>
@@ -26,15 +27,18 @@ class ModelCatalogue {
                                                                 artifacts::ArtifactStore& artifacts, Files& files,
                                                                 const Clock& clock);
   virtual ~ModelCatalogue() = default;
+  // Blocks on the disk while it reads all weights. Two imports of one id run one after the other.
   virtual absl::StatusOr<v1::Model> Import(const v1::ImportModelRequest& request) = 0;
   virtual absl::StatusOr<v1::Model> Get(const std::string& name) = 0;
+  // Newest first; `page_token` is opaque. INVALID_ARGUMENT for a token that this server did not make.
   virtual absl::StatusOr<v1::ListModelsResponse> List(int32_t page_size, const std::string& page_token) = 0;
   virtual absl::Status Delete(const std::string& name) = 0;
   virtual absl::StatusOr<v1::DescribeLayersResponse> DescribeLayers(const v1::DescribeLayersRequest& request) = 0;
-  // Directory for workers. NOT_FOUND.
+  // Directory for workers, read-only for them. NOT_FOUND; DATA_LOSS when someone removed the files.
   virtual absl::StatusOr<std::string> Directory(const std::string& name) = 0;
   // Cached (most recent few).
   virtual absl::StatusOr<std::shared_ptr<const tokenizers::Tokenizer>> Tokenizer(const std::string& name) = 0;
+  // Whether a job that has not ended uses the model; asked before deletion. Set once by main.
   virtual void SetInUseCheck(std::function<bool(const std::string& name)> in_use) = 0;
 };
 
