@@ -1,7 +1,8 @@
 // DatasetStore: imports uploaded files into datasets and keeps their reports. Owned by main, used by api/. Thread-safe.
-// A dataset lives in {root}/{id}/ in the canonical form of server/examples; its row in the Database holds the public attune.v1.Dataset message.
-// Imports run on the caller's thread. After a crash, datasets still IMPORTING become FAILED at Create ("the server stopped during the import").
-// Errors: INVALID_ARGUMENT with ImportFailure details (bad rows), NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION (in use), RESOURCE_EXHAUSTED.
+// A dataset lives in {root}/{id}/ in the canonical form of server/examples; its row in the Database holds the public
+// attune.v1.Dataset message. Imports run on the caller's thread. After a crash, datasets still IMPORTING become FAILED
+// at Create ("the server stopped during the import"). Errors: INVALID_ARGUMENT with ImportFailure details (bad rows),
+// NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION (in use), RESOURCE_EXHAUSTED.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +24,8 @@
 namespace attune::datasets {
 
 struct DatasetStoreOptions {
-  std::string root;                        // directory of the datasets
-  int64_t max_row_bytes = 4 << 20;         // longer rows are a ROW_TOO_LONG issue
+  std::string root;                                // directory of the datasets
+  int64_t max_row_bytes = 4 << 20;                 // longer rows are a ROW_TOO_LONG issue
   int64_t max_unpacked_bytes = int64_t{64} << 30;  // decompression bombs end here
 };
 
@@ -39,10 +40,15 @@ class DatasetStore {
                                                               const Clock& clock, TokenizerProvider tokenizers);
   virtual ~DatasetStore() = default;
 
-  // Called with (rows_read, fraction of input bytes) now and then.
+  // Called with (rows_read, fraction of input bytes) after every few thousand rows and each file, on the importing
+  // thread.
   using Progress = std::function<void(int64_t, double)>;
-  // When bad rows exceed max_bad_rows: INVALID_ARGUMENT whose message names the first fault, and the dataset (state FAILED) is kept with its full
-  // report so that GetDataset can show all issues; the dataset's name is in payload "attune.v1.Dataset".
+  // Blocks until the dataset is READY. When the data cannot be used (bad rows exceed max_bad_rows, a column is missing,
+  // one class only, ...): INVALID_ARGUMENT whose message names the first fault, and the dataset (state FAILED) is kept
+  // with its full report so that Get can show all issues; the dataset's name is in payload "attune.v1.Dataset", and
+  // where one field of the request is to be changed, that is in "google.rpc.BadRequest". A FAILED dataset makes room
+  // for the next import of the same dataset_id. Any other error leaves neither row nor files. The same request_id and
+  // payload gives the first answer, or waits for it while that import runs.
   virtual absl::StatusOr<v1::Dataset> Import(const v1::ImportDatasetRequest& request, const Progress& progress) = 0;
   virtual absl::StatusOr<v1::Dataset> Get(const std::string& name) = 0;
   // Newest first; `page_token` is opaque. INVALID_ARGUMENT for a token that this server did not make.
