@@ -36,6 +36,10 @@ if(ATTUNE_SANITIZE STREQUAL "address")
 elseif(ATTUNE_SANITIZE STREQUAL "thread")
   add_compile_options(-fsanitize=thread)
   add_link_options(-fsanitize=thread)
+  # Debian's Abseil is not instrumented: without this every access under an absl::Mutex looks like a race.
+  add_library(attune_tsan_sync OBJECT ${CMAKE_SOURCE_DIR}/tests/sanitizers/absl_sync_for_tsan.cc)
+  target_link_libraries(attune_tsan_sync PRIVATE absl::synchronization)
+  target_link_libraries(attune_flags INTERFACE $<TARGET_OBJECTS:attune_tsan_sync> absl::synchronization)
 endif()
 
 # Headers of Debian's gRPC, Abseil and Protobuf trip our warnings when inlined; they are system includes already.
