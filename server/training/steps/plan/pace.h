@@ -4,6 +4,7 @@
 //   if (pace.Due(clock.Now())) reporter.Progress(...);
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -26,6 +27,25 @@ class RatePace {
   absl::Time next_ = absl::InfinitePast();
 };
 
+// Lets bursts through, and a steady rate after them: a short job shows every step, a long one stays readable.
+class BurstPace {
+ public:
+  BurstPace(int burst, double per_second) : burst_(burst), per_second_(per_second), tokens_(burst) {}
+  bool Due(absl::Time now) {
+    const double since = absl::ToDoubleSeconds(now - last_);
+    if (since > 0 && last_ != absl::InfinitePast()) tokens_ = std::min(burst_, tokens_ + since * per_second_);
+    last_ = now;
+    if (tokens_ < 1) return false;
+    tokens_ -= 1;
+    return true;
+  }
+
+ private:
+  const double burst_, per_second_;
+  double tokens_;
+  absl::Time last_ = absl::InfinitePast();
+};
+
 // A mean over the last `window` or so values, exact until there are that many.
 class RecentMean {
  public:
@@ -38,7 +58,7 @@ class RecentMean {
   bool empty() const { return count_ == 0; }
 
  private:
-  const int window_;
+  int window_;
   int64_t count_ = 0;
   double mean_ = 0;
 };

@@ -88,6 +88,10 @@ bool TrainingPlan::EvaluationDue(int phase, int64_t steps_done, int64_t job_step
   return Due(options_.eval_steps, phase, steps_done, job_step);
 }
 
+int64_t TrainingPlan::EvaluationsLeft(int phase, int64_t steps_done) const {
+  return CeilDiv(phases_[phase].steps - steps_done, options_.eval_steps > 0 ? options_.eval_steps : steps_per_epoch_);
+}
+
 bool TrainingPlan::CheckpointDue(int phase, int64_t steps_done, int64_t job_step) const {
   return Due(options_.save_steps, phase, steps_done, job_step);
 }

@@ -21,6 +21,18 @@ TEST(RatePace, AClockThatWasSetBackDoesNotSilenceIt) {
   EXPECT_FALSE(pace.Due(absl::UnixEpoch() + absl::Milliseconds(100)));
 }
 
+TEST(BurstPace, LetsABurstThroughThenASteadyRate) {
+  BurstPace pace(/*burst=*/5, /*per_second=*/20);
+  absl::Time now = absl::UnixEpoch();
+  int through = 0;
+  for (int i = 0; i < 1000; ++i) {
+    through += pace.Due(now) ? 1 : 0;
+    now += absl::Milliseconds(1);
+  }
+  EXPECT_GE(through, 5 + 18);
+  EXPECT_LE(through, 5 + 20);
+}
+
 TEST(RecentMean, IsExactUntilTheWindowIsFull) {
   RecentMean mean(4);
   EXPECT_TRUE(mean.empty());

@@ -1,0 +1,39 @@
+// The small files of a checkpoint that do not change during a job: config.json as transformers reads it, the tokenizer's files, and attune.json for our own Predict.
+// Pure but for reading the model directory. Throws TrainingError.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "server/training/steps/checkpoint_io.h"
+
+namespace attune::training {
+
+struct ExportedHead {
+  std::string architecture_class;   // "BertForSequenceClassification"
+  std::string problem_type;         // "single_label_classification", ...
+  std::vector<std::string> labels;  // empty for regression
+  double dropout = 0;
+};
+
+// The base model's config.json with what AutoModelForSequenceClassification needs: architectures, problem_type, id2label, label2id, and the type of the stored weights.
+std::string ExportedConfig(const nlohmann::json& base, const ExportedHead& head);
+
+// What Predict needs beyond config.json.
+struct AttuneRecord {
+  std::string base_model;
+  std::string task;
+  std::vector<std::string> labels;
+  int max_length = 512;
+  std::string ToJson() const;
+  // Throws TrainingError (DATA) naming the key at fault.
+  static AttuneRecord FromJson(std::string_view text);
+};
+
+// Those of transformers' tokenizer files that the model directory has, as they are.
+std::vector<CheckpointFile> ReadTokenizerFiles(const std::string& model_dir);
+
+}  // namespace attune::training

@@ -1,0 +1,89 @@
+#include "server/training/recipes/checkpoint_keeper.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/training/steps/training_error.h"
+
+namespace attune::training {
+namespace {
+
+std::string PrepareRoot(Files& files, const std::string& output_dir, JobReporter& reporter) {
+  const std::string root = output_dir + "/checkpoints";
+  ThrowIfError(files.CreateDirectories(root));
+  // Rubbish in the way of nothing: worth a word, not the job.
+  const absl::Status removed = RemoveUnfinishedCheckpoints(files, root);
+  if (!removed.ok()) reporter.LogLine(absl::StrCat("warning: an unfinished checkpoint could not be removed: ", std::string(removed.message())));
+  return root;
+}
+
+const char* Advice(const absl::Status& status) {
+  return status.code() == absl::StatusCode::kResourceExhausted ? "; free some disk space, or keep fewer checkpoints (keep_last, save_steps)" : "";
+}
+
+}  // namespace
+
+CheckpointKeeper::CheckpointKeeper(Files& files, const std::string& output_dir, std::vector<CheckpointFile> fixed_files, JobReporter& reporter)
+    : reporter_(reporter), root_(PrepareRoot(files, output_dir, reporter)), fixed_files_(std::move(fixed_files)), writer_(files, root_) {}
+
+std::string CheckpointKeeper::PathOf(int64_t step) const { return absl::StrCat(root_, "/", CheckpointDirectory(step)); }
+
+std::optional<int64_t> CheckpointKeeper::last_saved() const {
+  std::lock_guard lock(mutex_);
+  return last_saved_;
+}
+
+void CheckpointKeeper::Save(const SaveRequest& request) {
+  writer_.WaitIdle();
+  Check();
+  weights_.Capture(request.tensors);
+  optimizer_.Capture(request.optimizer);
+  CheckpointContent content;
+  content.step = request.state.step;
+  content.weights = weights_.views();
+  content.optimizer = optimizer_.views();
+  content.files = fixed_files_;
+  content.files.push_back({kTrainingStateFile, std::make_shared<const std::string>(request.state.ToJson()), true});
+  CheckpointReport report{request.state.step, CheckpointDirectory(request.state.step), request.metrics, request.is_best};
+  writer_.Write(std::move(content), [this, report = std::move(report), required = request.required](const absl::Status& status) {
+    Written(report, required, status);
+  });
+}
+
+void CheckpointKeeper::Written(const CheckpointReport& report, bool required, const absl::Status& status) {
+  if (status.ok()) {
+    {
+      std::lock_guard lock(mutex_);
+      last_saved_ = report.step;
+    }
+    reporter_.CheckpointWritten(report);
+    return;
+  }
+  const std::string what = absl::StrCat("checkpoint ", report.directory, " could not be written: ", std::string(status.message()), Advice(status));
+  std::string outcome;
+  {
+    std::lock_guard lock(mutex_);
+    if (required || !last_saved_.has_value()) {
+      fatal_ = absl::Status(status.code(), what);
+      fatal_step_ = report.step;
+      return;
+    }
+    lost_best_ = report.is_best;
+    outcome = absl::StrCat("; training goes on, the checkpoint of step ", *last_saved_, " is kept");
+  }
+  reporter_.LogLine("warning: " + what + outcome);
+}
+
+void CheckpointKeeper::Check() {
+  std::lock_guard lock(mutex_);
+  ThrowIfError(fatal_, fatal_step_);
+}
+
+bool CheckpointKeeper::Settle() {
+  writer_.WaitIdle();
+  Check();
+  std::lock_guard lock(mutex_);
+  return std::exchange(lost_best_, false);
+}
+
+}  // namespace attune::training

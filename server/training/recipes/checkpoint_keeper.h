@@ -1,0 +1,68 @@
+// CheckpointKeeper: what a recipe asks for checkpoints. Copies the tensors, writes in the background, reports, and decides what a failed write means: while an older
+// checkpoint exists and training goes on, a warning; otherwise the job's failure. The training thread alone.
+//
+//   keeper.Save({.step = 120, .tensors = headed.tensors(), .optimizer = optimizer.State(), .state = state, .is_best = true});
+//   if (keeper.Settle()) tracker.ForgetBest(...);   // the checkpoint in flight was the best and is lost
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "server/base/files.h"
+#include "server/training/recipes/job_reporter.h"
+#include "server/training/steps/checkpoint_io.h"
+#include "server/training/steps/checkpoint_writer.h"
+#include "server/training/steps/plan/training_state.h"
+#include "server/training/steps/tensor_io.h"
+
+namespace attune::training {
+
+struct SaveRequest {
+  std::vector<NamedTensor> tensors;
+  std::vector<NamedTensor> optimizer;
+  TrainingState state;                    // its step names the checkpoint
+  std::map<std::string, double> metrics;  // of an evaluation at this step; empty when there was none
+  bool is_best = false;
+  bool required = false;                  // the job has no result without it
+};
+
+class CheckpointKeeper {
+ public:
+  // Makes {output_dir}/checkpoints and removes what writes that were cut off left there. Throws TrainingError.
+  CheckpointKeeper(Files& files, const std::string& output_dir, std::vector<CheckpointFile> fixed_files, JobReporter& reporter);
+
+  // Starts with a checkpoint of an earlier attempt as the older one.
+  void Resumed(int64_t step) { last_saved_ = step; }
+
+  // Waits for the checkpoint before, copies, and returns while the new one is being written. Throws TrainingError when the one before failed fatally.
+  void Save(const SaveRequest& request);
+  // Throws TrainingError when a write has failed fatally. Does not wait.
+  void Check();
+  // Waits for the checkpoint in flight; throws as Check does. True when it failed, harmlessly, and was the best.
+  bool Settle();
+
+  // Step of the last durable checkpoint; absent before the first. Exact after Settle.
+  std::optional<int64_t> last_saved() const;
+  std::string PathOf(int64_t step) const;
+
+ private:
+  void Written(const CheckpointReport& report, bool required, const absl::Status& status);
+
+  JobReporter& reporter_;
+  const std::string root_;
+  const std::vector<CheckpointFile> fixed_files_;
+  Snapshot weights_, optimizer_;
+  mutable std::mutex mutex_;
+  std::optional<int64_t> last_saved_;  // guarded by mutex_
+  absl::Status fatal_;                 // guarded by mutex_
+  int64_t fatal_step_ = 0;             // guarded by mutex_
+  bool lost_best_ = false;             // guarded by mutex_
+  CheckpointWriter writer_;            // last: its thread uses the members above
+};
+
+}  // namespace attune::training

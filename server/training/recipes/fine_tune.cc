@@ -1,0 +1,224 @@
+#include "server/training/recipes/fine_tune.h"
+
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "server/training/recipes/checkpoint_keeper.h"
+#include "server/training/recipes/job_setup.h"
+#include "server/training/recipes/run_reporter.h"
+#include "server/training/steps/evaluate.h"
+#include "server/training/steps/plan/best_tracker.h"
+#include "server/training/steps/plan/lr_schedule.h"
+#include "server/training/steps/train_loop.h"
+#include "server/training/steps/training_error.h"
+
+namespace attune::training {
+namespace {
+
+class FineTuneRun {
+ public:
+  FineTuneRun(const FineTuneSpec& spec, const JobPaths& paths, JobReporter& reporter, Files& files, const Clock& clock)
+      : spec_(spec), paths_(paths), reporter_(reporter), setup_(SetUp(spec, paths, reporter)),
+        run_reporter_(*setup_.plan, StepCosts(setup_), setup_.evaluation.rows, reporter, clock),
+        keeper_(files, paths.output_dir, setup_.fixed_files, reporter), tracker_(spec.best_metric, LargerIsBetter(spec.best_metric)) {}
+
+  JobResult Run() {
+    Resume();
+    reporter_.Started(state_.step, setup_.device.str(), spec_.threads);
+    const int phases = static_cast<int>(setup_.plan->phases().size());
+    while (state_.phase < phases && stop_ == StopRequest::kNone) {
+      if (!PhaseIsOver()) TrainPhase();
+      if (stop_ == StopRequest::kNone) NextPhase();
+    }
+    if (stop_ != StopRequest::kNone) return Stopped();
+    return Finished();
+  }
+
+ private:
+  const PlannedPhase& planned() const { return setup_.plan->phases()[state_.phase]; }
+  bool PhaseIsOver() const { return state_.phase_ended || state_.step_in_phase >= planned().steps; }
+  bool IsLastPhase() const { return state_.phase + 1 == static_cast<int>(setup_.plan->phases().size()); }
+
+  void Resume() {
+    if (paths_.resume_dir.empty()) return;
+    auto text = ReadFile(paths_.resume_dir + "/" + kTrainingStateFile);
+    ThrowIfError(text.status());
+    state_ = TrainingState::FromJson(*text);
+    if (state_.phase < 0 || state_.phase >= static_cast<int>(setup_.plan->phases().size()) || state_.step_in_phase < 0) {
+      throw TrainingError(FailureCategory::kSystem, absl::StrCat(paths_.resume_dir, " is a checkpoint of another job: this one has no phase ", state_.phase));
+    }
+    tracker_.Restore(state_.best);
+    saved_best_ = state_.best;
+    keeper_.Resumed(state_.step);
+  }
+
+  void NextPhase() {
+    if (IsLastPhase()) {
+      ++state_.phase;
+      return;
+    }
+    ++state_.phase;
+    state_.step_in_phase = 0;
+    state_.phase_ended = false;
+    state_.optimizer_steps = 0;
+  }
+
+  void TrainPhase() {
+    const PhaseSpec& phase = spec_.phases[planned().index];
+    optimizer_ = SetUpPhase(setup_, spec_, planned().index);
+    if (state_.step_in_phase > 0) {
+      LoadTensors(optimizer_->State(), paths_.resume_dir + "/" + kOptimizerFile);
+      optimizer_->set_steps(state_.optimizer_steps);
+    } else {
+      tracker_.BeginPhase();
+    }
+    tracker_.SetPatience(phase.plateau_patience > 0 ? phase.plateau_patience : spec_.early_stopping_patience);
+    run_reporter_.BeginPhase(state_.phase, {phase.name, planned().index, optimizer_->parameter_count(), ParameterCount()});
+    LoopPhase loop;
+    loop.phase = state_.phase;
+    loop.begin_step = state_.step_in_phase;
+    loop.job_step = state_.step;
+    loop.peak_rate = phase.learning_rate;
+    loop.schedule = spec_.schedule;
+    loop.warmup_steps = WarmupSteps(phase.warmup_steps, phase.warmup_ratio, planned().steps);
+    const LoopOptions options = {setup_.device, spec_.precision, spec_.optimizer.max_grad_norm, spec_.seed};
+    RunPhase(*setup_.headed.model, *setup_.headed.task, *optimizer_, *setup_.train, *setup_.plan, loop, options,
+             {[this] { return StopRequested(); }, [this](const StepReport& report) { return AfterStep(report); }});
+  }
+
+  bool StopRequested() {
+    stop_ = reporter_.Stop();
+    return stop_ != StopRequest::kNone;
+  }
+
+  // False ends the phase.
+  bool AfterStep(const StepReport& report) {
+    state_.step = report.job_step;
+    state_.step_in_phase = report.steps_done;
+    state_.optimizer_steps = optimizer_->steps();
+    state_.metrics.clear();
+    keeper_.Check();
+    run_reporter_.Step(report);
+    bool best = false;
+    if (setup_.evaluation.rows > 0 && setup_.plan->EvaluationDue(state_.phase, state_.step_in_phase, state_.step)) {
+      const std::optional<Verdict> verdict = EvaluateNow();
+      if (!verdict.has_value()) return false;  // cancelled
+      best = verdict->best;
+      state_.phase_ended = verdict->phase_ends;
+    }
+    if (best || PhaseIsOver() || setup_.plan->CheckpointDue(state_.phase, state_.step_in_phase, state_.step)) {
+      Save(best, /*required=*/PhaseIsOver() && IsLastPhase());
+    }
+    return !state_.phase_ended;
+  }
+
+  // Empty when the job was cancelled meanwhile. (A process that must go finishes the evaluation, so that the run that goes on decides as an undisturbed one.)
+  std::optional<Verdict> EvaluateNow() {
+    const auto start = std::chrono::steady_clock::now();
+    const std::optional<EvaluationResult> result = Evaluate(
+        *setup_.headed.model, *setup_.headed.task, *setup_.evaluation.batches, setup_.evaluation.rows, {setup_.device, spec_.precision}, [this] {
+          if (reporter_.Stop() == StopRequest::kCancel) stop_ = StopRequest::kCancel;
+          return stop_ == StopRequest::kCancel;
+        });
+    if (!result.has_value()) return std::nullopt;
+    Settle();
+    const Verdict verdict = tracker_.Observe(state_.step, result->values);
+    state_.metrics = result->values;
+    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    run_reporter_.Evaluation(MakeEvaluationReport(state_.step, spec_.eval_split, *result, verdict.best), seconds);
+    if (verdict.phase_ends && state_.step_in_phase < planned().steps) {
+      reporter_.LogLine(absl::StrCat("phase ", planned().name, " ends at step ", state_.step, ": ", spec_.best_metric, " has not improved in the last ",
+                                     tracker_.state().evaluations_without_improvement, " evaluations"));
+    }
+    return verdict;
+  }
+
+  // Waits for the checkpoint in flight. A best one that could not be written is none.
+  void Settle() {
+    if (keeper_.Settle()) {
+      tracker_.ForgetBest(saved_best_);
+    } else {
+      saved_best_ = tracker_.state();
+    }
+  }
+
+  void Save(bool is_best, bool required) {
+    if (!is_best) Settle();  // else done when it was evaluated
+    state_.best = tracker_.state();
+    const BatchPlace next = setup_.plan->Place(state_.phase, setup_.plan->BatchesBefore(state_.phase, state_.step_in_phase));
+    state_.epoch = next.epoch;
+    state_.batch = next.batch;
+    SaveRequest request;
+    request.tensors = setup_.headed.tensors();
+    request.optimizer = optimizer_->State();
+    request.state = state_;
+    request.metrics = state_.metrics;
+    request.is_best = is_best;
+    request.required = required;
+    keeper_.Save(request);
+  }
+
+  // The last checkpoint of a stopped run: where nothing is saved, another attempt would repeat the steps since the one before.
+  JobResult Stopped() {
+    JobResult result;
+    result.cancelled = stop_ == StopRequest::kCancel;
+    result.preempted = stop_ == StopRequest::kPreempt;
+    try {
+      Settle();
+      if (state_.step > keeper_.last_saved().value_or(0)) Save(/*is_best=*/false, /*required=*/false);
+      Settle();
+    } catch (const TrainingError& error) {
+      reporter_.LogLine(absl::StrCat("warning: stopped without a last checkpoint: ", error.what()));
+    }
+    result.best_step = BestStep();
+    return result;
+  }
+
+  int64_t BestStep() const { return tracker_.state().has_best ? tracker_.state().best_step : keeper_.last_saved().value_or(0); }
+
+  JobResult Finished() {
+    Settle();
+    JobResult result;
+    result.best_step = BestStep();
+    if (setup_.test.rows == 0) return result;
+    if (result.best_step != state_.step) LoadTensors(setup_.headed.tensors(), keeper_.PathOf(result.best_step) + "/" + kModelFile);
+    const std::optional<EvaluationResult> test = Evaluate(*setup_.headed.model, *setup_.headed.task, *setup_.test.batches, setup_.test.rows,
+                                                          {setup_.device, spec_.precision}, [this] { return StopRequested(); });
+    if (!test.has_value()) {
+      result.cancelled = stop_ == StopRequest::kCancel;
+      result.preempted = stop_ == StopRequest::kPreempt;
+      return result;
+    }
+    result.has_test = true;
+    result.test = MakeEvaluationReport(result.best_step, examples::SplitName(examples::Split::kTest), *test, /*is_best=*/false);
+    return result;
+  }
+
+  int64_t ParameterCount() const {
+    int64_t count = 0;
+    for (const Parameter& parameter : setup_.headed.parameters()) count += parameter.tensor.numel();
+    return count;
+  }
+
+  const FineTuneSpec& spec_;
+  const JobPaths& paths_;
+  JobReporter& reporter_;
+  JobSetup setup_;
+  RunReporter run_reporter_;
+  CheckpointKeeper keeper_;
+  BestTracker tracker_;
+  BestState saved_best_;  // the tracker's state when the best checkpoint was last known to be durable
+  TrainingState state_;
+  std::unique_ptr<Optimizer> optimizer_;  // of the current phase
+  StopRequest stop_ = StopRequest::kNone;
+};
+
+}  // namespace
+
+JobResult FineTune(const FineTuneSpec& spec, const JobPaths& paths, JobReporter& reporter, Files& files, const Clock& clock) {
+  return FineTuneRun(spec, paths, reporter, files, clock).Run();
+}
+
+}  // namespace attune::training

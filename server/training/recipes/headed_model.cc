@@ -1,0 +1,96 @@
+#include "server/training/recipes/headed_model.h"
+
+#include <stdexcept>
+#include <utility>
+
+#include "absl/strings/str_join.h"
+#include "server/base/files.h"
+#include "server/base/nearest.h"
+#include "server/base/str_cat.h"
+#include "server/training/input/epoch_order.h"
+#include "server/training/steps/training_error.h"
+
+namespace attune::training {
+namespace {
+
+constexpr int64_t kMaxConfigBytes = 16 << 20;
+constexpr double kInitializerRange = 0.02;  // transformers' own when config.json has none
+
+// Streams of the job's seed that no micro-step uses: those count from 0.
+constexpr int64_t kModelStream = -1;
+constexpr int64_t kHeadStream = -2;
+
+const ModelFactory& FindFactory(const nlohmann::json& config) {
+  const auto type = config.find("model_type");
+  if (type == config.end() || !type->is_string()) {
+    throw std::invalid_argument("config.json has no model_type; export the model with transformers' save_pretrained");
+  }
+  const std::string name = type->get<std::string>();
+  if (const ModelFactory* factory = ModelRegistry::Get().Find(name); factory != nullptr) return *factory;
+  std::vector<std::string> known;
+  for (const ModelFactory* factory : ModelRegistry::Get().All()) known.push_back(factory->architecture);
+  const std::string nearest = Nearest(name, known);
+  throw std::invalid_argument(StrCat("config.json: model_type \"", name, "\" is not supported", nearest.empty() ? "" : StrCat("; did you mean \"", nearest, "\"?"),
+                                     " This worker knows ", absl::StrJoin(known, ", ")));
+}
+
+const TaskFactory& FindTask(const std::string& name, const ModelFactory& model) {
+  const TaskFactory* task = TaskRegistry::Get().Find(name);
+  bool supported = false;
+  for (const std::string& each : model.tasks) supported = supported || each == name;
+  if (task == nullptr || !supported) {
+    throw std::invalid_argument(
+        StrCat("task \"", name, "\" is not one that ", model.architecture, " models can learn; they can learn ", absl::StrJoin(model.tasks, ", ")));
+  }
+  return *task;
+}
+
+}  // namespace
+
+std::vector<Parameter> HeadedModel::parameters() const {
+  std::vector<Parameter> all = model->parameters();
+  all.insert(all.end(), task->head_parameters().begin(), task->head_parameters().end());
+  return all;
+}
+
+std::vector<NamedTensor> HeadedModel::tensors() const {
+  std::vector<NamedTensor> all;
+  for (const Parameter& parameter : parameters()) all.push_back({parameter.name, parameter.tensor});
+  return all;
+}
+
+void HeadedModel::To(const at::Device& device) {
+  model->To(device);
+  task->To(device);
+}
+
+nlohmann::json ReadConfig(const std::string& directory) {
+  const std::string path = directory + "/config.json";
+  auto text = ReadFile(path, kMaxConfigBytes);
+  ThrowIfError(text.status());
+  nlohmann::json config = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  if (!config.is_object()) throw std::invalid_argument(path + " is not a JSON object; export the model with transformers' save_pretrained");
+  return config;
+}
+
+HeadedModel CreateHeadedModel(const nlohmann::json& config, const HeadOptions& options) {
+  HeadedModel headed;
+  headed.factory = &FindFactory(config);
+  const TaskFactory& task = FindTask(options.task, *headed.factory);
+  headed.model = headed.factory->create(config, StepSeed(options.seed, kModelStream));
+  headed.head_dropout = options.dropout >= 0 ? options.dropout : headed.model->default_head_dropout();
+  TaskOptions head;
+  head.labels = options.labels;
+  head.feature_size = headed.model->feature_size();
+  head.head_dropout = headed.head_dropout;
+  head.label_smoothing = options.label_smoothing;
+  const auto range = config.find("initializer_range");
+  head.initializer_range = range != config.end() && range->is_number() ? range->get<double>() : kInitializerRange;
+  head.head_name = headed.factory->head_name;
+  head.head_group = headed.head_group();
+  head.seed = StepSeed(options.seed, kHeadStream);
+  headed.task = task.create(head);
+  return headed;
+}
+
+}  // namespace attune::training

@@ -1,0 +1,47 @@
+// HeadedModel: a pretrained architecture with a task's head on top, built from a model directory and a few plain values. What fine-tuning trains and prediction runs.
+// Not thread-safe. Functions throw std::invalid_argument or TrainingError with text that names the file and key at fault.
+//
+//   HeadedModel headed = CreateHeadedModel(ReadConfig(model_dir), {.task = "text-classification", .labels = {"no", "yes"}});
+//   LoadReport report = LoadWeights(*headed.model, *headed.factory, model_dir + "/model.safetensors");
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "server/training/models/model.h"
+#include "server/training/steps/tensor_io.h"
+#include "server/training/tasks/task.h"
+
+namespace attune::training {
+
+struct HeadedModel {
+  const ModelFactory* factory = nullptr;  // lives as long as the process
+  std::unique_ptr<Model> model;
+  std::unique_ptr<Task> task;
+  double head_dropout = 0;
+
+  int head_group() const { return static_cast<int>(model->groups().size()); }
+  std::vector<Parameter> parameters() const;  // the model's, then the head's
+  std::vector<NamedTensor> tensors() const;   // the same, as a checkpoint names them
+  void To(const at::Device& device);
+};
+
+struct HeadOptions {
+  std::string task;                 // "text-classification", ...
+  std::vector<std::string> labels;  // class names in index order; empty for regression
+  double dropout = -1;              // negative: the model's own
+  double label_smoothing = 0;
+  uint64_t seed = 0;                // of weights that no file gives
+};
+
+// Reads {directory}/config.json.
+nlohmann::json ReadConfig(const std::string& directory);
+
+// Every weight is random (seeded): load those that files have.
+HeadedModel CreateHeadedModel(const nlohmann::json& config, const HeadOptions& options);
+
+}  // namespace attune::training

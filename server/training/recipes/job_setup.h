@@ -1,0 +1,49 @@
+// What a fine-tuning run works with, built from its spec: the place where spec values become plain parameters of components. Throws std::invalid_argument and TrainingError
+// before anything has been trained.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <c10/core/Device.h>
+
+#include "server/examples/example.h"
+#include "server/tokenizers/tokenizer.h"
+#include "server/training/input/text_batches.h"
+#include "server/training/recipes/fine_tune_spec.h"
+#include "server/training/recipes/headed_model.h"
+#include "server/training/recipes/job_reporter.h"
+#include "server/training/steps/checkpoint_io.h"
+#include "server/training/steps/optimizer.h"
+#include "server/training/steps/plan/phase_plan.h"
+
+namespace attune::training {
+
+// A split that is evaluated.
+struct EvaluationData {
+  std::unique_ptr<TextBatches> batches;
+  int64_t rows = 0;  // 0: the dataset has no such split, and batches is null
+};
+
+struct JobSetup {
+  c10::Device device = c10::Device(c10::kCPU);
+  HeadedModel headed;                          // on the device; weights of the base model, or of the checkpoint to resume from
+  std::vector<std::vector<bool>> trainable;    // for each phase of the spec, for each of headed.parameters()
+  std::unique_ptr<TrainingPlan> plan;
+  std::unique_ptr<TextBatches> train;
+  EvaluationData evaluation, test;
+  std::vector<CheckpointFile> fixed_files;     // of every checkpoint
+};
+
+// Notes about the base weights (a new pooler, an old head that is not used) go to the reporter's log.
+JobSetup SetUp(const FineTuneSpec& spec, const JobPaths& paths, JobReporter& reporter);
+
+// Turns gradients on and off for a phase, and makes its optimizer.
+std::unique_ptr<Optimizer> SetUpPhase(const JobSetup& setup, const FineTuneSpec& spec, int phase_of_spec);
+
+// Relative cost of a step of each planned phase: forward 1, backward 2 for the share of layer groups from the lowest that learns.
+std::vector<double> StepCosts(const JobSetup& setup);
+
+}  // namespace attune::training
