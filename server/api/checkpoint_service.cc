@@ -1,0 +1,47 @@
+#include "server/api/checkpoint_service.h"
+
+#include "server/api/download_stream.h"
+#include "server/api/unary.h"
+#include "server/api/validation.h"
+
+namespace attune::api {
+
+grpc::ServerUnaryReactor* CheckpointService::GetCheckpoint(grpc::CallbackServerContext* context,
+                                                           const v1::GetCheckpointRequest* request, v1::Checkpoint* response) {
+  RequestCheck check;
+  check.CheckpointName("name", request->name(), /*aliases=*/true);
+  if (!check.status().ok()) return Answer(context, check.status());
+  return AnswerFromPool(context, pool_, response, [this, request] { return scheduler_.GetCheckpoint(request->name()); });
+}
+
+grpc::ServerUnaryReactor* CheckpointService::ListCheckpoints(grpc::CallbackServerContext* context,
+                                                             const v1::ListCheckpointsRequest* request,
+                                                             v1::ListCheckpointsResponse* response) {
+  RequestCheck check;
+  check.Name("parent", request->parent(), "fineTuningJobs");
+  check.PageSize(request->page_size());
+  if (!check.status().ok()) return Answer(context, check.status());
+  return AnswerFromPool(context, pool_, response, [this, request] {
+    v1::ListCheckpointsRequest effective = *request;
+    effective.set_page_size(EffectivePageSize(request->page_size(), 50, 1000));
+    return scheduler_.ListCheckpoints(effective);
+  });
+}
+
+grpc::ServerWriteReactor<v1::DownloadCheckpointFileResponse>* CheckpointService::DownloadCheckpointFile(
+    grpc::CallbackServerContext* context, const v1::DownloadCheckpointFileRequest* request) {
+  return StartDownload(scheduler_, pool_, *request);
+}
+
+grpc::ServerUnaryReactor* CheckpointService::DeleteCheckpoint(grpc::CallbackServerContext* context,
+                                                              const v1::DeleteCheckpointRequest* request,
+                                                              v1::DeleteCheckpointResponse* response) {
+  RequestCheck check;
+  check.CheckpointName("name", request->name(), /*aliases=*/false);
+  if (!check.status().ok()) return Answer(context, check.status());
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  scheduler_.DeleteCheckpoint(request->name(), FinishEmpty(reactor));
+  return reactor;
+}
+
+}  // namespace attune::api

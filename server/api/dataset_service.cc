@@ -1,0 +1,146 @@
+#include "server/api/dataset_service.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <utility>
+
+#include "absl/strings/cord.h"
+#include "google/rpc/error_details.pb.h"
+#include "server/api/import_stream.h"
+#include "server/api/unary.h"
+#include "server/api/validation.h"
+#include "server/base/str_cat.h"
+
+namespace attune::api {
+namespace {
+
+constexpr std::string_view kCollection = "datasets";
+constexpr double kMaxFraction = 0.9;
+constexpr int kMaxFiles = 1000;
+
+void CheckFraction(std::string_view field, double fraction, RequestCheck& check) {
+  if (!std::isfinite(fraction) || fraction < 0 || fraction > kMaxFraction) {
+    check.Violate(field, StrCat("is ", fraction, "; it must be a number from 0 to ", kMaxFraction));
+  }
+}
+
+absl::Status CheckImport(const v1::ImportDatasetRequest& request) {
+  RequestCheck check;
+  check.OptionalId("dataset_id", request.dataset_id());
+  check.Text("display_name", request.display_name(), 255);
+  if (request.files().empty()) check.Violate("files", "is required: at least one finished upload");
+  if (request.files_size() > kMaxFiles) check.Violate("files", StrCat("has ", request.files_size(), " entries; at most ", kMaxFiles, " are allowed"));
+  for (int i = 0; i < request.files_size(); ++i) {
+    check.Name(StrCat("files[", i, "].upload"), request.files(i).upload(), "uploads");
+  }
+  check.Text("text_column", request.text_column(), 255);
+  check.Text("text_pair_column", request.text_pair_column(), 255);
+  check.Text("label_column", request.label_column(), 255);
+  check.Text("split_column", request.split_column(), 255);
+  CheckFraction("validation_fraction", request.validation_fraction(), check);
+  CheckFraction("test_fraction", request.test_fraction(), check);
+  if (request.validation_fraction() + request.test_fraction() > kMaxFraction) {
+    check.Violate("test_fraction", StrCat("and validation_fraction add up to more than ", kMaxFraction, "; leave more rows for training"));
+  }
+  if (request.max_bad_rows() < -1) check.Violate("max_bad_rows", "is negative; use -1 for any number of bad rows");
+  check.OptionalName("tokenizer_model", request.tokenizer_model(), "models");
+  check.RequestId(request.request_id());
+  return check.status();
+}
+
+// The position of an issue's file in the request: "files[2]".
+std::string FileField(const std::string& filename, const std::vector<std::string>& filenames) {
+  auto found = std::find(filenames.begin(), filenames.end(), filename);
+  return found == filenames.end() ? "files" : StrCat("files[", found - filenames.begin(), "]");
+}
+
+google::rpc::BadRequest RowViolations(const v1::ImportReport& report, const std::vector<std::string>& filenames) {
+  google::rpc::BadRequest bad_request;
+  for (const v1::RowIssue& issue : report.issues()) {
+    auto* violation = bad_request.add_field_violations();
+    std::string column = issue.column().empty() ? "" : StrCat(" column ", issue.column());
+    violation->set_field(StrCat(FileField(issue.filename(), filenames), ": ", issue.filename(), " line ", issue.line(), column));
+    violation->set_description(issue.message());
+  }
+  return bad_request;
+}
+
+// A failed import's status says only which dataset holds the report: spell its rows out, and what to do about them.
+absl::Status ExplainFailure(const absl::Status& status, const v1::ImportDatasetRequest& request, datasets::DatasetStore& store,
+                            artifacts::ArtifactStore& artifacts) {
+  auto payload = status.GetPayload("attune.v1.Dataset");
+  if (!payload.has_value()) return status;
+  std::string name(*payload);
+  absl::StatusOr<v1::Dataset> dataset = store.Get(name);
+  if (!dataset.ok() || dataset->report().issues().empty()) return status;
+
+  std::vector<std::string> filenames;
+  for (const v1::ImportFile& file : request.files()) {
+    absl::StatusOr<artifacts::UploadInfo> info = artifacts.GetUpload(file.upload().substr(file.upload().find('/') + 1));
+    filenames.push_back(info.ok() ? info->filename : "");
+  }
+  absl::Status explained(status.code(),
+                         StrCat(std::string(status.message()), ". GetDataset ", name,
+                                " shows every fault found; mend the file, or import again with max_bad_rows to leave bad rows out"));
+  status.ForEachPayload([&explained](absl::string_view url, const absl::Cord& value) { explained.SetPayload(url, value); });
+  SetReason(explained, "BAD_ROWS");
+  SetMetadata(explained, "dataset", name);
+  explained.SetPayload(AbslView(kBadRequestPayload), absl::Cord(RowViolations(dataset->report(), filenames).SerializeAsString()));
+  return explained;
+}
+
+}  // namespace
+
+grpc::ServerWriteReactor<v1::ImportDatasetResponse>* DatasetService::ImportDataset(grpc::CallbackServerContext* context,
+                                                                                   const v1::ImportDatasetRequest* request) {
+  if (absl::Status status = CheckImport(*request); !status.ok()) return RefuseImport(status);
+  // The request goes with the call; the import may outlive it.
+  return StartImport(imports_, [this, request = *request](const datasets::DatasetStore::Progress& progress) {
+    absl::StatusOr<v1::Dataset> dataset = store_.Import(request, progress);
+    if (!dataset.ok()) return absl::StatusOr<v1::Dataset>(ExplainFailure(dataset.status(), request, store_, artifacts_));
+    return dataset;
+  });
+}
+
+grpc::ServerUnaryReactor* DatasetService::GetDataset(grpc::CallbackServerContext* context, const v1::GetDatasetRequest* request,
+                                                     v1::Dataset* response) {
+  RequestCheck check;
+  check.Name("name", request->name(), kCollection);
+  if (!check.status().ok()) return Answer(context, check.status());
+  return AnswerFromPool(context, pool_, response, [this, request] { return store_.Get(request->name()); });
+}
+
+grpc::ServerUnaryReactor* DatasetService::ListDatasets(grpc::CallbackServerContext* context, const v1::ListDatasetsRequest* request,
+                                                       v1::ListDatasetsResponse* response) {
+  RequestCheck check;
+  check.PageSize(request->page_size());
+  if (!check.status().ok()) return Answer(context, check.status());
+  return AnswerFromPool(context, pool_, response, [this, request] {
+    return store_.List(EffectivePageSize(request->page_size(), 50, 1000), request->page_token());
+  });
+}
+
+grpc::ServerUnaryReactor* DatasetService::DeleteDataset(grpc::CallbackServerContext* context, const v1::DeleteDatasetRequest* request,
+                                                        v1::DeleteDatasetResponse* response) {
+  RequestCheck check;
+  check.Name("name", request->name(), kCollection);
+  if (!check.status().ok()) return Answer(context, check.status());
+  return AnswerFromPool(context, pool_, response, [this, request] { return store_.Delete(request->name()); });
+}
+
+grpc::ServerUnaryReactor* DatasetService::PreviewRows(grpc::CallbackServerContext* context, const v1::PreviewRowsRequest* request,
+                                                      v1::PreviewRowsResponse* response) {
+  RequestCheck check;
+  check.Name("name", request->name(), kCollection);
+  check.PageSize(request->page_size());
+  check.OptionalName("tokenizer_model", request->tokenizer_model(), "models");
+  if (!check.status().ok()) return Answer(context, check.status());
+  return AnswerFromPool(context, pool_, response, [this, request] {
+    v1::PreviewRowsRequest effective = *request;
+    effective.set_page_size(EffectivePageSize(request->page_size(), 10, 1000));
+    return store_.Preview(effective);
+  });
+}
+
+}  // namespace attune::api

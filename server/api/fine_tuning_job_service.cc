@@ -1,0 +1,173 @@
+#include "server/api/fine_tuning_job_service.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "grpcpp/impl/codegen/proto_utils.h"
+#include "server/api/unary.h"
+#include "server/api/validation.h"
+#include "server/base/ids.h"
+#include "server/base/page_token.h"
+#include "server/base/status_macros.h"
+#include "server/base/str_cat.h"
+
+namespace attune::api {
+namespace {
+
+constexpr std::string_view kCollection = "fineTuningJobs";
+constexpr int kMaxLabels = 64;
+
+// The spec's values are the scheduler's to judge; here only what needs no model and no dataset.
+absl::Status CheckCreate(const v1::CreateFineTuningJobRequest& request) {
+  RequestCheck check;
+  check.Text("display_name", request.display_name(), 255);
+  if (request.labels_size() > kMaxLabels) {
+    check.Violate("labels", StrCat("has ", request.labels_size(), " entries; at most ", kMaxLabels, " are allowed"));
+  }
+  for (const auto& [key, value] : request.labels()) {
+    std::string field = StrCat("labels[", key.substr(0, 63), "]");
+    if (key.empty() || key.size() > 63) check.Violate(field, "the key must have 1 to 63 characters");
+    check.Text(field, value, 255);
+  }
+  check.RequestId(request.request_id());
+  if (!request.has_spec()) {
+    check.Violate("spec", "is required: at least base_model and dataset");
+    return check.status();
+  }
+  check.Name("spec.base_model", request.spec().base_model(), "models");
+  check.Name("spec.dataset", request.spec().dataset(), "datasets");
+  return check.status();
+}
+
+absl::Status CheckJobName(std::string_view field, const std::string& name) {
+  RequestCheck check;
+  check.Name(field, name, kCollection);
+  return check.status();
+}
+
+// Where a page begins: behind this sequence.
+absl::StatusOr<int64_t> ReadCursor(std::string_view scope, const std::string& token) {
+  ATTUNE_ASSIGN_OR_RETURN(std::string cursor, ReadPageToken(scope, token));
+  int64_t sequence = 0;
+  if (!cursor.empty() && !absl::SimpleAtoi(cursor, &sequence)) {
+    return absl::InvalidArgumentError("page_token: was not made for this list; start again without it");
+  }
+  return sequence;
+}
+
+}  // namespace
+
+grpc::ServerUnaryReactor* FineTuningJobService::CreateFineTuningJob(grpc::CallbackServerContext* context,
+                                                                    const v1::CreateFineTuningJobRequest* request,
+                                                                    v1::FineTuningJob* response) {
+  if (absl::Status status = CheckCreate(*request); !status.ok()) return Answer(context, status);
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  scheduler_.CreateJob(*request, FinishWith(reactor, response));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* FineTuningJobService::GetFineTuningJob(grpc::CallbackServerContext* context,
+                                                                 const v1::GetFineTuningJobRequest* request,
+                                                                 v1::FineTuningJob* response) {
+  if (absl::Status status = CheckJobName("name", request->name()); !status.ok()) return Answer(context, status);
+  return Answer(context, response, scheduler_.GetJob(request->name()));
+}
+
+grpc::ServerUnaryReactor* FineTuningJobService::ListFineTuningJobs(grpc::CallbackServerContext* context,
+                                                                   const v1::ListFineTuningJobsRequest* request,
+                                                                   v1::ListFineTuningJobsResponse* response) {
+  RequestCheck check;
+  check.PageSize(request->page_size());
+  if (!check.status().ok()) return Answer(context, check.status());
+  return AnswerFromPool(context, pool_, response, [this, request] {
+    v1::ListFineTuningJobsRequest effective = *request;
+    effective.set_page_size(EffectivePageSize(request->page_size(), 50, 1000));
+    return scheduler_.ListJobs(effective);
+  });
+}
+
+grpc::ServerUnaryReactor* FineTuningJobService::CancelFineTuningJob(grpc::CallbackServerContext* context,
+                                                                    const v1::CancelFineTuningJobRequest* request,
+                                                                    v1::FineTuningJob* response) {
+  if (absl::Status status = CheckJobName("name", request->name()); !status.ok()) return Answer(context, status);
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  scheduler_.CancelJob(request->name(), FinishWith(reactor, response));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* FineTuningJobService::DeleteFineTuningJob(grpc::CallbackServerContext* context,
+                                                                    const v1::DeleteFineTuningJobRequest* request,
+                                                                    v1::DeleteFineTuningJobResponse* response) {
+  if (absl::Status status = CheckJobName("name", request->name()); !status.ok()) return Answer(context, status);
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  scheduler_.DeleteJob(request->name(), FinishEmpty(reactor));
+  return reactor;
+}
+
+EventStreams::Reactor* FineTuningJobService::WatchFineTuningJob(grpc::CallbackServerContext* context,
+                                                                const grpc::ByteBuffer* request) {
+  v1::WatchFineTuningJobRequest watch;
+  grpc::ByteBuffer bytes = *request;  // parsing consumes it
+  // What cannot be parsed has no name, and is refused for that.
+  if (!grpc::SerializationTraits<v1::WatchFineTuningJobRequest>::Deserialize(&bytes, &watch).ok()) watch.Clear();
+  return streams_.Watch(watch);
+}
+
+grpc::ServerUnaryReactor* FineTuningJobService::ListJobEvents(grpc::CallbackServerContext* context,
+                                                              const v1::ListJobEventsRequest* request,
+                                                              v1::ListJobEventsResponse* response) {
+  RequestCheck check;
+  check.Name("parent", request->parent(), kCollection);
+  check.PageSize(request->page_size());
+  if (request->after_sequence() < 0) check.Violate("after_sequence", "is negative; use 0 for all events");
+  if (!check.status().ok()) return Answer(context, check.status());
+  return AnswerFromPool(context, pool_, response, [this, request] { return ListEvents(*request); });
+}
+
+absl::StatusOr<v1::ListJobEventsResponse> FineTuningJobService::ListEvents(const v1::ListJobEventsRequest& request) {
+  ATTUNE_RETURN_IF_ERROR(scheduler_.GetJob(request.parent()).status());
+  ATTUNE_ASSIGN_OR_RETURN(std::string id, ParseResourceName(request.parent(), kCollection));
+  std::string scope = StrCat("events of ", request.parent());
+  ATTUNE_ASSIGN_OR_RETURN(int64_t cursor, ReadCursor(scope, request.page_token()));
+  int page_size = EffectivePageSize(request.page_size(), 200, 1000);
+  // One more than asked for tells whether there is a next page.
+  ATTUNE_ASSIGN_OR_RETURN(std::vector<v1::JobEvent> events,
+                          log_.List(id, std::max(cursor, request.after_sequence()), page_size + 1));
+  v1::ListJobEventsResponse response;
+  if (events.size() > static_cast<size_t>(page_size)) {
+    events.resize(static_cast<size_t>(page_size));
+    response.set_next_page_token(MakePageToken(scope, StrCat(events.back().sequence())));
+  }
+  for (v1::JobEvent& event : events) *response.add_events() = std::move(event);
+  return response;
+}
+
+grpc::ServerUnaryReactor* FineTuningJobService::ListJobMetrics(grpc::CallbackServerContext* context,
+                                                               const v1::ListJobMetricsRequest* request,
+                                                               v1::ListJobMetricsResponse* response) {
+  RequestCheck check;
+  check.Name("parent", request->parent(), kCollection);
+  check.PageSize(request->page_size());
+  if (!check.status().ok()) return Answer(context, check.status());
+  return AnswerFromPool(context, pool_, response, [this, request] { return ListMetrics(*request); });
+}
+
+absl::StatusOr<v1::ListJobMetricsResponse> FineTuningJobService::ListMetrics(const v1::ListJobMetricsRequest& request) {
+  ATTUNE_RETURN_IF_ERROR(scheduler_.GetJob(request.parent()).status());
+  ATTUNE_ASSIGN_OR_RETURN(std::string id, ParseResourceName(request.parent(), kCollection));
+  std::string scope = StrCat("metrics of ", request.parent());
+  ATTUNE_ASSIGN_OR_RETURN(int64_t cursor, ReadCursor(scope, request.page_token()));
+  int page_size = EffectivePageSize(request.page_size(), 1000, 10000);
+  int64_t last_sequence = 0;
+  ATTUNE_ASSIGN_OR_RETURN(std::vector<v1::MetricPoint> points, log_.ListMetrics(id, cursor, page_size, &last_sequence));
+  v1::ListJobMetricsResponse response;
+  // A full page may be the last one; then the next is empty. Points carry no sequence that one more could be cut at.
+  if (points.size() == static_cast<size_t>(page_size)) response.set_next_page_token(MakePageToken(scope, StrCat(last_sequence)));
+  for (v1::MetricPoint& point : points) *response.add_points() = std::move(point);
+  return response;
+}
+
+}  // namespace attune::api

@@ -1,0 +1,96 @@
+// How a unary method answers: at once from a snapshot (Answer), from the pool when the call may wait for a disk (AnswerFromPool), or from the imports pool
+// for work that outlives its caller (DetachableCall). All keep a service method at "validate, call one domain function, convert". Thread-safe.
+//
+//   return AnswerFromPool(context, pool_, response, [this, request] { return catalogue_.Get(request->name()); });
+#pragma once
+
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "grpcpp/support/server_callback.h"
+#include "server/api/blocking_pool.h"
+#include "server/api/grpc_status.h"
+
+namespace attune::api {
+
+inline grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, const absl::Status& status) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  reactor->Finish(ToGrpcStatus(status));
+  return reactor;
+}
+
+template <typename Response>
+absl::Status Store(absl::StatusOr<Response> result, Response* response) {
+  if (result.ok()) *response = *std::move(result);
+  return result.status();
+}
+
+template <typename Response>
+grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context, Response* response, absl::StatusOr<Response> result) {
+  return Answer(context, Store(std::move(result), response));
+}
+
+// `call` returns StatusOr<Response>, or a Status when the response is empty. gRPC keeps request and response until Finish.
+template <typename Response, typename Call>
+grpc::ServerUnaryReactor* AnswerFromPool(grpc::CallbackServerContext* context, BlockingPool& pool, Response* response, Call call) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  absl::Status admitted = pool.TryRun([reactor, response, call = std::move(call)]() mutable {
+    if constexpr (std::is_same_v<decltype(call()), absl::Status>) {
+      reactor->Finish(ToGrpcStatus(call()));
+    } else {
+      reactor->Finish(ToGrpcStatus(Store(absl::StatusOr<Response>(call()), response)));
+    }
+  });
+  if (!admitted.ok()) reactor->Finish(ToGrpcStatus(admitted));
+  return reactor;
+}
+
+// A call that takes minutes: when its client leaves (or the server goes down) the RPC ends, and the work goes on. `call` must hold its own copy of the
+// request.
+template <typename Response>
+class DetachableCall final : public grpc::ServerUnaryReactor, public std::enable_shared_from_this<DetachableCall<Response>> {
+ public:
+  // The reactor of one call, which gRPC owns.
+  template <typename Call>
+  static grpc::ServerUnaryReactor* Start(BlockingPool& pool, Response* response, Call call) {
+    std::shared_ptr<DetachableCall> self(new DetachableCall(response));
+    self->self_ = self;
+    absl::Status admitted = pool.TryRun([self, call = std::move(call)]() mutable { self->End(call()); });
+    if (!admitted.ok()) self->End(admitted);
+    return self.get();
+  }
+  void OnCancel() override { End(absl::CancelledError("the caller left; the work goes on")); }
+  void OnDone() override { std::shared_ptr<DetachableCall> last = std::move(self_); }
+
+ private:
+  explicit DetachableCall(Response* response) : response_(response) {}
+  void End(absl::StatusOr<Response> result) {
+    absl::MutexLock lock(&mutex_);
+    if (std::exchange(ended_, true)) return;  // then the response is gone too
+    this->Finish(ToGrpcStatus(Store(std::move(result), response_)));
+  }
+
+  Response* const response_;
+  std::shared_ptr<DetachableCall> self_;  // gRPC's share, until OnDone
+  absl::Mutex mutex_;
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+// Callbacks for domain functions that answer from another thread.
+inline auto FinishEmpty(grpc::ServerUnaryReactor* reactor) {
+  return [reactor](const absl::Status& status) { reactor->Finish(ToGrpcStatus(status)); };
+}
+
+template <typename Response>
+auto FinishWith(grpc::ServerUnaryReactor* reactor, Response* response) {
+  return [reactor, response](absl::StatusOr<Response> result) {
+    reactor->Finish(ToGrpcStatus(Store(std::move(result), response)));
+  };
+}
+
+}  // namespace attune::api
