@@ -144,6 +144,7 @@ class RecordingReporter : public JobReporter {
     started_device = device;
   }
   void Phase(const PhaseReport& report) override { phases.push_back(report); }
+  void Step(int64_t step) override { last_step = step; }
   void Progress(const ProgressReport& report) override { progress.push_back(report); }
   void Metrics(const MetricReport& report) override { metrics.push_back(report); }
   void Evaluation(const EvaluationReport& report) override { evaluations.push_back(report); }
@@ -168,6 +169,7 @@ class RecordingReporter : public JobReporter {
 
   int64_t resumed_from = -1;
   std::string started_device;
+  int64_t last_step = 0;
   std::vector<PhaseReport> phases;
   std::vector<ProgressReport> progress;
   std::vector<MetricReport> metrics;

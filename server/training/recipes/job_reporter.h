@@ -64,6 +64,8 @@ class JobReporter {
   virtual ~JobReporter() = default;
   virtual void Started(int64_t resumed_from_step, const std::string& device, int threads) = 0;
   virtual void Phase(const PhaseReport& report) = 0;
+  // An optimizer step ended. Called for each one, unlike Progress and Metrics, which are thinned: must be cheap.
+  virtual void Step(int64_t step) = 0;
   virtual void Progress(const ProgressReport& report) = 0;
   virtual void Metrics(const MetricReport& report) = 0;
   virtual void Evaluation(const EvaluationReport& report) = 0;

@@ -30,6 +30,7 @@ void RunReporter::BeginPhase(int phase, const PhaseReport& report) {
 }
 
 void RunReporter::Step(const StepReport& step) {
+  reporter_.Step(step.job_step);
   seconds_.Add(step.seconds);
   rows_.Add(static_cast<double>(step.rows));
   tokens_.Add(static_cast<double>(step.tokens));

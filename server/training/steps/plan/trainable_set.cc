@@ -24,8 +24,8 @@ std::string_view WithoutPrefix(const NamedGroup& parameter, const ModelShape& sh
   std::vector<std::string> names;
   for (const NamedGroup& parameter : parameters) names.emplace_back(WithoutPrefix(parameter, shape));
   const std::string nearest = Nearest(pattern, names);
-  throw std::invalid_argument(StrCat(field, " \"", pattern, "\" matches no parameter", nearest.empty() ? "" : "; did you mean \"", nearest,
-                                     nearest.empty() ? "" : "\"?", " Patterns match whole names: * any characters, ? one, [0-3] a range; ",
+  throw std::invalid_argument(StrCat(field, " \"", pattern, "\" matches no parameter",
+                                     nearest.empty() ? std::string(".") : StrCat("; did you mean \"", nearest, "\"?"), " Patterns match whole names: * any characters, ? one, [0-3] a range; ",
                                      "DescribeLayers lists the names"));
 }
 

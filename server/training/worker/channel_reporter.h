@@ -1,0 +1,46 @@
+// ChannelReporter: a recipe's reports as messages about one attempt. Owned by the worker's loop for the time of the attempt. As thread-safe as JobReporter asks.
+#pragma once
+
+#include <atomic>
+#include <utility>
+
+#include "server/base/log.h"
+#include "server/training/recipes/job_reporter.h"
+#include "server/training/worker/worker_channel.h"
+
+namespace attune::training {
+
+class ChannelReporter final : public JobReporter {
+ public:
+  ChannelReporter(WorkerChannel& channel, AttemptFence attempt) : channel_(channel), attempt_(std::move(attempt)) {}
+  ~ChannelReporter() override { channel_.SetStep(0); }
+
+  void Started(int64_t resumed_from_step, const std::string& device, int threads) override {
+    step_ = resumed_from_step;
+    channel_.SendStarted(attempt_, resumed_from_step, device, threads);
+  }
+  void Phase(const PhaseReport& report) override { channel_.Send(attempt_, report); }
+  void Step(int64_t step) override {
+    step_ = step;
+    channel_.SetStep(step);
+  }
+  void Progress(const ProgressReport& report) override { channel_.Send(attempt_, report); }
+  void Metrics(const MetricReport& report) override { channel_.Send(attempt_, report); }
+  void Evaluation(const EvaluationReport& report) override { channel_.Send(attempt_, report); }
+  void CheckpointWritten(const CheckpointReport& report) override { channel_.Send(attempt_, report); }
+  // On standard error too: its last lines go with a failure.
+  void LogLine(const std::string& text) override {
+    Log(LogLevel::kInfo, text, {{"job", attempt_.job}, {"attempt", attempt_.attempt}});
+    channel_.SendLogLine(attempt_, text);
+  }
+  StopRequest Stop() override { return channel_.Stop(attempt_); }
+
+  int64_t step() const { return step_; }  // the last one that ended
+
+ private:
+  WorkerChannel& channel_;
+  const AttemptFence attempt_;
+  int64_t step_ = 0;  // the training thread's
+};
+
+}  // namespace attune::training

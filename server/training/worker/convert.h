@@ -1,0 +1,26 @@
+// Between the messages of attune.worker.v1 and our plain values. Pure. Includes generated code: no file that includes this may include torch.
+#pragma once
+
+#include "attune/worker/v1/worker.pb.h"
+#include "server/training/recipes/job_reporter.h"
+#include "server/training/worker/commands.h"
+
+namespace attune::training {
+
+AttemptFence FromProto(const worker::v1::Fence& fence);
+// Of an effective spec: what is absent gets the default that training_spec.proto names.
+FineTuneSpec FromProto(const v1::FineTuningSpec& spec);
+AssignCommand FromProto(const worker::v1::Assign& assign);
+PredictCommand FromProto(const worker::v1::Predict& predict);
+
+worker::v1::Fence ToProto(const AttemptFence& fence);
+v1::JobProgress ToProto(const ProgressReport& report);
+v1::MetricPoint ToProto(const MetricReport& report);
+v1::Evaluation ToProto(const EvaluationReport& report);
+v1::PhaseStarted ToProto(const PhaseReport& report);
+worker::v1::CheckpointWritten ToProto(const CheckpointReport& report);
+worker::v1::Finished ToProto(const JobResult& result);
+worker::v1::Failed ToProto(const FailureReport& failure);
+v1::Prediction ToProto(const PredictionOutput& output);
+
+}  // namespace attune::training

@@ -1,0 +1,40 @@
+#include "server/training/worker/job_session.h"
+
+#include "server/training/recipes/fine_tune.h"
+#include "server/training/recipes/predictor.h"
+#include "server/training/worker/devices.h"
+#include "server/training/worker/failure.h"
+#include "server/training/worker/torch_runtime.h"
+
+namespace attune::training {
+
+AttemptOutcome RunAttempt(const FineTuneSpec& spec, const JobPaths& paths, JobReporter& reporter, Files& files) {
+  AttemptOutcome outcome;
+  outcome.failure = RunGuarded([&] {
+    const absl::Status ready = PrepareDevice(spec.device);
+    if (!ready.ok()) {
+      const bool misspelt = ready.code() == absl::StatusCode::kInvalidArgument;
+      throw TrainingError(misspelt ? FailureCategory::kUser : FailureCategory::kResource, std::string(ready.message()));
+    }
+    ApplySettings(spec.threads, spec.device);
+    outcome.result = FineTune(spec, paths, reporter, files);
+  });
+  return outcome;
+}
+
+struct PredictionSession::State {
+  Predictor predictor;
+};
+
+PredictionSession::PredictionSession() : state_(std::make_unique<State>()) {}
+PredictionSession::~PredictionSession() = default;
+
+PredictionOutcome PredictionSession::Predict(const std::string& checkpoint_dir, const std::vector<PredictionInput>& inputs) {
+  PredictionOutcome outcome;
+  outcome.failure = RunGuarded([&] { outcome.outputs = state_->predictor.Predict(checkpoint_dir, inputs); });
+  return outcome;
+}
+
+void PredictionSession::Clear() { state_->predictor.Clear(); }
+
+}  // namespace attune::training

@@ -1,0 +1,45 @@
+// Runs what the server asks for on the calling thread: attempts and predictions. Nothing is thrown: what training throws comes back as a FailureReport. Free of gRPC
+// and protobuf; this header is free of torch too. Not thread-safe.
+//
+//   AttemptOutcome outcome = RunAttempt(assign.spec, assign.paths, reporter, Files::Posix());
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "server/base/files.h"
+#include "server/training/recipes/fine_tune_spec.h"
+#include "server/training/recipes/job_reporter.h"
+#include "server/training/recipes/prediction.h"
+#include "server/training/worker/commands.h"
+
+namespace attune::training {
+
+struct AttemptOutcome {
+  JobResult result;                       // meaningless when it failed
+  std::optional<FailureReport> failure;
+};
+
+AttemptOutcome RunAttempt(const FineTuneSpec& spec, const JobPaths& paths, JobReporter& reporter, Files& files);
+
+struct PredictionOutcome {
+  std::vector<PredictionOutput> outputs;  // one for each input, unless it failed
+  std::optional<FailureReport> failure;
+};
+
+class PredictionSession {
+ public:
+  PredictionSession();
+  ~PredictionSession();
+  // The last checkpoint stays loaded.
+  PredictionOutcome Predict(const std::string& checkpoint_dir, const std::vector<PredictionInput>& inputs);
+  void Clear();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace attune::training

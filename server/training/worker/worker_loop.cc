@@ -1,0 +1,60 @@
+#include "server/training/worker/worker_loop.h"
+
+#include <variant>
+
+#include "server/base/log.h"
+#include "server/training/worker/channel_reporter.h"
+#include "server/training/worker/job_session.h"
+#include "server/training/worker/process_guard.h"
+
+namespace attune::training {
+namespace {
+
+// False when the process cannot go on.
+bool RunAssignment(WorkerChannel& channel, Files& files, const AssignCommand& command) {
+  Log(LogLevel::kInfo, "attempt begins", {{"job", command.fence.job}, {"attempt", command.fence.attempt}, {"resume_dir", command.paths.resume_dir}});
+  ChannelReporter reporter(channel, command.fence);
+  AttemptOutcome outcome = RunAttempt(command.spec, command.paths, reporter, files);
+  if (!outcome.failure.has_value()) {
+    Log(LogLevel::kInfo, outcome.result.preempted ? "attempt suspended" : "attempt ended",
+        {{"job", command.fence.job}, {"step", reporter.step()}, {"cancelled", outcome.result.cancelled}});
+    if (!outcome.result.preempted) channel.Send(command.fence, outcome.result);
+    return true;
+  }
+  FailureReport& failure = *outcome.failure;
+  if (failure.step == 0) failure.step = reporter.step();
+  Log(LogLevel::kError, "attempt failed", {{"job", command.fence.job}, {"step", failure.step}, {"error", failure.message}});
+  channel.Send(command.fence, failure);
+  return !failure.process_lost;
+}
+
+void RunPrediction(WorkerChannel& channel, PredictionSession& predictions, const PredictCommand& command) {
+  const PredictionOutcome outcome = predictions.Predict(command.checkpoint_dir, command.inputs);
+  if (outcome.failure.has_value()) {
+    Log(LogLevel::kWarning, "prediction failed", {{"checkpoint", command.checkpoint_dir}, {"error", outcome.failure->message}});
+    channel.SendPrediction(command.request, *outcome.failure);
+  } else {
+    channel.SendPrediction(command.request, outcome.outputs);
+  }
+}
+
+}  // namespace
+
+int RunWorker(WorkerChannel& channel, Files& files) {
+  PredictionSession predictions;
+  while (true) {
+    const Command command = channel.NextCommand();
+    if (std::holds_alternative<ShutdownCommand>(command)) break;
+    if (const auto* assign = std::get_if<AssignCommand>(&command)) {
+      predictions.Clear();  // training needs the memory
+      if (RunAssignment(channel, files, *assign)) continue;
+      channel.Close();
+      return kExitDeviceLost;
+    }
+    RunPrediction(channel, predictions, std::get<PredictCommand>(command));
+  }
+  channel.Close();
+  return 0;
+}
+
+}  // namespace attune::training
