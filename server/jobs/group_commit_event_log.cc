@@ -6,6 +6,7 @@
 #include "absl/synchronization/notification.h"
 #include "server/base/log.h"
 #include "server/base/status_macros.h"
+#include "server/jobs/timestamps.h"
 
 namespace attune::jobs {
 namespace {
@@ -24,12 +25,6 @@ EventKind KindOf(const v1::JobEvent& event) {
 }
 
 bool IsDroppable(EventKind kind) { return kind == EventKind::kMetric || kind == EventKind::kLogLine; }
-
-void SetTimestamp(absl::Time time, google::protobuf::Timestamp& timestamp) {
-  int64_t nanos = absl::ToUnixNanos(time);
-  timestamp.set_seconds(nanos / 1'000'000'000);
-  timestamp.set_nanos(static_cast<int32_t>(nanos % 1'000'000'000));
-}
 
 absl::Status Undecodable(const std::string& job_id) {
   return absl::DataLossError("an event of job " + job_id + " cannot be read; restore the data directory from a backup");
@@ -55,7 +50,7 @@ GroupCommitEventLog::~GroupCommitEventLog() {
 }
 
 void GroupCommitEventLog::Append(const std::string& job_id, v1::JobEvent event, AppendOptions options) {
-  SetTimestamp(clock_.Now(), *event.mutable_create_time());
+  *event.mutable_create_time() = ToTimestamp(clock_.Now());
   EventKind kind = KindOf(event);
   Enqueue({job_id, std::move(event), kind, std::move(options)});
 }
@@ -106,8 +101,8 @@ void GroupCommitEventLog::CommitGroup(Group group) {
     NoteOutcome(status);
     if (status.ok()) return;
     Shed(group, status);
+    if (group.empty()) return;  // the next group has its own try
     FailWaitingEntries(status);
-    if (group.empty()) return;
     if (attempt == 0) continue;  // at once: without metrics and log lines the group may be small enough
     bool stopping = false;
     {

@@ -1,0 +1,204 @@
+// Attempts: how they start, what their workers report, and how they end.
+#include <utility>
+#include <variant>
+
+#include "server/base/log.h"
+#include "server/base/str_cat.h"
+#include "server/scheduler/checkpoint_files.h"
+#include "server/scheduler/job_scheduler.h"
+
+namespace attune::scheduler {
+namespace {
+
+using State = v1::FineTuningJob;
+using Level = v1::JobEvent;
+
+constexpr size_t kLoggedTailLines = 20;  // of a lost worker's log, as events
+
+int CodeOf(const absl::Status& status) { return static_cast<int>(status.code()); }
+
+v1::FailureInfo::Category CategoryOf(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kResourceExhausted:
+      return v1::FailureInfo::CATEGORY_RESOURCE;
+    case absl::StatusCode::kNotFound:
+    case absl::StatusCode::kFailedPrecondition:
+      return v1::FailureInfo::CATEGORY_DATA;  // the model or the dataset is not there any more
+    default:
+      return v1::FailureInfo::CATEGORY_SYSTEM;
+  }
+}
+
+}  // namespace
+
+void JobScheduler::StartAttempt(LiveJob& live) {
+  live.job.resource.set_attempt(live.attempt() + 1);
+  live.starting = true;
+  live.suspending = live.ending = live.test_reported = false;
+  if (!ChangeState(live, State::STATE_PREPARING, "a worker loads weights and data")) return;
+  std::set<std::string> registered;
+  for (const auto& [step, checkpoint] : live.checkpoints) registered.insert(checkpoint.directory);
+  const jobs::CheckpointRecord* last = LastResumable(live);
+  std::string resume = last == nullptr ? "" : DirectoryOf(*last);
+  DoFileWork([this, job = live.job, registered = std::move(registered), resume = std::move(resume)] { return FindPlaces(job, registered, resume); },
+             [this, id = live.job.id](const AttemptPlaces& places) { AssignAttempt(id, places); });
+}
+
+JobScheduler::AttemptPlaces JobScheduler::FindPlaces(const jobs::Job& job, const std::set<std::string>& registered, const std::string& resume) const {
+  AttemptPlaces places;
+  places.output_directory = OutputDirectory(job.id);
+  places.resume_directory = resume;
+  absl::StatusOr<std::string> model = deps_.models.Directory(job.resource.spec().base_model());
+  absl::StatusOr<std::string> dataset = deps_.datasets.Directory(job.resource.spec().dataset());
+  places.status = !model.ok() ? model.status() : dataset.status();
+  if (!places.status.ok()) return places;
+  places.model_directory = *std::move(model);
+  places.dataset_directory = *std::move(dataset);
+  places.status = PrepareOutputDirectory(deps_.files, places.output_directory, registered);
+  return places;
+}
+
+void JobScheduler::AssignAttempt(const std::string& id, const AttemptPlaces& places) {
+  LiveJob* live = Find(id);
+  if (live == nullptr) return;
+  live->starting = false;
+  placement_due_ = true;
+  if (live->state() == State::STATE_CANCELLING) {
+    ChangeState(*live, State::STATE_CANCELLED, "cancelled on request before a worker had it");
+    return;
+  }
+  if (!places.status.ok()) {
+    return Fail(*live, {.category = CategoryOf(places.status),
+                        .code = CodeOf(places.status),
+                        .message = StrCat("the job could not be prepared: ", std::string(places.status.message())),
+                        .retryable = true});
+  }
+  worker::v1::Assign assignment;
+  assignment.mutable_fence()->set_job(live->job.resource.name());
+  assignment.mutable_fence()->set_attempt(live->attempt());
+  *assignment.mutable_effective_spec() = live->job.resource.effective_spec();
+  assignment.set_model_dir(places.model_directory);
+  assignment.set_dataset_dir(places.dataset_directory);
+  assignment.set_output_dir(places.output_directory);
+  assignment.set_resume_dir(places.resume_directory);
+  absl::Status status = draining_ ? absl::UnavailableError("the server is shutting down") : deps_.pool.Assign(assignment);
+  if (status.ok()) {
+    live->attempt_open = true;
+    return;
+  }
+  // No worker saw this attempt, so its number is free.
+  live->job.resource.set_attempt(live->attempt() - 1);
+  ChangeState(*live, State::STATE_QUEUED, StrCat("no worker took it: ", std::string(status.message())));
+}
+
+JobScheduler::LiveJob* JobScheduler::FindAttempt(const workers::AttemptId& attempt) {
+  constexpr std::string_view kPrefix = "fineTuningJobs/";
+  LiveJob* live = attempt.job.size() > kPrefix.size() ? Find(attempt.job.substr(kPrefix.size())) : nullptr;
+  return live != nullptr && live->attempt_open && live->attempt() == attempt.attempt ? live : nullptr;
+}
+
+void JobScheduler::HandleMessage(const workers::AttemptId& attempt, worker::v1::ConnectRequest message) {
+  LiveJob* live = FindAttempt(attempt);
+  if (live == nullptr || live->ending) return;  // late
+  using Kind = worker::v1::ConnectRequest::KindCase;
+  switch (message.kind_case()) {
+    case Kind::kStarted:
+      return HandleStarted(*live, message.started());
+    case Kind::kMetrics:
+      return Append(*live, MetricsEvent(std::move(*message.mutable_metrics()), attempt.attempt));
+    case Kind::kProgress:
+      *live->job.resource.mutable_progress() = std::move(*message.mutable_progress());
+      return Publish(*live);
+    case Kind::kEvaluation:
+      live->test_reported = live->test_reported || message.evaluation().split() == "test";
+      return Append(*live, EvaluationEvent(std::move(*message.mutable_evaluation()), attempt.attempt));
+    case Kind::kCheckpointWritten:
+      return HandleCheckpointWritten(*live, message.checkpoint_written());
+    case Kind::kPhaseStarted:
+      return Append(*live, PhaseEvent(std::move(*message.mutable_phase_started()), attempt.attempt));
+    case Kind::kLogLine:
+      return Append(*live, LogEvent(std::move(*message.mutable_log_line()->mutable_text()), attempt.attempt));
+    default:
+      Log(LogLevel::kWarning, "a worker's message is not understood", {{"job", attempt.job}, {"kind", static_cast<int>(message.kind_case())}});
+  }
+}
+
+void JobScheduler::HandleStarted(LiveJob& live, const worker::v1::Started& started) {
+  if (live.state() != State::STATE_PREPARING) return;  // cancelling already
+  ChangeState(live, State::STATE_RUNNING,
+              StrCat("on ", started.device(), " with ", started.threads(), started.threads() == 1 ? " thread" : " threads",
+                     started.resumed_from_step() > 0 ? StrCat(", goes on from step ", started.resumed_from_step()) : ""));
+}
+
+void JobScheduler::HandleEnd(const workers::AttemptId& attempt, const workers::AttemptEnd& end) {
+  LiveJob* live = FindAttempt(attempt);
+  if (live == nullptr) return;
+  live->attempt_open = live->ending = false;
+  if (const auto* finished = std::get_if<worker::v1::Finished>(&end.how)) return HandleFinished(*live, *finished, end.log_tail);
+  if (const auto* lost = std::get_if<workers::WorkerLost>(&end.how)) return HandleLost(*live, *lost, end.log_tail);
+  const auto& failed = std::get<worker::v1::Failed>(end.how);
+  Fail(*live, {.category = failed.category(),
+               .code = failed.code(),
+               .message = failed.message(),
+               .retryable = failed.retryable(),
+               .step = failed.step(),
+               .log_tail = end.log_tail});
+}
+
+void JobScheduler::HandleFinished(LiveJob& live, const worker::v1::Finished& finished, const std::vector<std::string>& log_tail) {
+  if (finished.cancelled()) {
+    if (live.state() == State::STATE_CANCELLING) {
+      ChangeState(live, State::STATE_CANCELLED, "cancelled on request");
+    } else {
+      HandleLost(live, {workers::ExitReason::kClean, "the worker stopped although nobody asked for it"}, log_tail);
+    }
+    return;
+  }
+  if (live.checkpoints.empty()) {
+    return Fail(live, {.message = "the job came to its end, but none of its checkpoints can be used; look at its events for the reason",
+                       .retryable = true,
+                       .log_tail = log_tail});
+  }
+  // A job so short that it ended before it said that it had started still passes through RUNNING.
+  if (live.state() == State::STATE_PREPARING) ChangeState(live, State::STATE_RUNNING, "");
+  auto best = live.checkpoints.find(finished.best_step());
+  if (best != live.checkpoints.end()) live.job.resource.set_best_checkpoint(best->second.resource.name());
+  if (finished.has_test_evaluation()) {
+    *live.job.resource.mutable_test_evaluation() = finished.test_evaluation();
+    if (!live.test_reported) Append(live, EvaluationEvent(finished.test_evaluation(), live.attempt()));
+  }
+  ChangeState(live, State::STATE_SUCCEEDED, live.state() == State::STATE_CANCELLING ? "finished before the cancellation reached it" : "");
+}
+
+void JobScheduler::HandleLost(LiveJob& live, const workers::WorkerLost& lost, const std::vector<std::string>& log_tail) {
+  if (live.state() == State::STATE_CANCELLING) {
+    ChangeState(live, State::STATE_CANCELLED, "cancelled on request");
+    return;
+  }
+  if (live.suspending) {
+    ChangeState(live, State::STATE_QUEUED, StrCat("the server was shut down; ", WhereItGoesOn(live)));
+    return;
+  }
+  size_t first = log_tail.size() > kLoggedTailLines ? log_tail.size() - kLoggedTailLines : 0;
+  for (size_t i = first; i < log_tail.size(); ++i) Append(live, LogEvent(log_tail[i], live.attempt(), Level::LEVEL_WARNING));
+  ++live.job.lost_attempts;
+  if (live.job.lost_attempts >= options_.max_lost_attempts) {
+    return Fail(live, {.message = StrCat(lost.description, " (", live.job.lost_attempts, " attempts in a row were lost before they reached a new checkpoint)"),
+                       .retryable = true,
+                       .step = live.job.resource.progress().step(),
+                       .log_tail = log_tail});
+  }
+  ChangeState(live, State::STATE_QUEUED, StrCat(lost.description, "; ", WhereItGoesOn(live)), Level::LEVEL_ERROR);
+}
+
+void JobScheduler::Fail(LiveJob& live, const Failure& failure) {
+  *live.job.resource.mutable_error() = FailureStatus(failure);
+  ChangeState(live, State::STATE_FAILED, failure.message, Level::LEVEL_ERROR);
+}
+
+std::string JobScheduler::WhereItGoesOn(const LiveJob& live) const {
+  const jobs::CheckpointRecord* last = LastResumable(live);
+  return last == nullptr ? std::string("it starts from the beginning") : StrCat("it goes on from the checkpoint at step ", last->step);
+}
+
+}  // namespace attune::scheduler

@@ -1,0 +1,104 @@
+#include "server/scheduler/checkpoint_files.h"
+
+#include <cctype>
+#include <string_view>
+#include <vector>
+
+#include "nlohmann/json.hpp"
+#include "server/base/log.h"
+#include "server/base/sha256.h"
+#include "server/base/status_macros.h"
+#include "server/base/str_cat.h"
+
+namespace attune::scheduler {
+namespace {
+
+using Json = nlohmann::json;
+
+constexpr int64_t kMaxManifestBytes = 16 << 20;
+constexpr char kManifest[] = "manifest.json";
+
+absl::Status Damaged(const std::string& directory, std::string_view what) {
+  return absl::DataLossError(StrCat("checkpoint ", directory, " is damaged: ", what));
+}
+
+// A plain file name or a path below the directory.
+bool StaysInside(const std::string& path) {
+  return !path.empty() && path[0] != '/' && path.find('\0') == std::string::npos && (StrCat("/", path, "/")).find("/../") == std::string::npos;
+}
+
+bool IsSha256(const std::string& text) {
+  if (text.size() != 64) return false;
+  for (char c : text) {
+    if (!std::isdigit(static_cast<unsigned char>(c)) && (c < 'a' || c > 'f')) return false;
+  }
+  return true;
+}
+
+absl::StatusOr<v1::CheckpointFile> ReadEntry(const std::string& directory, const Json& entry) {
+  if (!entry.is_object() || !entry.contains("path") || !entry["path"].is_string() || !entry.contains("size_bytes") || !entry["size_bytes"].is_number_integer()) {
+    return Damaged(directory, "an entry of manifest.json has no path or size_bytes");
+  }
+  v1::CheckpointFile file;
+  file.set_path(entry["path"].get<std::string>());
+  if (!StaysInside(file.path())) return absl::InvalidArgumentError(StrCat("checkpoint ", directory, " lists a file outside of itself: ", file.path()));
+  file.set_size_bytes(entry["size_bytes"].get<int64_t>());
+  file.set_purpose(entry.value("purpose", Json("weights")) == "resume" ? v1::CheckpointFile::PURPOSE_RESUME : v1::CheckpointFile::PURPOSE_WEIGHTS);
+  std::string path = StrCat(directory, "/", file.path());
+  absl::StatusOr<int64_t> size = FileSize(path);
+  if (!size.ok()) return Damaged(directory, StrCat(file.path(), " is missing"));
+  if (*size != file.size_bytes()) return Damaged(directory, StrCat(file.path(), " has ", *size, " bytes and should have ", file.size_bytes()));
+  if (entry.contains("sha256") && entry["sha256"].is_string() && IsSha256(entry["sha256"].get<std::string>())) {
+    file.set_sha256(entry["sha256"].get<std::string>());
+  } else {
+    ATTUNE_ASSIGN_OR_RETURN(*file.mutable_sha256(), Sha256OfFile(path));
+  }
+  return file;
+}
+
+}  // namespace
+
+std::string CheckpointDirectoryName(int64_t step) { return StrCat("step-", step); }
+
+absl::StatusOr<v1::Checkpoint> ReadCheckpoint(const std::string& directory) {
+  absl::StatusOr<std::string> text = ReadFile(StrCat(directory, "/", kManifest), kMaxManifestBytes);
+  if (!text.ok()) return Damaged(directory, StrCat("manifest.json cannot be read: ", std::string(text.status().message())));
+  Json json = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || !json.contains("files") || !json["files"].is_array() || !json.contains("step") || !json["step"].is_number_integer()) {
+    return Damaged(directory, "manifest.json has no step or files");
+  }
+  v1::Checkpoint checkpoint;
+  checkpoint.set_step(json["step"].get<int64_t>());
+  for (const Json& entry : json["files"]) {
+    ATTUNE_ASSIGN_OR_RETURN(v1::CheckpointFile file, ReadEntry(directory, entry));
+    checkpoint.set_size_bytes(checkpoint.size_bytes() + file.size_bytes());
+    checkpoint.set_resumable(checkpoint.resumable() || file.purpose() == v1::CheckpointFile::PURPOSE_RESUME);
+    *checkpoint.add_files() = std::move(file);
+  }
+  if (checkpoint.files().empty()) return Damaged(directory, "manifest.json lists no files");
+  return checkpoint;
+}
+
+absl::Status RemoveCheckpointDirectory(Files& files, const std::string& directory) {
+  std::string rubbish = directory + ".tmp";
+  // An earlier removal may have been cut off.
+  ATTUNE_RETURN_IF_ERROR(files.RemoveRecursively(rubbish));
+  absl::Status renamed = files.Rename(directory, rubbish);
+  if (absl::IsNotFound(renamed)) return absl::OkStatus();
+  ATTUNE_RETURN_IF_ERROR(renamed);
+  return files.RemoveRecursively(rubbish);
+}
+
+absl::Status PrepareOutputDirectory(Files& files, const std::string& output_directory, const std::set<std::string>& registered) {
+  std::string checkpoints = StrCat(output_directory, "/checkpoints");
+  ATTUNE_RETURN_IF_ERROR(files.CreateDirectories(checkpoints));
+  ATTUNE_ASSIGN_OR_RETURN(std::vector<std::string> names, ListDirectory(checkpoints));
+  for (const std::string& name : names) {
+    if (registered.count(name) != 0) continue;
+    Log(LogLevel::kInfo, "an unfinished or unreported checkpoint is removed", {{"path", StrCat(checkpoints, "/", name)}});
+    ATTUNE_RETURN_IF_ERROR(files.RemoveRecursively(StrCat(checkpoints, "/", name)));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace attune::scheduler

@@ -1,0 +1,111 @@
+// Checkpoints: registered once their files are checked, and removed when newer ones make them expendable.
+#include <utility>
+
+#include "server/base/log.h"
+#include "server/base/str_cat.h"
+#include "server/jobs/timestamps.h"
+#include "server/scheduler/checkpoint_files.h"
+#include "server/scheduler/job_scheduler.h"
+#include "server/scheduler/retention.h"
+
+namespace attune::scheduler {
+
+void JobScheduler::HandleCheckpointWritten(LiveJob& live, const worker::v1::CheckpointWritten& written) {
+  workers::AttemptId attempt{live.job.resource.name(), live.attempt()};
+  if (written.directory() != CheckpointDirectoryName(written.step())) {
+    Append(live, WarningEvent(StrCat("the checkpoint at step ", written.step(), " was not taken: its directory must not be called \"", written.directory(), "\""),
+                              live.attempt()));
+    return;
+  }
+  std::string directory = StrCat(OutputDirectory(live.job.id), "/checkpoints/", written.directory());
+  DoFileWork([directory] { return ReadCheckpoint(directory); },
+             [this, attempt, written](const absl::StatusOr<v1::Checkpoint>& read) { RegisterCheckpoint(attempt, written, read); });
+}
+
+void JobScheduler::RegisterCheckpoint(const workers::AttemptId& attempt, const worker::v1::CheckpointWritten& written,
+                                      const absl::StatusOr<v1::Checkpoint>& read) {
+  LiveJob* live = FindAttempt(attempt);
+  if (live == nullptr) return;
+  absl::Status status = read.status();
+  if (status.ok() && read->step() != written.step()) status = absl::DataLossError(StrCat("its manifest is that of step ", read->step()));
+  if (!status.ok()) {
+    Append(*live, WarningEvent(StrCat("the checkpoint at step ", written.step(), " cannot be used: ", std::string(status.message())), live->attempt()));
+    return;
+  }
+  jobs::CheckpointRecord record{live->job.id, written.step(), written.directory(), *read};
+  record.resource.set_name(jobs::CheckpointName(live->job.id, written.step()));
+  *record.resource.mutable_metrics() = written.metrics();
+  *record.resource.mutable_create_time() = jobs::ToTimestamp(deps_.clock.Now());
+  bool progress = live->checkpoints.empty() || written.step() > live->checkpoints.rbegin()->first;
+  if (progress) live->job.lost_attempts = 0;
+  if (written.is_best() || !live->job.best_is_measured) live->job.resource.set_best_checkpoint(record.resource.name());
+  live->job.best_is_measured = live->job.best_is_measured || written.is_best();
+  live->checkpoints[record.step] = record;
+  Publish(*live);
+  snapshots_.PutCheckpoints(live->job.id, live->checkpoints);
+  // Older ones go only when the new one is durable: a crash in between must leave one that is known.
+  auto durable = [this, loop = loop_, id = live->job.id](absl::Status stored) {
+    if (!stored.ok()) return;
+    loop->Post([this, id] {
+      if (LiveJob* job = Find(id)) ApplyRetention(*job);
+    });
+  };
+  v1::JobEvent event = CheckpointEvent(record.resource.name(), record.step, written.is_best(), live->attempt());
+  deps_.events.Append(live->job.id, std::move(event), {.changes = {jobs::PutCheckpoint{record}, jobs::PutJob{live->job}}, .done = std::move(durable)});
+}
+
+void JobScheduler::ApplyRetention(LiveJob& live) {
+  std::vector<int64_t> steps;
+  int64_t best_step = -1;
+  for (const auto& [step, checkpoint] : live.checkpoints) {
+    steps.push_back(step);
+    if (checkpoint.resource.name() == live.job.resource.best_checkpoint()) best_step = step;
+  }
+  std::vector<int64_t> expendable = Expendable(steps, best_step, live.job.resource.effective_spec().checkpointing().keep_last());
+  if (expendable.empty()) return;
+  for (int64_t step : expendable) {
+    jobs::CheckpointRecord record = live.checkpoints.at(step);
+    live.checkpoints.erase(step);
+    DoFileWork([&files = deps_.files, directory = DirectoryOf(record)] { return RemoveCheckpointDirectory(files, directory); },
+               [this, record](const absl::Status& removed) {
+                 if (removed.ok()) {
+                   deps_.events.Commit({.changes = {jobs::RemoveCheckpoint{record.job_id, record.step}}});
+                   return;
+                 }
+                 Log(LogLevel::kWarning, "an old checkpoint could not be removed", {{"checkpoint", record.resource.name()}, {"error", removed.ToString()}});
+                 LiveJob* job = Find(record.job_id);
+                 if (job == nullptr) return;
+                 job->checkpoints[record.step] = record;  // the next checkpoint tries again
+                 snapshots_.PutCheckpoints(record.job_id, job->checkpoints);
+               });
+  }
+  snapshots_.PutCheckpoints(live.job.id, live.checkpoints);
+}
+
+void JobScheduler::ChooseBest(LiveJob& live) {
+  // Figures of evaluations are kept with checkpoints; where the best one is gone the next best takes its place.
+  const std::string& metric = live.job.resource.effective_spec().evaluation().metric_for_best_model();
+  bool smaller_is_better = metric == "loss" || metric == "mse";
+  const jobs::CheckpointRecord* best = nullptr;
+  double best_value = 0;
+  for (const auto& [step, checkpoint] : live.checkpoints) {
+    auto found = checkpoint.resource.metrics().find(metric);
+    if (found == checkpoint.resource.metrics().end()) continue;
+    bool better = best == nullptr || (smaller_is_better ? found->second < best_value : found->second > best_value);
+    if (!better) continue;
+    best = &checkpoint;
+    best_value = found->second;
+  }
+  live.job.best_is_measured = best != nullptr;
+  if (best == nullptr && !live.checkpoints.empty()) best = &live.checkpoints.rbegin()->second;
+  live.job.resource.set_best_checkpoint(best == nullptr ? "" : best->resource.name());
+}
+
+const jobs::CheckpointRecord* JobScheduler::LastResumable(const LiveJob& live) const {
+  for (auto it = live.checkpoints.rbegin(); it != live.checkpoints.rend(); ++it) {
+    if (it->second.resource.resumable()) return &it->second;
+  }
+  return nullptr;
+}
+
+}  // namespace attune::scheduler

@@ -1,0 +1,207 @@
+// Creation of jobs: check, make durable, queue.
+#include <algorithm>
+#include <utility>
+
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+#include "server/base/ids.h"
+#include "server/base/nearest.h"
+#include "server/base/sha256.h"
+#include "server/base/status_macros.h"
+#include "server/base/str_cat.h"
+#include "server/jobs/timestamps.h"
+#include "server/jobs/violations.h"
+#include "server/scheduler/job_scheduler.h"
+
+namespace attune::scheduler {
+namespace {
+
+constexpr size_t kMaxDisplayName = 256;
+constexpr size_t kMaxRequestId = 128;
+constexpr int kMaxLabels = 64;
+constexpr size_t kMaxLabelKey = 63;
+constexpr size_t kMaxLabelValue = 255;
+
+// SHA-256 of the request without its request_id: equal payloads give equal digests (maps are serialised in key order).
+std::string Digest(v1::CreateFineTuningJobRequest request) {
+  request.clear_request_id();
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream output(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&output);
+    coded.SetSerializationDeterministic(true);
+    request.SerializeToCodedStream(&coded);
+  }
+  return Sha256Hex(bytes);
+}
+
+void CheckRequestFields(const v1::CreateFineTuningJobRequest& request, std::vector<jobs::FieldViolation>& violations) {
+  auto add = [&](const std::string& field, const std::string& description) { violations.push_back({field, description}); };
+  if (request.display_name().size() > kMaxDisplayName) add("display_name", StrCat("has ", request.display_name().size(), " bytes and may have ", kMaxDisplayName));
+  if (request.request_id().size() > kMaxRequestId) add("request_id", StrCat("has ", request.request_id().size(), " bytes and may have ", kMaxRequestId));
+  if (request.labels_size() > kMaxLabels) add("labels", StrCat("has ", request.labels_size(), " entries and may have ", kMaxLabels));
+  for (const auto& [key, value] : request.labels()) {
+    if (key.empty() || key.size() > kMaxLabelKey) add("labels", StrCat("the key \"", key.substr(0, 80), "\" must have 1 to ", kMaxLabelKey, " characters"));
+    if (value.size() > kMaxLabelValue) add(StrCat("labels.", key.substr(0, 80)), StrCat("has ", value.size(), " bytes and may have ", kMaxLabelValue));
+  }
+  if (!request.has_spec()) add("spec", "is required");
+}
+
+// NOT_FOUND with the nearest of the names that exist.
+absl::Status NotFound(const std::string& name, const std::string& field, const std::vector<std::string>& names) {
+  std::string nearest = Nearest(name, names);
+  return absl::NotFoundError(StrCat("spec.", field, ": ", name, " does not exist", nearest.empty() ? "" : StrCat("; did you mean ", nearest, "?")));
+}
+
+}  // namespace
+
+void JobScheduler::HandleCreate(const v1::CreateFineTuningJobRequest& request, JobCallback done) {
+  if (draining_) return done(absl::UnavailableError("the server is shutting down; try again in a moment"));
+  std::string digest;
+  if (!request.request_id().empty() && !request.validate_only()) {
+    digest = Digest(request);
+    auto found = requests_.find(request.request_id());
+    if (found != requests_.end()) return AnswerRepeatedRequest(found->second, digest, std::move(done));
+  }
+  // From here on neither may be deleted; a job that exists holds them by itself.
+  const std::string model = request.spec().base_model(), dataset = request.spec().dataset();
+  snapshots_.Hold(model, dataset);
+  absl::StatusOr<CheckedRequest> checked = CheckRequest(request);
+  if (!checked.ok() || request.validate_only()) {
+    snapshots_.Release(model, dataset);
+    if (!checked.ok()) return done(checked.status());
+    return done(std::move(checked->resource));
+  }
+
+  jobs::Job job;
+  job.id = NewId('j');
+  job.order = next_order_++;
+  job.request_id = request.request_id();
+  job.request_digest = digest;
+  job.resource = std::move(checked->resource);
+  job.resource.set_name(jobs::JobName(job.id));
+  job.resource.set_state(v1::FineTuningJob::STATE_QUEUED);
+  *job.resource.mutable_create_time() = jobs::ToTimestamp(deps_.clock.Now());
+  if (!job.request_id.empty()) requests_[job.request_id] = {digest, job.id};
+
+  v1::JobEvent event = StateEvent(v1::FineTuningJob::STATE_UNSPECIFIED, v1::FineTuningJob::STATE_QUEUED, "", 0, v1::JobEvent::LEVEL_INFO);
+  auto durable = [this, loop = loop_, job, model, dataset, warnings = std::move(checked->warnings), done = std::move(done)](absl::Status status) {
+    loop->Post([this, job, model, dataset, warnings, done, status] {
+      if (status.ok()) {
+        AddJob(job, warnings);
+      } else {
+        requests_.erase(job.request_id);
+      }
+      snapshots_.Release(model, dataset);
+      if (!status.ok()) return done(status);
+      done(snapshots_.Get(job.resource.name()));
+    });
+  };
+  deps_.events.Append(job.id, std::move(event), {.changes = {jobs::PutJob{job}}, .done = std::move(durable), .fail_fast = true});
+}
+
+void JobScheduler::AddJob(jobs::Job job, const std::vector<std::string>& warnings) {
+  int64_t order = job.order;
+  std::string id = job.id;
+  LiveJob& live = jobs_[id];
+  live.job = std::move(job);
+  queue_.emplace(order, id);
+  placement_due_ = true;
+  Publish(live);
+  std::vector<std::string> waiting;
+  for (const auto& [queued_order, queued_id] : queue_) waiting.push_back(queued_id);
+  if (waiting.size() > 1) snapshots_.SetWaiting(waiting, "");  // the reason comes with the placement that follows
+  for (const std::string& warning : warnings) Append(live, WarningEvent(warning, 0));
+}
+
+void JobScheduler::AnswerRepeatedRequest(const RequestEntry& first, const std::string& digest, JobCallback done) {
+  if (first.digest != digest) {
+    return done(absl::AlreadyExistsError("request_id was used before with another payload; use a new request_id for a new job"));
+  }
+  // The first request may not be durable yet; this one waits in line behind it.
+  auto durable = [this, loop = loop_, name = jobs::JobName(first.job_id), done = std::move(done)](absl::Status status) {
+    loop->Post([this, name, done, status] {
+      if (!status.ok()) return done(status);
+      absl::StatusOr<v1::FineTuningJob> job = snapshots_.Get(name);
+      if (!job.ok()) return done(absl::UnavailableError("the first request with this request_id did not succeed; try again"));
+      done(std::move(job));
+    });
+  };
+  deps_.events.Commit({.done = std::move(durable), .fail_fast = true});
+}
+
+absl::StatusOr<JobScheduler::CheckedRequest> JobScheduler::CheckRequest(const v1::CreateFineTuningJobRequest& request) {
+  const v1::FineTuningSpec& spec = request.spec();
+  std::vector<jobs::FieldViolation> violations;
+  CheckRequestFields(request, violations);
+  jobs::SpecCheckInput input;
+  input.spec = spec;
+  input.devices.assign(description_.devices.devices().begin(), description_.devices.devices().end());
+  input.architectures.assign(description_.architectures.architectures().begin(), description_.architectures.architectures().end());
+  input.default_threads = options_.worker_threads;
+  auto note = [&](const char* field, const absl::Status& status) -> absl::Status {
+    if (status.code() != absl::StatusCode::kInvalidArgument) return status;
+    violations.push_back({field, std::string(status.message())});
+    return absl::OkStatus();
+  };
+  if (!spec.base_model().empty()) {
+    absl::StatusOr<v1::Model> model = FindModel(spec.base_model());
+    if (!model.ok()) {
+      ATTUNE_RETURN_IF_ERROR(note("spec.base_model", model.status()));
+    } else {
+      input.model = *std::move(model);
+      v1::DescribeLayersRequest describe;
+      describe.set_name(spec.base_model());
+      ATTUNE_ASSIGN_OR_RETURN(v1::DescribeLayersResponse layers, deps_.models.DescribeLayers(describe));
+      input.layers.assign(layers.layers().begin(), layers.layers().end());
+    }
+  }
+  if (!spec.dataset().empty()) {
+    absl::StatusOr<v1::Dataset> dataset = FindDataset(spec.dataset());
+    if (!dataset.ok()) {
+      ATTUNE_RETURN_IF_ERROR(note("spec.dataset", dataset.status()));
+    } else {
+      input.dataset = *std::move(dataset);
+    }
+  }
+  CheckedRequest checked;
+  if (request.has_spec()) {
+    jobs::SpecCheckResult result = jobs::CheckSpec(input);
+    violations.insert(violations.end(), result.violations.begin(), result.violations.end());
+    *checked.resource.mutable_effective_spec() = std::move(result.effective);
+    checked.warnings = std::move(result.warnings);
+  }
+  ATTUNE_RETURN_IF_ERROR(jobs::ViolationsStatus(violations));
+  checked.resource.set_display_name(!request.display_name().empty()
+                                        ? request.display_name()
+                                        : StrCat(input.model.display_name().empty() ? spec.base_model() : input.model.display_name(), " on ",
+                                                 input.dataset.display_name().empty() ? spec.dataset() : input.dataset.display_name()));
+  *checked.resource.mutable_labels() = request.labels();
+  *checked.resource.mutable_spec() = spec;
+  *checked.resource.mutable_class_labels() = input.dataset.labels();
+  return checked;
+}
+
+absl::StatusOr<v1::Model> JobScheduler::FindModel(const std::string& name) {
+  ATTUNE_RETURN_IF_ERROR(ParseResourceName(name, "models").status());
+  absl::StatusOr<v1::Model> model = deps_.models.Get(name);
+  if (!absl::IsNotFound(model.status())) return model;
+  std::vector<std::string> names;
+  if (absl::StatusOr<v1::ListModelsResponse> list = deps_.models.List(1000, ""); list.ok()) {
+    for (const v1::Model& other : list->models()) names.push_back(other.name());
+  }
+  return NotFound(name, "base_model", names);
+}
+
+absl::StatusOr<v1::Dataset> JobScheduler::FindDataset(const std::string& name) {
+  ATTUNE_RETURN_IF_ERROR(ParseResourceName(name, "datasets").status());
+  absl::StatusOr<v1::Dataset> dataset = deps_.datasets.Get(name);
+  if (!absl::IsNotFound(dataset.status())) return dataset;
+  std::vector<std::string> names;
+  if (absl::StatusOr<v1::ListDatasetsResponse> list = deps_.datasets.List(1000, ""); list.ok()) {
+    for (const v1::Dataset& other : list->datasets()) names.push_back(other.name());
+  }
+  return NotFound(name, "dataset", names);
+}
+
+}  // namespace attune::scheduler

@@ -1,0 +1,249 @@
+#include "server/scheduler/job_scheduler.h"
+
+#include <utility>
+
+#include "server/base/ids.h"
+#include "server/base/log.h"
+#include "server/base/status_macros.h"
+#include "server/base/str_cat.h"
+#include "server/jobs/timestamps.h"
+#include "server/jobs/violations.h"
+#include "server/scheduler/placement_policy.h"
+
+namespace attune::scheduler {
+namespace {
+
+constexpr int kMaxInputs = 256;
+// For workers that were told to exit when the scheduler goes away without a drain.
+constexpr absl::Duration kStopGrace = absl::Seconds(5);
+// Between SIGKILL and the end of the attempts: reaping and bookkeeping only.
+constexpr absl::Duration kKillGrace = absl::Seconds(10);
+
+absl::Status CheckInputs(const v1::PredictRequest& request) {
+  std::vector<jobs::FieldViolation> violations;
+  if (request.inputs().empty() || request.inputs_size() > kMaxInputs) {
+    violations.push_back({"inputs", StrCat("needs 1 to ", kMaxInputs, " texts, not ", request.inputs_size())});
+  }
+  for (int i = 0; i < request.inputs_size() && i < kMaxInputs; ++i) {
+    if (request.inputs(i).text().empty()) violations.push_back({StrCat("inputs[", i, "].text"), "is required"});
+  }
+  return jobs::ViolationsStatus(violations);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Scheduler>> Scheduler::Create(SchedulerOptions options, SchedulerDependencies dependencies,
+                                                             workers::WorkerDescription description) {
+  if (options.job_slots < 1) return absl::InvalidArgumentError("job_slots must be at least 1");
+  if (options.max_lost_attempts < 1) return absl::InvalidArgumentError("max_lost_attempts must be at least 1");
+  auto scheduler = std::make_unique<JobScheduler>(std::move(options), dependencies, std::move(description));
+  ATTUNE_RETURN_IF_ERROR(scheduler->Start());
+  return scheduler;
+}
+
+JobScheduler::JobScheduler(SchedulerOptions options, SchedulerDependencies dependencies, workers::WorkerDescription description)
+    : options_(std::move(options)), deps_(dependencies), description_(std::move(description)) {
+  loop_ = std::make_shared<SerialExecutor>([this] { PlaceJobs(); });
+  io_ = std::make_shared<SerialExecutor>();
+}
+
+JobScheduler::~JobScheduler() {
+  loop_->Post([this] { draining_ = true; });
+  deps_.pool.Stop(kStopGrace);
+  // Twice, since each may post to the other: what the loop handed to the I/O thread is answered before the loop ends.
+  io_->Stop();
+  loop_->Stop();
+}
+
+absl::Status JobScheduler::Start() {
+  ATTUNE_RETURN_IF_ERROR(Recover());
+  deps_.pool.Start(*this);
+  loop_->Post([] {});  // the first placement
+  return absl::OkStatus();
+}
+
+void JobScheduler::CreateJob(v1::CreateFineTuningJobRequest request, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) {
+  loop_->Post([this, request = std::move(request), done = std::move(done)]() mutable { HandleCreate(request, std::move(done)); });
+}
+
+void JobScheduler::CancelJob(const std::string& name, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) {
+  absl::StatusOr<std::string> id = ParseResourceName(name, "fineTuningJobs");
+  if (!id.ok()) return done(id.status());
+  loop_->Post([this, id = *id, done = std::move(done)]() mutable { HandleCancel(id, std::move(done)); });
+}
+
+void JobScheduler::DeleteJob(const std::string& name, std::function<void(absl::Status)> done) {
+  absl::StatusOr<std::string> id = ParseResourceName(name, "fineTuningJobs");
+  if (!id.ok()) return done(id.status());
+  loop_->Post([this, id = *id, done = std::move(done)]() mutable { HandleDelete(id, std::move(done)); });
+}
+
+void JobScheduler::DeleteCheckpoint(const std::string& name, std::function<void(absl::Status)> done) {
+  absl::StatusOr<ResolvedCheckpoint> checkpoint = snapshots_.GetCheckpoint(name);
+  if (!checkpoint.ok()) return done(checkpoint.status());
+  if (name != checkpoint->record.resource.name()) {
+    return done(absl::InvalidArgumentError(StrCat("name: say which checkpoint to delete by its step: ", checkpoint->record.resource.name())));
+  }
+  loop_->Post([this, id = checkpoint->record.job_id, step = checkpoint->record.step, done = std::move(done)]() mutable {
+    HandleDeleteCheckpoint(id, step, std::move(done));
+  });
+}
+
+absl::StatusOr<v1::FineTuningJob> JobScheduler::GetJob(const std::string& name) { return snapshots_.Get(name); }
+
+absl::StatusOr<v1::ListFineTuningJobsResponse> JobScheduler::ListJobs(const v1::ListFineTuningJobsRequest& request) { return snapshots_.List(request); }
+
+bool JobScheduler::IsInUse(const std::string& resource_name) { return snapshots_.IsInUse(resource_name); }
+
+SchedulerCounts JobScheduler::Counts() {
+  auto [running, queued] = snapshots_.CountRunningAndQueued();
+  return {.job_slots = options_.job_slots, .running = running, .queued = queued, .idle_workers = deps_.pool.Status().idle};
+}
+
+absl::StatusOr<v1::Checkpoint> JobScheduler::GetCheckpoint(const std::string& name) {
+  ATTUNE_ASSIGN_OR_RETURN(ResolvedCheckpoint checkpoint, snapshots_.GetCheckpoint(name));
+  return ToResource(checkpoint);
+}
+
+absl::StatusOr<v1::ListCheckpointsResponse> JobScheduler::ListCheckpoints(const v1::ListCheckpointsRequest& request) {
+  return snapshots_.ListCheckpoints(request);
+}
+
+absl::StatusOr<std::string> JobScheduler::CheckpointDirectory(const std::string& name) {
+  ATTUNE_ASSIGN_OR_RETURN(ResolvedCheckpoint checkpoint, snapshots_.GetCheckpoint(name));
+  return DirectoryOf(checkpoint.record);
+}
+
+void JobScheduler::Predict(v1::PredictRequest request, std::function<void(absl::StatusOr<v1::PredictResponse>)> done) {
+  if (absl::Status status = CheckInputs(request); !status.ok()) return done(status);
+  std::string name = request.checkpoint();
+  if (name.find("/checkpoints/") == std::string::npos) name += "/checkpoints/best";
+  absl::StatusOr<ResolvedCheckpoint> checkpoint = snapshots_.GetCheckpoint(name);
+  if (!checkpoint.ok()) return done(checkpoint.status());
+  std::vector<v1::TextInput> inputs(request.inputs().begin(), request.inputs().end());
+  deps_.pool.Predict(DirectoryOf(checkpoint->record), std::move(inputs),
+                     [done = std::move(done), resolved = checkpoint->record.resource.name()](absl::StatusOr<std::vector<v1::Prediction>> predictions) {
+                       if (!predictions.ok()) return done(predictions.status());
+                       v1::PredictResponse response;
+                       response.set_checkpoint(resolved);
+                       for (v1::Prediction& prediction : *predictions) *response.add_predictions() = std::move(prediction);
+                       done(std::move(response));
+                     });
+}
+
+void JobScheduler::Drain() {
+  loop_->Post([this] {
+    draining_ = true;
+    placement_due_ = true;
+    for (auto& [id, live] : jobs_) {
+      if (!live.attempt_open || live.state() == v1::FineTuningJob::STATE_CANCELLING) continue;
+      live.suspending = true;
+      deps_.pool.Suspend({live.job.resource.name(), live.attempt()});
+    }
+  });
+  auto idle = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return busy_ == 0; };
+  {
+    absl::MutexLock lock(&mutex_);
+    mutex_.AwaitWithTimeout(absl::Condition(&idle), options_.drain_grace);
+  }
+  loop_->Post([this] {
+    for (auto& [id, live] : jobs_) {
+      if (live.attempt_open) deps_.pool.Kill({live.job.resource.name(), live.attempt()});
+    }
+  });
+  {
+    absl::MutexLock lock(&mutex_);
+    mutex_.AwaitWithTimeout(absl::Condition(&idle), kKillGrace);
+  }
+  absl::Status status = deps_.events.Flush();
+  if (!status.ok()) Log(LogLevel::kError, "the last events could not be stored", {{"error", status.ToString()}});
+}
+
+void JobScheduler::OnAttemptMessage(const workers::AttemptId& attempt, worker::v1::ConnectRequest message) {
+  loop_->Post([this, attempt, message = std::move(message)]() mutable { HandleMessage(attempt, std::move(message)); });
+}
+
+void JobScheduler::OnAttemptEnded(const workers::AttemptId& attempt, workers::AttemptEnd end) {
+  loop_->Post([this, attempt, end = std::move(end)]() mutable {
+    LiveJob* live = FindAttempt(attempt);
+    if (live == nullptr) return;
+    live->ending = true;
+    // Once round through the I/O thread: checkpoints that were written before are registered first.
+    DoFileWork([] { return true; }, [this, attempt, end = std::move(end)](bool) { HandleEnd(attempt, end); });
+  });
+}
+
+void JobScheduler::OnWorkersChanged() {
+  loop_->Post([this] { placement_due_ = true; });
+}
+
+void JobScheduler::PlaceJobs() {
+  if (!std::exchange(placement_due_, false)) return;
+  workers::PoolStatus pool = deps_.pool.Status();
+  ClusterState state{.job_slots = options_.job_slots, .idle_workers = pool.idle, .trouble = pool.trouble, .draining = draining_};
+  for (const auto& [id, live] : jobs_) {
+    state.busy_slots += jobs::HoldsSlot(live.state());
+    state.idle_workers -= live.starting;  // promised already
+  }
+  std::vector<QueuedJob> queued;
+  queued.reserve(queue_.size());
+  for (const auto& [order, id] : queue_) queued.push_back({id, order});
+  Placement placement = Place(std::move(queued), state);
+  for (const std::string& id : placement.start) StartAttempt(jobs_.at(id));
+  snapshots_.SetWaiting(placement.waiting, placement.reason);
+  placement_due_ = false;  // what starting changed is in this placement already
+}
+
+JobScheduler::LiveJob* JobScheduler::Find(const std::string& id) {
+  auto found = jobs_.find(id);
+  return found == jobs_.end() || found->second.deleting ? nullptr : &found->second;
+}
+
+bool JobScheduler::ChangeState(LiveJob& live, jobs::State to, const std::string& reason, v1::JobEvent::Level level) {
+  jobs::State from = live.state();
+  if (absl::Status status = jobs::CheckStateChange(from, to); !status.ok()) {
+    Log(LogLevel::kError, "a change of state was refused", {{"job", live.job.resource.name()}, {"error", status.ToString()}});
+    return false;
+  }
+  v1::FineTuningJob& resource = live.job.resource;
+  resource.set_state(to);
+  resource.set_state_reason(reason);
+  if (to == v1::FineTuningJob::STATE_PREPARING && !resource.has_start_time()) *resource.mutable_start_time() = jobs::ToTimestamp(deps_.clock.Now());
+  if (jobs::IsFinal(to)) {
+    *resource.mutable_end_time() = jobs::ToTimestamp(deps_.clock.Now());
+    resource.mutable_progress()->set_eta_seconds(0);
+  }
+  if (to == v1::FineTuningJob::STATE_QUEUED) {
+    queue_.emplace(live.job.order, live.job.id);
+  } else {
+    queue_.erase(live.job.order);
+  }
+  placement_due_ = true;
+  Log(LogLevel::kInfo, "job state changed",
+      {{"job", resource.name()}, {"from", jobs::StateName(from)}, {"to", jobs::StateName(to)}, {"attempt", live.attempt()}, {"reason", reason}});
+  Append(live, StateEvent(from, to, reason, live.attempt(), level), {jobs::PutJob{live.job}});
+  Publish(live);
+  CountBusy();
+  return true;
+}
+
+void JobScheduler::Append(const LiveJob& live, v1::JobEvent event, std::vector<jobs::JobChange> changes) {
+  deps_.events.Append(live.job.id, std::move(event), {.changes = std::move(changes)});
+}
+
+void JobScheduler::Publish(const LiveJob& live) { snapshots_.PutJob(live.job); }
+
+void JobScheduler::CountBusy() {
+  int busy = 0;
+  for (const auto& [id, live] : jobs_) busy += jobs::HoldsSlot(live.state());
+  absl::MutexLock lock(&mutex_);
+  busy_ = busy;
+}
+
+std::string JobScheduler::OutputDirectory(const std::string& job_id) const { return StrCat(options_.data_directory, "/jobs/", job_id); }
+
+std::string JobScheduler::DirectoryOf(const jobs::CheckpointRecord& checkpoint) const {
+  return StrCat(OutputDirectory(checkpoint.job_id), "/checkpoints/", checkpoint.directory);
+}
+
+}  // namespace attune::scheduler

@@ -1,0 +1,180 @@
+// The Scheduler: one thread (the loop) that owns all job state, one for blocking file work. What Scheduler::Create returns; contract in scheduler.h.
+//
+// Who touches what: everything under "loop only" belongs to the loop. Readers get JobSnapshots. Durable writes go through the event log, with the event that reports
+// them. File work goes to the I/O thread and posts its result back; both run in order, so an attempt's end, which takes the same way round, is handled after the
+// checkpoints that came before it.
+//
+//   job_scheduler.cc        life of the scheduler, public calls, placement, state changes
+//   create_handler.cc       creation of jobs
+//   verb_handlers.cc        cancel, delete, delete checkpoint
+//   attempt_handlers.cc     starting attempts, what workers report, how attempts end
+//   checkpoint_handlers.cc  registration and retention of checkpoints
+//   recovery.cc             what a stopped server left behind
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "server/jobs/job.h"
+#include "server/jobs/job_state.h"
+#include "server/jobs/spec_check.h"
+#include "server/scheduler/job_reports.h"
+#include "server/scheduler/job_snapshots.h"
+#include "server/scheduler/scheduler.h"
+#include "server/scheduler/serial_executor.h"
+
+namespace attune::scheduler {
+
+class JobScheduler final : public Scheduler, private workers::WorkerPoolListener {
+ public:
+  JobScheduler(SchedulerOptions options, SchedulerDependencies dependencies, workers::WorkerDescription description);
+  ~JobScheduler() override;
+  // Loads and recovers jobs, and starts the pool. Once, before any other call.
+  absl::Status Start();
+
+  void CreateJob(v1::CreateFineTuningJobRequest request, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) override;
+  void CancelJob(const std::string& name, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) override;
+  void DeleteJob(const std::string& name, std::function<void(absl::Status)> done) override;
+  absl::StatusOr<v1::FineTuningJob> GetJob(const std::string& name) override;
+  absl::StatusOr<v1::ListFineTuningJobsResponse> ListJobs(const v1::ListFineTuningJobsRequest& request) override;
+  bool IsInUse(const std::string& resource_name) override;
+  SchedulerCounts Counts() override;
+  absl::StatusOr<v1::Checkpoint> GetCheckpoint(const std::string& name) override;
+  absl::StatusOr<v1::ListCheckpointsResponse> ListCheckpoints(const v1::ListCheckpointsRequest& request) override;
+  absl::StatusOr<std::string> CheckpointDirectory(const std::string& name) override;
+  void DeleteCheckpoint(const std::string& name, std::function<void(absl::Status)> done) override;
+  void Predict(v1::PredictRequest request, std::function<void(absl::StatusOr<v1::PredictResponse>)> done) override;
+  const v1::ListArchitecturesResponse& architectures() const override { return description_.architectures; }
+  const v1::ListDevicesResponse& devices() const override { return description_.devices; }
+  const std::string& libtorch_version() const override { return description_.libtorch_version; }
+  void Drain() override;
+
+ private:
+  using JobCallback = std::function<void(absl::StatusOr<v1::FineTuningJob>)>;
+  using StatusCallback = std::function<void(absl::Status)>;
+
+  struct LiveJob {
+    jobs::Job job;
+    CheckpointMap checkpoints;
+    bool starting = false;      // its attempt's directories are being made ready
+    bool attempt_open = false;  // a worker has it
+    bool suspending = false;    // the attempt was asked to stop so that it can go on later
+    bool ending = false;        // the attempt's end is on its way through the I/O thread
+    bool test_reported = false;  // the attempt has reported its result on the test split
+    bool deleting = false;
+    jobs::State state() const { return job.resource.state(); }
+    int attempt() const { return job.resource.attempt(); }
+  };
+  struct RequestEntry {
+    std::string digest;
+    std::string job_id;
+  };
+  // What an attempt needs from outside; found on the I/O thread.
+  struct AttemptPlaces {
+    absl::Status status;
+    std::string model_directory, dataset_directory, output_directory, resume_directory;
+  };
+  // A request that has been checked.
+  struct CheckedRequest {
+    v1::FineTuningJob resource;  // without name, times and state
+    std::vector<std::string> warnings;
+  };
+
+  // WorkerPoolListener: post to the loop.
+  void OnAttemptMessage(const workers::AttemptId& attempt, worker::v1::ConnectRequest message) override;
+  void OnAttemptEnded(const workers::AttemptId& attempt, workers::AttemptEnd end) override;
+  void OnWorkersChanged() override;
+
+  // The rest runs on the loop, unless it says otherwise. job_scheduler.cc:
+  void PlaceJobs();
+  LiveJob* Find(const std::string& id);
+  // Makes the change durable together with its event, and visible. False, with a log line, for a change that the table does not have.
+  bool ChangeState(LiveJob& live, jobs::State to, const std::string& reason, v1::JobEvent::Level level = v1::JobEvent::LEVEL_INFO);
+  void Append(const LiveJob& live, v1::JobEvent event, std::vector<jobs::JobChange> changes = {});
+  void Publish(const LiveJob& live);
+  void CountBusy();
+  std::string OutputDirectory(const std::string& job_id) const;
+  std::string DirectoryOf(const jobs::CheckpointRecord& checkpoint) const;
+  // Posts `work` to the I/O thread and its result to `then` on the loop.
+  template <typename Work, typename Then>
+  void DoFileWork(Work work, Then then);
+
+  // create_handler.cc:
+  void HandleCreate(const v1::CreateFineTuningJobRequest& request, JobCallback done);
+  absl::StatusOr<CheckedRequest> CheckRequest(const v1::CreateFineTuningJobRequest& request);
+  absl::StatusOr<v1::Model> FindModel(const std::string& name);
+  absl::StatusOr<v1::Dataset> FindDataset(const std::string& name);
+  void AnswerRepeatedRequest(const RequestEntry& first, const std::string& digest, JobCallback done);
+  void AddJob(jobs::Job job, const std::vector<std::string>& warnings);
+
+  // verb_handlers.cc:
+  void HandleCancel(const std::string& id, JobCallback done);
+  void HandleDelete(const std::string& id, StatusCallback done);
+  void FinishDelete(const std::string& id, const absl::Status& removed, StatusCallback done);
+  void HandleDeleteCheckpoint(const std::string& id, int64_t step, StatusCallback done);
+  void FinishDeleteCheckpoint(const jobs::CheckpointRecord& record, const absl::Status& removed, StatusCallback done);
+
+  // attempt_handlers.cc:
+  void StartAttempt(LiveJob& live);
+  AttemptPlaces FindPlaces(const jobs::Job& job, const std::set<std::string>& registered, const std::string& resume) const;  // I/O thread
+  void AssignAttempt(const std::string& id, const AttemptPlaces& places);
+  LiveJob* FindAttempt(const workers::AttemptId& attempt);
+  void HandleMessage(const workers::AttemptId& attempt, worker::v1::ConnectRequest message);
+  void HandleStarted(LiveJob& live, const worker::v1::Started& started);
+  void HandleEnd(const workers::AttemptId& attempt, const workers::AttemptEnd& end);
+  void HandleFinished(LiveJob& live, const worker::v1::Finished& finished, const std::vector<std::string>& log_tail);
+  void HandleLost(LiveJob& live, const workers::WorkerLost& lost, const std::vector<std::string>& log_tail);
+  void Fail(LiveJob& live, const Failure& failure);
+  std::string WhereItGoesOn(const LiveJob& live) const;
+
+  // checkpoint_handlers.cc:
+  void HandleCheckpointWritten(LiveJob& live, const worker::v1::CheckpointWritten& written);
+  void RegisterCheckpoint(const workers::AttemptId& attempt, const worker::v1::CheckpointWritten& written, const absl::StatusOr<v1::Checkpoint>& read);
+  void ApplyRetention(LiveJob& live);
+  void ChooseBest(LiveJob& live);
+  const jobs::CheckpointRecord* LastResumable(const LiveJob& live) const;
+
+  // recovery.cc; before the threads have anything to do:
+  absl::Status Recover();
+  void RecoverJob(LiveJob& live);
+  void DropBrokenCheckpoints(LiveJob& live);
+  void RemoveOrphanedOutputs();
+
+  // Constant after construction.
+  const SchedulerOptions options_;
+  const SchedulerDependencies deps_;
+  const workers::WorkerDescription description_;
+
+  JobSnapshots snapshots_;
+
+  // Loop only.
+  std::map<std::string, LiveJob> jobs_;  // by id
+  std::map<std::string, RequestEntry> requests_;  // by request_id
+  std::map<int64_t, std::string> queue_;  // QUEUED jobs: order to id
+  int64_t next_order_ = 1;
+  bool draining_ = false;
+  bool placement_due_ = true;
+
+  absl::Mutex mutex_;
+  int busy_ ABSL_GUARDED_BY(mutex_) = 0;  // jobs that hold a slot; written by the loop, awaited by Drain
+
+  // Last: their threads use the rest. Callbacks that may outlive this hold the loop.
+  std::shared_ptr<SerialExecutor> loop_;
+  std::shared_ptr<SerialExecutor> io_;
+};
+
+template <typename Work, typename Then>
+void JobScheduler::DoFileWork(Work work, Then then) {
+  io_->Post([loop = loop_, work = std::move(work), then = std::move(then)]() mutable {
+    auto result = work();
+    loop->Post([then = std::move(then), result = std::move(result)]() mutable { then(std::move(result)); });
+  });
+}
+
+}  // namespace attune::scheduler

@@ -1,0 +1,222 @@
+#include "server/scheduler/job_snapshots.h"
+
+#include <algorithm>
+#include <optional>
+
+#include "absl/strings/numbers.h"
+#include "server/base/ids.h"
+#include "server/base/page_token.h"
+#include "server/base/status_macros.h"
+#include "server/base/str_cat.h"
+#include "server/jobs/job_filter.h"
+#include "server/jobs/job_state.h"
+
+namespace attune::scheduler {
+namespace {
+
+constexpr int kDefaultPage = 50;
+constexpr int kLargestPage = 1000;
+
+absl::StatusOr<int> PageSize(int asked) {
+  if (asked < 0) return absl::InvalidArgumentError(StrCat("page_size must be 0 (for ", kDefaultPage, ") or more, not ", asked));
+  return asked == 0 ? kDefaultPage : std::min(asked, kLargestPage);
+}
+
+// The number in a page token; `first` for an empty one.
+absl::StatusOr<int64_t> Cursor(const std::string& scope, const std::string& token, int64_t first) {
+  ATTUNE_ASSIGN_OR_RETURN(std::string cursor, ReadPageToken(scope, token));
+  int64_t value = first;
+  if (!cursor.empty() && !absl::SimpleAtoi(cursor, &value)) return absl::InvalidArgumentError("page_token was not made by this list");
+  return value;
+}
+
+// "fineTuningJobs/{id}/checkpoints/{which}".
+absl::StatusOr<std::pair<std::string, std::string>> ParseCheckpointName(const std::string& name) {
+  constexpr std::string_view kMiddle = "/checkpoints/";
+  size_t at = name.find(kMiddle);
+  std::string which = at == std::string::npos ? "" : name.substr(at + kMiddle.size());
+  int64_t step = 0;
+  if (which != "best" && which != "last" && !(absl::SimpleAtoi(which, &step) && step >= 0)) {
+    return absl::InvalidArgumentError(StrCat("name: \"", name, "\" is no checkpoint; use fineTuningJobs/{job}/checkpoints/{step}, or best or last in place of the step"));
+  }
+  ATTUNE_ASSIGN_OR_RETURN(std::string id, ParseResourceName(name.substr(0, at), "fineTuningJobs"));
+  return std::pair(id, which);
+}
+
+absl::Status NoSuchJob(const std::string& id) {
+  return absl::NotFoundError(StrCat("fineTuningJobs/", id, " does not exist; ListFineTuningJobs shows those that do"));
+}
+
+}  // namespace
+
+v1::Checkpoint ToResource(const ResolvedCheckpoint& checkpoint) {
+  v1::Checkpoint resource = checkpoint.record.resource;
+  resource.set_is_best(checkpoint.is_best);
+  return resource;
+}
+
+void JobSnapshots::PutJob(const jobs::Job& job) {
+  auto copy = std::make_shared<const v1::FineTuningJob>(job.resource);
+  absl::MutexLock lock(&mutex_);
+  Entry& entry = entries_[job.id];
+  entry.order = job.order;
+  entry.job = std::move(copy);
+  if (entry.checkpoints == nullptr) entry.checkpoints = std::make_shared<const CheckpointMap>();
+  by_order_[job.order] = job.id;
+  if (jobs::IsFinal(job.resource.state())) {
+    unfinished_.erase(job.id);
+  } else {
+    unfinished_.insert(job.id);
+  }
+}
+
+void JobSnapshots::PutCheckpoints(const std::string& job_id, const CheckpointMap& checkpoints) {
+  auto copy = std::make_shared<const CheckpointMap>(checkpoints);
+  absl::MutexLock lock(&mutex_);
+  auto found = entries_.find(job_id);
+  if (found != entries_.end()) found->second.checkpoints = std::move(copy);
+}
+
+void JobSnapshots::Remove(const std::string& job_id) {
+  absl::MutexLock lock(&mutex_);
+  auto found = entries_.find(job_id);
+  if (found == entries_.end()) return;
+  by_order_.erase(found->second.order);
+  unfinished_.erase(job_id);
+  entries_.erase(found);
+}
+
+void JobSnapshots::SetWaiting(const std::vector<std::string>& ids, const std::string& reason) {
+  absl::MutexLock lock(&mutex_);
+  waiting_reason_ = reason;
+  for (size_t i = 0; i < ids.size(); ++i) {
+    auto found = entries_.find(ids[i]);
+    if (found != entries_.end()) found->second.jobs_ahead = static_cast<int>(i);
+  }
+}
+
+void JobSnapshots::Hold(const std::string& model, const std::string& dataset) {
+  absl::MutexLock lock(&mutex_);
+  held_.insert(model);
+  held_.insert(dataset);
+}
+
+void JobSnapshots::Release(const std::string& model, const std::string& dataset) {
+  absl::MutexLock lock(&mutex_);
+  for (const std::string& name : {model, dataset}) {
+    auto found = held_.find(name);
+    if (found != held_.end()) held_.erase(found);
+  }
+}
+
+v1::FineTuningJob JobSnapshots::Filled(const Entry& entry) const {
+  v1::FineTuningJob job = *entry.job;
+  if (job.state() != v1::FineTuningJob::STATE_QUEUED) return job;
+  job.set_jobs_ahead(entry.jobs_ahead);
+  // What it waits for, and then what brought it here (a lost worker, for example).
+  std::string reason = entry.jobs_ahead == 0 ? waiting_reason_ : StrCat("waits for ", entry.jobs_ahead, entry.jobs_ahead == 1 ? " job" : " jobs", " before it");
+  if (reason.empty()) reason = "waits for its turn";
+  if (!job.state_reason().empty()) StrAppend(&reason, "; ", job.state_reason());
+  job.set_state_reason(reason);
+  return job;
+}
+
+absl::StatusOr<v1::FineTuningJob> JobSnapshots::Get(const std::string& name) const {
+  ATTUNE_ASSIGN_OR_RETURN(std::string id, ParseResourceName(name, "fineTuningJobs"));
+  absl::ReaderMutexLock lock(&mutex_);
+  auto found = entries_.find(id);
+  if (found == entries_.end()) return NoSuchJob(id);
+  return Filled(found->second);
+}
+
+absl::StatusOr<v1::ListFineTuningJobsResponse> JobSnapshots::List(const v1::ListFineTuningJobsRequest& request) const {
+  ATTUNE_ASSIGN_OR_RETURN(int page_size, PageSize(request.page_size()));
+  ATTUNE_ASSIGN_OR_RETURN(jobs::JobFilter filter, jobs::JobFilter::Parse(request.filter()));
+  std::string scope = StrCat("fineTuningJobs?", request.filter());
+  ATTUNE_ASSIGN_OR_RETURN(int64_t before, Cursor(scope, request.page_token(), std::numeric_limits<int64_t>::max()));
+  v1::ListFineTuningJobsResponse response;
+  absl::ReaderMutexLock lock(&mutex_);
+  for (auto it = by_order_.lower_bound(before); it != by_order_.begin();) {
+    --it;
+    const Entry& entry = entries_.at(it->second);
+    if (!filter.Matches(*entry.job)) continue;
+    if (response.fine_tuning_jobs_size() == page_size) {
+      // The next page begins below the last job of this one.
+      response.set_next_page_token(MakePageToken(scope, std::to_string(before)));
+      break;
+    }
+    *response.add_fine_tuning_jobs() = Filled(entry);
+    before = entry.order;
+  }
+  return response;
+}
+
+absl::StatusOr<ResolvedCheckpoint> JobSnapshots::GetCheckpoint(const std::string& name) const {
+  ATTUNE_ASSIGN_OR_RETURN(auto parsed, ParseCheckpointName(name));
+  const auto& [id, which] = parsed;
+  std::shared_ptr<const CheckpointMap> checkpoints;
+  std::string best;
+  {
+    absl::ReaderMutexLock lock(&mutex_);
+    auto found = entries_.find(id);
+    if (found == entries_.end()) return NoSuchJob(id);
+    checkpoints = found->second.checkpoints;
+    best = found->second.job->best_checkpoint();
+  }
+  if (checkpoints->empty()) return absl::NotFoundError(StrCat(jobs::JobName(id), " has no checkpoint yet; watch the job for checkpoint_saved"));
+  const jobs::CheckpointRecord* record = nullptr;
+  for (const auto& [step, candidate] : *checkpoints) {
+    bool wanted = which == "last" || (which == "best" ? candidate.resource.name() == best : std::to_string(step) == which);
+    if (wanted) record = &candidate;  // steps rise: the last one wins
+  }
+  if (record == nullptr) return absl::NotFoundError(StrCat(name, " does not exist; ListCheckpoints shows those that do"));
+  return ResolvedCheckpoint{*record, record->resource.name() == best};
+}
+
+absl::StatusOr<v1::ListCheckpointsResponse> JobSnapshots::ListCheckpoints(const v1::ListCheckpointsRequest& request) const {
+  ATTUNE_ASSIGN_OR_RETURN(std::string id, ParseResourceName(request.parent(), "fineTuningJobs"));
+  ATTUNE_ASSIGN_OR_RETURN(int page_size, PageSize(request.page_size()));
+  std::string scope = StrCat(request.parent(), "/checkpoints");
+  ATTUNE_ASSIGN_OR_RETURN(int64_t before, Cursor(scope, request.page_token(), std::numeric_limits<int64_t>::max()));
+  std::shared_ptr<const CheckpointMap> checkpoints;
+  std::string best;
+  {
+    absl::ReaderMutexLock lock(&mutex_);
+    auto found = entries_.find(id);
+    if (found == entries_.end()) return NoSuchJob(id);
+    checkpoints = found->second.checkpoints;
+    best = found->second.job->best_checkpoint();
+  }
+  v1::ListCheckpointsResponse response;
+  for (auto it = checkpoints->lower_bound(before); it != checkpoints->begin();) {
+    --it;
+    if (response.checkpoints_size() == page_size) {
+      response.set_next_page_token(MakePageToken(scope, std::to_string(before)));
+      break;
+    }
+    *response.add_checkpoints() = ToResource({it->second, it->second.resource.name() == best});
+    before = it->first;
+  }
+  return response;
+}
+
+bool JobSnapshots::IsInUse(const std::string& resource_name) const {
+  absl::ReaderMutexLock lock(&mutex_);
+  if (held_.count(resource_name) != 0) return true;
+  for (const std::string& id : unfinished_) {
+    const v1::FineTuningSpec& spec = entries_.at(id).job->spec();
+    if (spec.base_model() == resource_name || spec.dataset() == resource_name) return true;
+  }
+  return false;
+}
+
+std::pair<int, int> JobSnapshots::CountRunningAndQueued() const {
+  absl::ReaderMutexLock lock(&mutex_);
+  int running = 0, queued = 0;
+  for (const std::string& id : unfinished_) {
+    (jobs::HoldsSlot(entries_.at(id).job->state()) ? running : queued)++;
+  }
+  return {running, queued};
+}
+
+}  // namespace attune::scheduler

@@ -1,0 +1,71 @@
+// JobSnapshots: what readers see of jobs and checkpoints. Written by the scheduler thread alone, read by any thread; nobody waits for more than a copy of a pointer. Values
+// are immutable once published. Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "attune/v1/checkpoint.pb.h"
+#include "attune/v1/fine_tuning_job.pb.h"
+#include "server/jobs/job.h"
+
+namespace attune::scheduler {
+
+using CheckpointMap = std::map<int64_t, jobs::CheckpointRecord>;  // by step
+
+// A checkpoint that a name was resolved to.
+struct ResolvedCheckpoint {
+  jobs::CheckpointRecord record;
+  bool is_best = false;
+};
+
+class JobSnapshots {
+ public:
+  // For the scheduler thread.
+  void PutJob(const jobs::Job& job);
+  void PutCheckpoints(const std::string& job_id, const CheckpointMap& checkpoints);  // all of them
+  void Remove(const std::string& job_id);
+  // Waiting jobs in the order in which they will start, and what the first waits for.
+  void SetWaiting(const std::vector<std::string>& ids, const std::string& reason);
+  // Resources of a job that is being created count as used.
+  void Hold(const std::string& model, const std::string& dataset);
+  void Release(const std::string& model, const std::string& dataset);
+
+  // For anyone. Names are "fineTuningJobs/{id}" and "fineTuningJobs/{id}/checkpoints/{step|best|last}". INVALID_ARGUMENT for other forms, NOT_FOUND.
+  absl::StatusOr<v1::FineTuningJob> Get(const std::string& name) const;
+  absl::StatusOr<v1::ListFineTuningJobsResponse> List(const v1::ListFineTuningJobsRequest& request) const;
+  absl::StatusOr<ResolvedCheckpoint> GetCheckpoint(const std::string& name) const;
+  absl::StatusOr<v1::ListCheckpointsResponse> ListCheckpoints(const v1::ListCheckpointsRequest& request) const;
+  bool IsInUse(const std::string& resource_name) const;
+  // Jobs that hold a slot, and jobs that wait.
+  std::pair<int, int> CountRunningAndQueued() const;
+
+ private:
+  struct Entry {
+    int64_t order = 0;
+    std::shared_ptr<const v1::FineTuningJob> job;
+    std::shared_ptr<const CheckpointMap> checkpoints;
+    int jobs_ahead = 0;
+  };
+  v1::FineTuningJob Filled(const Entry& entry) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+
+  mutable absl::Mutex mutex_;
+  std::map<std::string, Entry> entries_ ABSL_GUARDED_BY(mutex_);          // by id
+  std::map<int64_t, std::string> by_order_ ABSL_GUARDED_BY(mutex_);
+  std::set<std::string> unfinished_ ABSL_GUARDED_BY(mutex_);              // ids
+  std::multiset<std::string> held_ ABSL_GUARDED_BY(mutex_);               // resource names
+  std::string waiting_reason_ ABSL_GUARDED_BY(mutex_);
+};
+
+v1::Checkpoint ToResource(const ResolvedCheckpoint& checkpoint);
+
+}  // namespace attune::scheduler

@@ -1,0 +1,88 @@
+// What a stopped or killed server left behind: jobs that held a worker wait again, and what is on disk is made to agree with what is registered.
+#include <utility>
+
+#include "server/base/ids.h"
+#include "server/base/log.h"
+#include "server/base/status_macros.h"
+#include "server/base/str_cat.h"
+#include "server/scheduler/checkpoint_files.h"
+#include "server/scheduler/job_scheduler.h"
+
+namespace attune::scheduler {
+namespace {
+
+using State = v1::FineTuningJob;
+
+}  // namespace
+
+absl::Status JobScheduler::Recover() {
+  ATTUNE_ASSIGN_OR_RETURN(std::vector<jobs::Job> stored, deps_.store.LoadJobs());
+  ATTUNE_ASSIGN_OR_RETURN(std::vector<jobs::CheckpointRecord> checkpoints, deps_.store.LoadCheckpoints());
+  for (jobs::Job& job : stored) {
+    next_order_ = std::max(next_order_, job.order + 1);
+    if (!job.request_id.empty()) requests_[job.request_id] = {job.request_digest, job.id};
+    jobs_[job.id].job = std::move(job);
+  }
+  for (jobs::CheckpointRecord& checkpoint : checkpoints) {
+    auto found = jobs_.find(checkpoint.job_id);
+    if (found != jobs_.end()) found->second.checkpoints[checkpoint.step] = std::move(checkpoint);
+  }
+  for (auto& [id, live] : jobs_) RecoverJob(live);
+  RemoveOrphanedOutputs();
+  return deps_.events.Flush();
+}
+
+void JobScheduler::RecoverJob(LiveJob& live) {
+  DropBrokenCheckpoints(live);
+  Publish(live);
+  snapshots_.PutCheckpoints(live.job.id, live.checkpoints);
+  switch (live.state()) {
+    case State::STATE_QUEUED:
+      queue_.emplace(live.job.order, live.job.id);
+      break;
+    case State::STATE_PREPARING:
+    case State::STATE_RUNNING:
+      ChangeState(live, State::STATE_QUEUED, StrCat("the server stopped; ", WhereItGoesOn(live)), v1::JobEvent::LEVEL_WARNING);
+      break;
+    case State::STATE_CANCELLING:
+      ChangeState(live, State::STATE_CANCELLED, "cancelled on request; the server stopped meanwhile");
+      break;
+    default:
+      break;
+  }
+}
+
+void JobScheduler::DropBrokenCheckpoints(LiveJob& live) {
+  std::vector<jobs::JobChange> changes;
+  for (auto it = live.checkpoints.begin(); it != live.checkpoints.end();) {
+    absl::Status status = ReadCheckpoint(DirectoryOf(it->second)).status();
+    if (status.ok()) {
+      ++it;
+      continue;
+    }
+    // Its removal was cut off, or somebody removed it by hand.
+    Log(LogLevel::kWarning, "a checkpoint is not there any more", {{"checkpoint", it->second.resource.name()}, {"error", status.ToString()}});
+    changes.push_back(jobs::RemoveCheckpoint{live.job.id, it->first});
+    it = live.checkpoints.erase(it);
+  }
+  if (changes.empty()) return;
+  bool best_is_gone = true;
+  for (const auto& [step, checkpoint] : live.checkpoints) best_is_gone = best_is_gone && checkpoint.resource.name() != live.job.resource.best_checkpoint();
+  if (best_is_gone) ChooseBest(live);
+  changes.push_back(jobs::PutJob{live.job});
+  deps_.events.Commit({.changes = std::move(changes)});
+}
+
+void JobScheduler::RemoveOrphanedOutputs() {
+  std::string root = StrCat(options_.data_directory, "/jobs");
+  absl::StatusOr<std::vector<std::string>> names = ListDirectory(root);
+  if (!names.ok()) return;  // no job has run here yet
+  for (const std::string& name : *names) {
+    if (jobs_.count(name) != 0 || !CheckResourceId(name, "job").ok()) continue;
+    Log(LogLevel::kInfo, "the output of a deleted job is removed", {{"path", StrCat(root, "/", name)}});
+    absl::Status status = deps_.files.RemoveRecursively(StrCat(root, "/", name));
+    if (!status.ok()) Log(LogLevel::kWarning, "it could not be removed", {{"error", status.ToString()}});
+  }
+}
+
+}  // namespace attune::scheduler

@@ -1,0 +1,70 @@
+// SerialExecutor: a thread that runs what is posted, in order. The scheduler's own thread is one, and so is its thread for blocking file work. Thread-safe.
+//
+//   auto loop = std::make_shared<SerialExecutor>([] { /* whenever the queue has run empty */ });
+//   loop->Post([] { ... });
+//   loop->Stop();  // runs what is queued and ends; what is posted later is dropped
+//
+// Callbacks that may come after the owner is gone hold the executor (shared_ptr), and touch the owner only in what they post.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <thread>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+
+namespace attune::scheduler {
+
+class SerialExecutor {
+ public:
+  using Task = std::function<void()>;
+
+  explicit SerialExecutor(Task when_idle = nullptr) : when_idle_(std::move(when_idle)), thread_([this] { Run(); }) {}
+  ~SerialExecutor() { Stop(); }
+  SerialExecutor(const SerialExecutor&) = delete;
+  SerialExecutor& operator=(const SerialExecutor&) = delete;
+
+  void Post(Task task) {
+    absl::MutexLock lock(&mutex_);
+    if (!stopped_) queue_.push_back(std::move(task));
+  }
+
+  // Not from the thread itself. May be called again.
+  void Stop() {
+    {
+      absl::MutexLock lock(&mutex_);
+      stopping_ = true;
+    }
+    if (thread_.joinable()) thread_.join();
+  }
+
+ private:
+  void Run() {
+    std::deque<Task> batch;
+    while (true) {
+      {
+        absl::MutexLock lock(&mutex_);
+        auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !queue_.empty() || stopping_; };
+        mutex_.Await(absl::Condition(&has_work));
+        if (queue_.empty()) {
+          stopped_ = true;
+          return;
+        }
+        batch.swap(queue_);
+      }
+      for (Task& task : batch) task();
+      batch.clear();
+      if (when_idle_) when_idle_();
+    }
+  }
+
+  const Task when_idle_;
+  absl::Mutex mutex_;
+  std::deque<Task> queue_ ABSL_GUARDED_BY(mutex_);
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread thread_;  // last: it uses the rest
+};
+
+}  // namespace attune::scheduler
