@@ -176,7 +176,7 @@ void JobScheduler::HandleLost(LiveJob& live, const workers::WorkerLost& lost, co
     return;
   }
   if (live.suspending) {
-    ChangeState(live, State::STATE_QUEUED, StrCat("the server was shut down; ", WhereItGoesOn(live)));
+    Requeue(live, "the server was shut down", Level::LEVEL_INFO);
     return;
   }
   size_t first = log_tail.size() > kLoggedTailLines ? log_tail.size() - kLoggedTailLines : 0;
@@ -188,7 +188,7 @@ void JobScheduler::HandleLost(LiveJob& live, const workers::WorkerLost& lost, co
                        .step = live.job.resource.progress().step(),
                        .log_tail = log_tail});
   }
-  ChangeState(live, State::STATE_QUEUED, StrCat(lost.description, "; ", WhereItGoesOn(live)), Level::LEVEL_ERROR);
+  Requeue(live, lost.description, Level::LEVEL_ERROR);
 }
 
 void JobScheduler::Fail(LiveJob& live, const Failure& failure) {
@@ -196,9 +196,14 @@ void JobScheduler::Fail(LiveJob& live, const Failure& failure) {
   ChangeState(live, State::STATE_FAILED, failure.message, Level::LEVEL_ERROR);
 }
 
-std::string JobScheduler::WhereItGoesOn(const LiveJob& live) const {
+void JobScheduler::Requeue(LiveJob& live, const std::string& why, v1::JobEvent::Level level) {
   const jobs::CheckpointRecord* last = LastResumable(live);
-  return last == nullptr ? std::string("it starts from the beginning") : StrCat("it goes on from the checkpoint at step ", last->step);
+  v1::JobProgress& progress = *live.job.resource.mutable_progress();
+  progress.set_step(last == nullptr ? 0 : last->step);
+  progress.set_eta_seconds(0);
+  progress.set_samples_per_second(0);
+  ChangeState(live, State::STATE_QUEUED,
+              StrCat(why, "; ", last == nullptr ? std::string("it starts from the beginning") : StrCat("it goes on from the checkpoint at step ", last->step)), level);
 }
 
 }  // namespace attune::scheduler

@@ -108,9 +108,7 @@ void JobScheduler::AddJob(jobs::Job job, const std::vector<std::string>& warning
   queue_.emplace(order, id);
   placement_due_ = true;
   Publish(live);
-  std::vector<std::string> waiting;
-  for (const auto& [queued_order, queued_id] : queue_) waiting.push_back(queued_id);
-  if (waiting.size() > 1) snapshots_.SetWaiting(waiting, "");  // the reason comes with the placement that follows
+  snapshots_.SetJobsAhead(id, static_cast<int>(queue_.size()) - 1);  // until the placement that follows
   for (const std::string& warning : warnings) Append(live, WarningEvent(warning, 0));
 }
 

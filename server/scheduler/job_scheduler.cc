@@ -48,9 +48,12 @@ JobScheduler::JobScheduler(SchedulerOptions options, SchedulerDependencies depen
 }
 
 JobScheduler::~JobScheduler() {
-  loop_->Post([this] { draining_ = true; });
+  loop_->Post([this] {
+    draining_ = true;
+    SuspendAttempts(/*tell=*/false);  // Stop does
+  });
   deps_.pool.Stop(kStopGrace);
-  // Twice, since each may post to the other: what the loop handed to the I/O thread is answered before the loop ends.
+  // The I/O thread first: what it still finds out, the loop still records.
   io_->Stop();
   loop_->Stop();
 }
@@ -135,11 +138,7 @@ void JobScheduler::Drain() {
   loop_->Post([this] {
     draining_ = true;
     placement_due_ = true;
-    for (auto& [id, live] : jobs_) {
-      if (!live.attempt_open || live.state() == v1::FineTuningJob::STATE_CANCELLING) continue;
-      live.suspending = true;
-      deps_.pool.Suspend({live.job.resource.name(), live.attempt()});
-    }
+    SuspendAttempts(/*tell=*/true);
   });
   auto idle = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return busy_ == 0; };
   {
@@ -147,9 +146,7 @@ void JobScheduler::Drain() {
     mutex_.AwaitWithTimeout(absl::Condition(&idle), options_.drain_grace);
   }
   loop_->Post([this] {
-    for (auto& [id, live] : jobs_) {
-      if (live.attempt_open) deps_.pool.Kill({live.job.resource.name(), live.attempt()});
-    }
+    for (const std::string& id : active_) deps_.pool.Kill({jobs::JobName(id), jobs_.at(id).attempt()});
   });
   {
     absl::MutexLock lock(&mutex_);
@@ -157,6 +154,15 @@ void JobScheduler::Drain() {
   }
   absl::Status status = deps_.events.Flush();
   if (!status.ok()) Log(LogLevel::kError, "the last events could not be stored", {{"error", status.ToString()}});
+}
+
+void JobScheduler::SuspendAttempts(bool tell) {
+  for (const std::string& id : active_) {
+    LiveJob& live = jobs_.at(id);
+    if (!live.attempt_open || live.state() == v1::FineTuningJob::STATE_CANCELLING) continue;
+    live.suspending = true;
+    if (tell) deps_.pool.Suspend({live.job.resource.name(), live.attempt()});
+  }
 }
 
 void JobScheduler::OnAttemptMessage(const workers::AttemptId& attempt, worker::v1::ConnectRequest message) {
@@ -181,10 +187,8 @@ void JobScheduler::PlaceJobs() {
   if (!std::exchange(placement_due_, false)) return;
   workers::PoolStatus pool = deps_.pool.Status();
   ClusterState state{.job_slots = options_.job_slots, .idle_workers = pool.idle, .trouble = pool.trouble, .draining = draining_};
-  for (const auto& [id, live] : jobs_) {
-    state.busy_slots += jobs::HoldsSlot(live.state());
-    state.idle_workers -= live.starting;  // promised already
-  }
+  state.busy_slots = static_cast<int>(active_.size());
+  for (const std::string& id : active_) state.idle_workers -= jobs_.at(id).starting;  // promised already
   std::vector<QueuedJob> queued;
   queued.reserve(queue_.size());
   for (const auto& [order, id] : queue_) queued.push_back({id, order});
@@ -218,12 +222,18 @@ bool JobScheduler::ChangeState(LiveJob& live, jobs::State to, const std::string&
   } else {
     queue_.erase(live.job.order);
   }
+  if (jobs::HoldsSlot(to)) {
+    active_.insert(live.job.id);
+  } else {
+    active_.erase(live.job.id);
+  }
   placement_due_ = true;
   Log(LogLevel::kInfo, "job state changed",
       {{"job", resource.name()}, {"from", jobs::StateName(from)}, {"to", jobs::StateName(to)}, {"attempt", live.attempt()}, {"reason", reason}});
+  Publish(live);  // first: who has seen the event finds the state
   Append(live, StateEvent(from, to, reason, live.attempt(), level), {jobs::PutJob{live.job}});
-  Publish(live);
-  CountBusy();
+  absl::MutexLock lock(&mutex_);
+  busy_ = active_.size();
   return true;
 }
 
@@ -232,13 +242,6 @@ void JobScheduler::Append(const LiveJob& live, v1::JobEvent event, std::vector<j
 }
 
 void JobScheduler::Publish(const LiveJob& live) { snapshots_.PutJob(live.job); }
-
-void JobScheduler::CountBusy() {
-  int busy = 0;
-  for (const auto& [id, live] : jobs_) busy += jobs::HoldsSlot(live.state());
-  absl::MutexLock lock(&mutex_);
-  busy_ = busy;
-}
 
 std::string JobScheduler::OutputDirectory(const std::string& job_id) const { return StrCat(options_.data_directory, "/jobs/", job_id); }
 

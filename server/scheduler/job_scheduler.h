@@ -94,11 +94,12 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   // The rest runs on the loop, unless it says otherwise. job_scheduler.cc:
   void PlaceJobs();
   LiveJob* Find(const std::string& id);
+  // Attempts that end from now on were interrupted, not lost. `tell`: ask their workers to stop.
+  void SuspendAttempts(bool tell);
   // Makes the change durable together with its event, and visible. False, with a log line, for a change that the table does not have.
   bool ChangeState(LiveJob& live, jobs::State to, const std::string& reason, v1::JobEvent::Level level = v1::JobEvent::LEVEL_INFO);
   void Append(const LiveJob& live, v1::JobEvent event, std::vector<jobs::JobChange> changes = {});
   void Publish(const LiveJob& live);
-  void CountBusy();
   std::string OutputDirectory(const std::string& job_id) const;
   std::string DirectoryOf(const jobs::CheckpointRecord& checkpoint) const;
   // Posts `work` to the I/O thread and its result to `then` on the loop.
@@ -131,7 +132,8 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   void HandleFinished(LiveJob& live, const worker::v1::Finished& finished, const std::vector<std::string>& log_tail);
   void HandleLost(LiveJob& live, const workers::WorkerLost& lost, const std::vector<std::string>& log_tail);
   void Fail(LiveJob& live, const Failure& failure);
-  std::string WhereItGoesOn(const LiveJob& live) const;
+  // Back to QUEUED, from where it goes on at its last checkpoint.
+  void Requeue(LiveJob& live, const std::string& why, v1::JobEvent::Level level);
 
   // checkpoint_handlers.cc:
   void HandleCheckpointWritten(LiveJob& live, const worker::v1::CheckpointWritten& written);
@@ -157,12 +159,13 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   std::map<std::string, LiveJob> jobs_;  // by id
   std::map<std::string, RequestEntry> requests_;  // by request_id
   std::map<int64_t, std::string> queue_;  // QUEUED jobs: order to id
+  std::set<std::string> active_;          // ids of jobs that hold a slot
   int64_t next_order_ = 1;
   bool draining_ = false;
   bool placement_due_ = true;
 
   absl::Mutex mutex_;
-  int busy_ ABSL_GUARDED_BY(mutex_) = 0;  // jobs that hold a slot; written by the loop, awaited by Drain
+  size_t busy_ ABSL_GUARDED_BY(mutex_) = 0;  // active_.size(), for Drain
 
   // Last: their threads use the rest. Callbacks that may outlive this hold the loop.
   std::shared_ptr<SerialExecutor> loop_;

@@ -95,6 +95,12 @@ void JobSnapshots::SetWaiting(const std::vector<std::string>& ids, const std::st
   }
 }
 
+void JobSnapshots::SetJobsAhead(const std::string& id, int jobs_ahead) {
+  absl::MutexLock lock(&mutex_);
+  auto found = entries_.find(id);
+  if (found != entries_.end()) found->second.jobs_ahead = jobs_ahead;
+}
+
 void JobSnapshots::Hold(const std::string& model, const std::string& dataset) {
   absl::MutexLock lock(&mutex_);
   held_.insert(model);

@@ -36,6 +36,7 @@ class JobSnapshots {
   void Remove(const std::string& job_id);
   // Waiting jobs in the order in which they will start, and what the first waits for.
   void SetWaiting(const std::vector<std::string>& ids, const std::string& reason);
+  void SetJobsAhead(const std::string& id, int jobs_ahead);
   // Resources of a job that is being created count as used.
   void Hold(const std::string& model, const std::string& dataset);
   void Release(const std::string& model, const std::string& dataset);

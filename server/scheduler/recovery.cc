@@ -42,7 +42,7 @@ void JobScheduler::RecoverJob(LiveJob& live) {
       break;
     case State::STATE_PREPARING:
     case State::STATE_RUNNING:
-      ChangeState(live, State::STATE_QUEUED, StrCat("the server stopped; ", WhereItGoesOn(live)), v1::JobEvent::LEVEL_WARNING);
+      Requeue(live, "the server stopped", v1::JobEvent::LEVEL_WARNING);
       break;
     case State::STATE_CANCELLING:
       ChangeState(live, State::STATE_CANCELLED, "cancelled on request; the server stopped meanwhile");
@@ -55,13 +55,16 @@ void JobScheduler::RecoverJob(LiveJob& live) {
 void JobScheduler::DropBrokenCheckpoints(LiveJob& live) {
   std::vector<jobs::JobChange> changes;
   for (auto it = live.checkpoints.begin(); it != live.checkpoints.end();) {
-    absl::Status status = ReadCheckpoint(DirectoryOf(it->second)).status();
-    if (status.ok()) {
+    // A removal takes the directory away first and the row second, and may have been cut off between. But where the place of all checkpoints is gone too, a
+    // disk is more likely not mounted: nothing is forgotten for that.
+    std::string directory = DirectoryOf(it->second);
+    bool removed = !FileExists(directory) && FileExists(StrCat(OutputDirectory(live.job.id), "/checkpoints"));
+    absl::Status status = ReadCheckpoint(directory).status();
+    if (status.ok() || (!removed && jobs::IsFinal(live.state()))) {
       ++it;
       continue;
     }
-    // Its removal was cut off, or somebody removed it by hand.
-    Log(LogLevel::kWarning, "a checkpoint is not there any more", {{"checkpoint", it->second.resource.name()}, {"error", status.ToString()}});
+    Log(LogLevel::kWarning, "a checkpoint cannot be used any more", {{"checkpoint", it->second.resource.name()}, {"error", status.ToString()}});
     changes.push_back(jobs::RemoveCheckpoint{live.job.id, it->first});
     it = live.checkpoints.erase(it);
   }

@@ -1,0 +1,94 @@
+// A model catalogue and a dataset store with one entry each.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "server/catalogue/model_catalogue.h"
+#include "server/datasets/dataset_store.h"
+
+namespace attune::scheduler {
+
+// models/mini, a BERT of two groups.
+class FakeCatalogue final : public catalogue::ModelCatalogue {
+ public:
+  absl::StatusOr<v1::Model> Import(const v1::ImportModelRequest&) override { return absl::UnimplementedError("fake"); }
+  absl::StatusOr<v1::Model> Get(const std::string& name) override {
+    if (name != "models/mini") return absl::NotFoundError("no " + name);
+    v1::Model model;
+    model.set_name(name);
+    model.set_display_name("Mini");
+    model.set_architecture("bert");
+    model.set_max_length(64);
+    return model;
+  }
+  absl::StatusOr<v1::ListModelsResponse> List(int32_t, const std::string&) override {
+    v1::ListModelsResponse response;
+    response.add_models()->set_name("models/mini");
+    return response;
+  }
+  absl::Status Delete(const std::string&) override { return absl::UnimplementedError("fake"); }
+  absl::StatusOr<v1::DescribeLayersResponse> DescribeLayers(const v1::DescribeLayersRequest&) override {
+    v1::DescribeLayersResponse response;
+    for (const char* group : {"embeddings", "layer.0"}) {
+      v1::Layer& layer = *response.add_layers();
+      layer.set_name(std::string(group) + ".weight");
+      layer.set_group(group);
+    }
+    return response;
+  }
+  absl::StatusOr<std::string> Directory(const std::string& name) override {
+    absl::MutexLock lock(&mutex_);
+    if (!directory_error_.ok()) return directory_error_;
+    return "/dir/" + name;
+  }
+  absl::StatusOr<std::shared_ptr<const tokenizers::Tokenizer>> Tokenizer(const std::string&) override { return absl::UnimplementedError("fake"); }
+  void SetInUseCheck(std::function<bool(const std::string&)>) override {}
+
+  void FailDirectory(absl::Status error) {
+    absl::MutexLock lock(&mutex_);
+    directory_error_ = std::move(error);
+  }
+
+ private:
+  absl::Mutex mutex_;
+  absl::Status directory_error_ ABSL_GUARDED_BY(mutex_);
+};
+
+// datasets/tweets, two classes; the second with few rows.
+class FakeDatasets final : public datasets::DatasetStore {
+ public:
+  absl::StatusOr<v1::Dataset> Import(const v1::ImportDatasetRequest&, const Progress&) override { return absl::UnimplementedError("fake"); }
+  absl::StatusOr<v1::Dataset> Get(const std::string& name) override {
+    if (name != "datasets/tweets") return absl::NotFoundError("no " + name);
+    v1::Dataset dataset;
+    dataset.set_name(name);
+    dataset.set_display_name("Tweets");
+    dataset.set_state(v1::Dataset::STATE_READY);
+    dataset.set_label_kind(v1::LABEL_KIND_SINGLE_LABEL);
+    dataset.add_labels("bad");
+    dataset.add_labels("good");
+    for (v1::Split split : {v1::SPLIT_TRAIN, v1::SPLIT_VALIDATION}) {
+      v1::SplitReport& report = *dataset.mutable_report()->add_splits();
+      report.set_split(split);
+      (*report.mutable_label_counts())["bad"] = 40;
+      (*report.mutable_label_counts())["good"] = 5;
+      report.set_rows(45);
+    }
+    return dataset;
+  }
+  absl::StatusOr<v1::ListDatasetsResponse> List(int32_t, const std::string&) override {
+    v1::ListDatasetsResponse response;
+    response.add_datasets()->set_name("datasets/tweets");
+    return response;
+  }
+  absl::Status Delete(const std::string&) override { return absl::UnimplementedError("fake"); }
+  absl::StatusOr<v1::PreviewRowsResponse> Preview(const v1::PreviewRowsRequest&) override { return absl::UnimplementedError("fake"); }
+  absl::StatusOr<std::string> Directory(const std::string& name) override { return "/dir/" + name; }
+  void SetInUseCheck(std::function<bool(const std::string&)>) override {}
+};
+
+}  // namespace attune::scheduler
