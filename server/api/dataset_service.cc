@@ -55,38 +55,47 @@ std::string FileField(const std::string& filename, const std::vector<std::string
   return found == filenames.end() ? "files" : StrCat("files[", found - filenames.begin(), "]");
 }
 
-google::rpc::BadRequest RowViolations(const v1::ImportReport& report, const std::vector<std::string>& filenames) {
-  google::rpc::BadRequest bad_request;
+void AddRowViolations(const v1::ImportReport& report, const std::vector<std::string>& filenames, google::rpc::BadRequest& bad_request) {
   for (const v1::RowIssue& issue : report.issues()) {
     auto* violation = bad_request.add_field_violations();
     std::string column = issue.column().empty() ? "" : StrCat(" column ", issue.column());
     violation->set_field(StrCat(FileField(issue.filename(), filenames), ": ", issue.filename(), " line ", issue.line(), column));
     violation->set_description(issue.message());
   }
-  return bad_request;
 }
 
-// A failed import's status says only which dataset holds the report: spell its rows out, and what to do about them.
+// Whether it was the rows that failed the import, and not something else beside rows that were to be left out anyway.
+bool FailedByRows(const v1::Dataset& dataset, const v1::ImportDatasetRequest& request) {
+  int64_t bad = 0;
+  for (const auto& [kind, count] : dataset.report().issue_counts()) bad += count;
+  return request.max_bad_rows() >= 0 && bad > request.max_bad_rows();
+}
+
+// A failed import's status says which dataset holds the report: spell its rows out, and what to do about them.
 absl::Status ExplainFailure(const absl::Status& status, const v1::ImportDatasetRequest& request, datasets::DatasetStore& store,
                             artifacts::ArtifactStore& artifacts) {
   auto payload = status.GetPayload("attune.v1.Dataset");
   if (!payload.has_value()) return status;
   std::string name(*payload);
   absl::StatusOr<v1::Dataset> dataset = store.Get(name);
-  if (!dataset.ok() || dataset->report().issues().empty()) return status;
+  if (!dataset.ok()) return status;
+  bool rows = FailedByRows(*dataset, request);
+  absl::Status explained(status.code(), StrCat(std::string(status.message()), ". GetDataset ", name, " shows all that was found",
+                                               rows ? "; mend the file, or import again with max_bad_rows to leave bad rows out" : ""));
+  status.ForEachPayload([&explained](absl::string_view url, const absl::Cord& value) { explained.SetPayload(url, value); });
+  SetMetadata(explained, "dataset", name);
+  SetReason(explained, rows ? "BAD_ROWS" : "UNUSABLE_DATA");
+  if (!rows) return explained;
 
   std::vector<std::string> filenames;
   for (const v1::ImportFile& file : request.files()) {
     absl::StatusOr<artifacts::UploadInfo> info = artifacts.GetUpload(file.upload().substr(file.upload().find('/') + 1));
     filenames.push_back(info.ok() ? info->filename : "");
   }
-  absl::Status explained(status.code(),
-                         StrCat(std::string(status.message()), ". GetDataset ", name,
-                                " shows every fault found; mend the file, or import again with max_bad_rows to leave bad rows out"));
-  status.ForEachPayload([&explained](absl::string_view url, const absl::Cord& value) { explained.SetPayload(url, value); });
-  SetReason(explained, "BAD_ROWS");
-  SetMetadata(explained, "dataset", name);
-  explained.SetPayload(AbslView(kBadRequestPayload), absl::Cord(RowViolations(dataset->report(), filenames).SerializeAsString()));
+  google::rpc::BadRequest bad_request;
+  if (auto fields = status.GetPayload(AbslView(kBadRequestPayload)); fields.has_value()) bad_request.ParseFromString(std::string(*fields));
+  AddRowViolations(dataset->report(), filenames, bad_request);
+  explained.SetPayload(AbslView(kBadRequestPayload), absl::Cord(bad_request.SerializeAsString()));
   return explained;
 }
 

@@ -111,6 +111,8 @@ TEST_F(DatasetServiceTest, ABadFileNamesItsRows) {
   issue->set_filename("train.csv");
   issue->set_line(3);
   issue->set_message("5 columns, and the header has 4");
+  (*failed.mutable_report()->mutable_issue_counts())["missing_label"] = 1;
+  (*failed.mutable_report()->mutable_issue_counts())["ragged_row"] = 1;
   EXPECT_CALL(datasets_, Import).WillOnce([](const auto&, const auto&) {
     absl::Status status = absl::InvalidArgumentError("2 of 1000 rows are bad, first test.csv line 17");
     status.SetPayload("attune.v1.Dataset", absl::Cord("datasets/reviews"));
@@ -131,6 +133,27 @@ TEST_F(DatasetServiceTest, ABadFileNamesItsRows) {
   EXPECT_EQ(details.bad_request.field_violations(0).field(), "files[1]: test.csv line 17 column label");
   EXPECT_EQ(details.bad_request.field_violations(0).description(), "the label is empty; fill it in");
   EXPECT_EQ(details.bad_request.field_violations(1).field(), "files[0]: train.csv line 3");
+}
+
+TEST_F(DatasetServiceTest, DataThatFailsForAnotherReasonThanItsRows) {
+  v1::Dataset failed;
+  failed.set_name("datasets/reviews");
+  failed.mutable_report()->add_issues()->set_line(3);  // left out, as was asked for
+  (*failed.mutable_report()->mutable_issue_counts())["ragged_row"] = 1;
+  EXPECT_CALL(datasets_, Import).WillOnce([](const auto&, const auto&) {
+    absl::Status status = absl::InvalidArgumentError("all rows have the label \"good\"; add rows of another class");
+    status.SetPayload("attune.v1.Dataset", absl::Cord("datasets/reviews"));
+    return status;
+  });
+  EXPECT_CALL(datasets_, Get("datasets/reviews")).WillOnce(Return(failed));
+  v1::ImportDatasetRequest request = Request();
+  request.set_max_bad_rows(-1);
+  grpc::Status status = Import(request).status;
+  EXPECT_EQ(status.error_message().find("max_bad_rows"), std::string::npos) << status.error_message();
+  Details details = DetailsOf(status);
+  EXPECT_EQ(details.info.reason(), "UNUSABLE_DATA");
+  EXPECT_EQ(details.info.metadata().at("dataset"), "datasets/reviews");
+  EXPECT_EQ(details.bad_request.field_violations_size(), 0);
 }
 
 TEST_F(DatasetServiceTest, ImportChecksEachField) {

@@ -36,7 +36,7 @@ TEST(MetricsExposerTest, ServesTheRegistryOnAFreePort) {
   auto registry = std::make_shared<prometheus::Registry>();
   auto& family = prometheus::BuildCounter().Name("attune_test_total").Help("Tests.").Register(*registry);
   family.Add({{"kind", "unit"}}).Increment(3);
-  auto exposer = MetricsExposer::Start("127.0.0.1:0", registry);
+  auto exposer = MetricsExposer::Start("127.0.0.1:0", {registry});
   ASSERT_TRUE(exposer.ok()) << exposer.status();
   ASSERT_GT((*exposer)->port(), 0);
   std::string page = HttpGet((*exposer)->port(), "/metrics");
@@ -46,10 +46,10 @@ TEST(MetricsExposerTest, ServesTheRegistryOnAFreePort) {
 
 TEST(MetricsExposerTest, ABusyPortAndNonsenseAreErrorsThatSayWhatToDo) {
   auto registry = std::make_shared<prometheus::Registry>();
-  auto first = MetricsExposer::Start("127.0.0.1:0", registry);
+  auto first = MetricsExposer::Start("127.0.0.1:0", {registry});
   ASSERT_TRUE(first.ok()) << first.status();
   for (const std::string& address : {"127.0.0.1:" + std::to_string((*first)->port()), std::string("no such address")}) {
-    auto second = MetricsExposer::Start(address, registry);
+    auto second = MetricsExposer::Start(address, {registry});
     ASSERT_EQ(second.status().code(), absl::StatusCode::kUnavailable) << address;
     EXPECT_NE(std::string(second.status().message()).find(address), std::string::npos) << second.status();
     EXPECT_NE(std::string(second.status().message()).find("free HOST:PORT"), std::string::npos) << second.status();

@@ -1,0 +1,58 @@
+// attune-server: flags and a configuration file -> Options -> Create() -> Wait(). Exit code 0 after SIGTERM or SIGINT, 1 when it cannot start,
+// 2 when it is told nonsense, 128 + the signal's number after a second signal.
+#include <unistd.h>
+
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "server/base/log.h"
+#include "server/main/command_line.h"
+#include "server/main/server.h"
+#include "server/main/signals.h"
+
+namespace attune {
+namespace {
+
+LogLevel LevelNamed(const std::string& name) {
+  if (name == "debug") return LogLevel::kDebug;
+  if (name == "warning") return LogLevel::kWarning;
+  return name == "error" ? LogLevel::kError : LogLevel::kInfo;
+}
+
+int Run(int argc, char** argv) {
+  absl::StatusOr<CommandLine> command = ParseCommandLine({argv + 1, argv + argc});
+  if (!command.ok()) {
+    std::fprintf(stderr, "attune-server: %s\n", std::string(command.status().message()).c_str());
+    return 2;
+  }
+  if (command->print.has_value()) {
+    std::fputs(command->print->c_str(), stdout);
+    return 0;
+  }
+  const ServerOptions& options = command->options;
+  SetMinLogLevel(LevelNamed(options.operation.log_level));
+  BlockStopSignals();
+  absl::StatusOr<std::unique_ptr<Server>> server = Server::Create(options);
+  if (!server.ok()) {
+    Log(LogLevel::kError, "the server cannot start", {{"error", std::string(server.status().message())}});
+    return 1;
+  }
+  WatchStopSignals([&server] { (*server)->RequestShutdown(); });
+  Log(LogLevel::kInfo, "READY", {{"address", (*server)->address()},
+                                 {"version", kServerVersion},
+                                 {"pid", static_cast<int64_t>(getpid())},
+                                 {"data_dir", options.storage.data_dir},
+                                 {"metrics_port", (*server)->metrics_port()}});
+  bool ended = (*server)->Wait();
+  Log(LogLevel::kInfo, "stopped", {{"imports_cut", !ended}});
+  // Imports can take hours and are safe to cut; waiting for them in destructors would keep the process from ending.
+  if (!ended) _exit(0);
+  server->reset();
+  return 0;
+}
+
+}  // namespace
+}  // namespace attune
+
+int main(int argc, char** argv) { return attune::Run(argc, argv); }

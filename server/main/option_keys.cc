@@ -1,0 +1,167 @@
+#include "server/main/option_keys.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
+#include "server/base/status_macros.h"
+#include "server/base/str_cat.h"
+#include "server/main/listen_address.h"
+
+namespace attune {
+namespace {
+
+absl::Status CheckAddress(std::string_view value) { return ParseListenAddress(value).status(); }
+
+absl::Status CheckTcpAddress(std::string_view value) {
+  if (value.empty()) return absl::OkStatus();
+  ATTUNE_ASSIGN_OR_RETURN(ListenAddress address, ParseListenAddress(value));
+  if (address.unix_socket) return absl::InvalidArgumentError("must be HOST:PORT");
+  return absl::OkStatus();
+}
+
+absl::Status CheckNotEmpty(std::string_view value) {
+  return value.empty() ? absl::InvalidArgumentError("must not be empty") : absl::OkStatus();
+}
+
+std::vector<OptionKey> MakeKeys() {
+  using O = ServerOptions;
+  using Target = std::variant<std::string*, int64_t*, bool*>;
+  return {
+      {.name = "listen",
+       .placeholder = "HOST:PORT",
+       .help = "Where the API listens: HOST:PORT, or unix:PATH. Port 0 takes a free one. Default 127.0.0.1:50051.",
+       .target = [](O& o) -> Target { return &o.listen.address; },
+       .check = CheckAddress},
+      {.name = "port_file",
+       .placeholder = "FILE",
+       .help = "Write the port to this file once the server answers. Default: none.",
+       .target = [](O& o) -> Target { return &o.listen.port_file; }},
+      {.name = "allow_insecure_network",
+       .placeholder = "true|false",
+       .help = "Listen on an address that other machines reach, without encryption and without asking who calls. Default false.",
+       .target = [](O& o) -> Target { return &o.listen.allow_insecure_network; }},
+      {.name = "data_dir",
+       .placeholder = "DIR",
+       .help = "Directory of everything that the server keeps; made if need be. One server at a time. Default \"data\".",
+       .target = [](O& o) -> Target { return &o.storage.data_dir; },
+       .check = CheckNotEmpty},
+      {.name = "upload_expiry_hours",
+       .placeholder = "HOURS",
+       .help = "Uploads are removed this long after their last byte; what was imported from them stays. Default 24.",
+       .target = [](O& o) -> Target { return &o.storage.upload_expiry_hours; },
+       .least = 1,
+       .most = 24 * 365},
+      {.name = "max_upload_bytes",
+       .placeholder = "BYTES",
+       .help = "Largest file that can be uploaded. Default 274877906944 (256 GiB).",
+       .target = [](O& o) -> Target { return &o.storage.max_upload_bytes; },
+       .least = 1,
+       .most = int64_t{1} << 50},
+      {.name = "worker_binary",
+       .placeholder = "FILE",
+       .help = "The program that trains. Default: attune-worker in this program's directory.",
+       .target = [](O& o) -> Target { return &o.workers.binary; }},
+      {.name = "job_slots",
+       .placeholder = "N",
+       .help = "Jobs that run at once; others wait. Default 1.",
+       .target = [](O& o) -> Target { return &o.workers.job_slots; },
+       .least = 1,
+       .most = 64},
+      {.name = "worker_threads",
+       .placeholder = "N",
+       .help = "CPU threads of a job that asks for no number. Default 0: all cores, shared between the job slots.",
+       .target = [](O& o) -> Target { return &o.workers.threads; },
+       .least = 0,
+       .most = 1024},
+      {.name = "warm_workers",
+       .placeholder = "N",
+       .help = "Workers kept started and idle, so that a job begins at once; each takes some 200 MB. Default 1.",
+       .target = [](O& o) -> Target { return &o.workers.warm_workers; },
+       .least = 1,
+       .most = 64},
+      {.name = "metrics_listen",
+       .placeholder = "HOST:PORT",
+       .help = "Serve Prometheus metrics at http://HOST:PORT/metrics. Port 0 takes a free one. Default: empty, none are served.",
+       .target = [](O& o) -> Target { return &o.operation.metrics_listen; },
+       .check = CheckTcpAddress},
+      {.name = "log_level",
+       .placeholder = "LEVEL",
+       .help = "Least level of lines in the log: debug, info, warning or error. Default info.",
+       .target = [](O& o) -> Target { return &o.operation.log_level; },
+       .choices = {"debug", "info", "warning", "error"}},
+      {.name = "drain_grace_seconds",
+       .placeholder = "SECONDS",
+       .help = "At SIGTERM, how long running jobs may take to write a last checkpoint. Default 20; 0 cuts them off.",
+       .target = [](O& o) -> Target { return &o.operation.drain_grace_seconds; },
+       .least = 0,
+       .most = 3600},
+  };
+}
+
+std::string Got(std::string_view text) { return StrCat("; got \"", absl::CHexEscape(AbslView(text.substr(0, 100))), "\""); }
+
+absl::Status Wrong(std::string_view shown_name, std::string_view must, std::string_view text) {
+  return absl::InvalidArgumentError(StrCat(shown_name, " ", must, Got(text)));
+}
+
+}  // namespace
+
+std::string OptionKey::Flag() const { return StrCat("--", absl::StrReplaceAll(name, {{"_", "-"}})); }
+
+const std::vector<OptionKey>& OptionKeys() {
+  static const std::vector<OptionKey>& keys = *new std::vector<OptionKey>(MakeKeys());
+  return keys;
+}
+
+const OptionKey* FindOption(std::string_view name) {
+  for (const OptionKey& key : OptionKeys()) {
+    if (key.name == name) return &key;
+  }
+  return nullptr;
+}
+
+absl::Status SetOption(const OptionKey& key, std::string_view shown_name, std::string_view text, ServerOptions& options) {
+  auto target = key.target(options);
+  if (auto* number = std::get_if<int64_t*>(&target)) {
+    int64_t value = 0;
+    if (!absl::SimpleAtoi(AbslView(text), &value) || value < key.least || value > key.most) {
+      return Wrong(shown_name, StrCat("must be a whole number from ", key.least, " to ", key.most), text);
+    }
+    **number = value;
+    return absl::OkStatus();
+  }
+  if (auto* on = std::get_if<bool*>(&target)) {
+    if (text != "true" && text != "false") return Wrong(shown_name, "must be true or false", text);
+    **on = text == "true";
+    return absl::OkStatus();
+  }
+  if (!key.choices.empty() && std::find(key.choices.begin(), key.choices.end(), text) == key.choices.end()) {
+    return Wrong(shown_name, StrCat("must be one of ", absl::StrJoin(key.choices, ", ")), text);
+  }
+  if (text.find('\0') != text.npos) return Wrong(shown_name, "must not have NUL characters", text);
+  if (key.check != nullptr) {
+    absl::Status status = key.check(text);
+    if (!status.ok()) return Wrong(shown_name, std::string(status.message()), text);
+  }
+  *std::get<std::string*>(target) = std::string(text);
+  return absl::OkStatus();
+}
+
+absl::Status CheckOptions(const ServerOptions& options) {
+  ATTUNE_ASSIGN_OR_RETURN(ListenAddress address, ParseListenAddress(options.listen.address));
+  if (!address.loopback && !options.listen.allow_insecure_network) {
+    return absl::InvalidArgumentError(
+        StrCat("listen: ", options.listen.address, " can be reached from other machines, and this server neither encrypts nor asks who calls. Listen on ",
+               "127.0.0.1 (and let a proxy do both), or give --allow-insecure-network if the network itself is trusted"));
+  }
+  if (address.unix_socket && !options.listen.port_file.empty()) {
+    return absl::InvalidArgumentError("port_file: a Unix socket has no port; listen on HOST:PORT, or leave port_file out");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace attune

@@ -1,0 +1,41 @@
+// What attune-server can be told. Plain values; option_keys.h says how each is named in flags and files, its range, and what it means to a user.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace attune {
+
+struct ListenOptions {
+  std::string address = "127.0.0.1:50051";  // HOST:PORT or unix:PATH; port 0 takes a free one
+  std::string port_file;                    // empty: none
+  bool allow_insecure_network = false;
+};
+
+struct StorageOptions {
+  std::string data_dir = "data";
+  int64_t upload_expiry_hours = 24;
+  int64_t max_upload_bytes = int64_t{256} << 30;
+};
+
+struct WorkerOptions {
+  std::string binary;        // empty: attune-worker beside this program
+  int64_t job_slots = 1;     // jobs that run at once
+  int64_t threads = 0;       // CPU threads of a job; 0: the cores, shared between the slots
+  int64_t warm_workers = 1;  // started and idle
+};
+
+struct OperationOptions {
+  std::string metrics_listen;  // HOST:PORT; empty: no metrics
+  std::string log_level = "info";
+  int64_t drain_grace_seconds = 20;
+};
+
+struct ServerOptions {
+  ListenOptions listen;
+  StorageOptions storage;
+  WorkerOptions workers;
+  OperationOptions operation;
+};
+
+}  // namespace attune
