@@ -24,7 +24,7 @@ def model(server, tiny_bert):
 
 @pytest.fixture(scope="module")
 def dataset(server):
-    return server.import_dataset(harness.sentiment_csv(240), test_fraction=0.2).name
+    return server.import_dataset(harness.sentiment_csv(400), test_fraction=0.2).name
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from harness import Job, checkpoint_pb, common_pb, error_of, event_pb, job_pb, p
 
 @pytest.fixture(scope="module")
 def finished(server, model, dataset):
-    job = server.create_job(model, dataset, hyperparameters=spec_pb.Hyperparameters(n_epochs=4, batch_size=16, learning_rate=2e-3))
+    job = server.create_job(model, dataset, hyperparameters=spec_pb.Hyperparameters(n_epochs=12, batch_size=16, learning_rate=3e-3))
     events = list(server.events(job.name))
     done = server.jobs.GetFineTuningJob(job_pb.GetFineTuningJobRequest(name=job.name))
     assert done.state == Job.STATE_SUCCEEDED, done
