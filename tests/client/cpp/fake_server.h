@@ -334,6 +334,18 @@ class FakeDatasets final : public v1::DatasetService::Service {
     if (answers.size() > 1) answers.pop_front();
     return grpc::Status::OK;
   }
+  grpc::Status ListDatasets(grpc::ServerContext*, const v1::ListDatasetsRequest*,
+                            v1::ListDatasetsResponse* response) override {
+    for (const v1::Dataset& dataset : answers) *response->add_datasets() = dataset;
+    return grpc::Status::OK;
+  }
+  grpc::Status PreviewRows(grpc::ServerContext*, const v1::PreviewRowsRequest* request,
+                           v1::PreviewRowsResponse* response) override {
+    for (int i = 0; i < request->page_size(); ++i)
+      response->add_rows()->mutable_input()->set_text("row " + std::to_string(i));
+    response->set_next_page_token("more");
+    return grpc::Status::OK;
+  }
   grpc::Status DeleteDataset(grpc::ServerContext*, const v1::DeleteDatasetRequest*,
                              v1::DeleteDatasetResponse*) override {
     return remove.Next();
@@ -350,6 +362,22 @@ class FakeModels final : public v1::ModelService::Service {
     if (block != nullptr) block->WaitForNotification();
     response->set_name(request->name());
     return get.Next();
+  }
+  grpc::Status ListModels(grpc::ServerContext*, const v1::ListModelsRequest*,
+                          v1::ListModelsResponse* response) override {
+    response->add_models()->set_name("models/minilm");
+    return grpc::Status::OK;
+  }
+  grpc::Status DescribeLayers(grpc::ServerContext*, const v1::DescribeLayersRequest* request,
+                              v1::DescribeLayersResponse* response) override {
+    response->add_layers()->set_name("encoder.layer.0.weight");
+    for (const std::string& pattern : request->patterns()) response->add_matches()->set_pattern(pattern);
+    return grpc::Status::OK;
+  }
+  grpc::Status ListArchitectures(grpc::ServerContext*, const v1::ListArchitecturesRequest*,
+                                 v1::ListArchitecturesResponse* response) override {
+    response->add_architectures()->set_name("bert");
+    return grpc::Status::OK;
   }
   grpc::Status ImportModel(grpc::ServerContext*, const v1::ImportModelRequest* request, v1::Model* response) override {
     requests.push_back(*request);

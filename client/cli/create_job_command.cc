@@ -1,0 +1,132 @@
+// attune jobs create: a job from flags, or from a YAML file that flags override.
+
+#include <iterator>
+#include <memory>
+#include <vector>
+
+#include "absl/strings/str_join.h"
+#include "client/cli/app.h"
+#include "client/cli/render/job_text.h"
+#include "client/cli/session.h"
+#include "client/cli/spec/job_file.h"
+#include "client/cli/spec/spec_flags.h"
+#include "client/cli/watch_command.h"
+#include "client/cpp/names.h"
+#include "server/base/files.h"
+#include "server/base/status_macros.h"
+#include "server/base/str_cat.h"
+
+namespace attune::cli {
+namespace {
+
+constexpr int64_t kLargestFile = 1 << 20;
+
+constexpr char kFooter[] = R"(
+The file has the fields of FineTuningSpec, and display_name and labels:
+  base_model: minilm
+  dataset: reviews
+  hyperparameters: {n_epochs: 3, learning_rate: 5e-5}
+  phases:
+    - {name: head, n_epochs: 1, trainable: {head_only: true}, learning_rate: 1e-3}
+    - {name: all, n_epochs: 2, trainable: {all: true, freeze: ["embeddings.*"]}, layer_decay: 0.9}
+`attune jobs create --validate-only ...` prints the whole spec as such a file.)";
+
+struct Flags {
+  std::string file, display_name;
+  std::vector<std::string> labels;
+  std::vector<std::string> values;  // one for each of SpecFlags(), empty when not given
+  bool watch = false, validate_only = false;
+};
+
+absl::StatusOr<v1::CreateFineTuningJobRequest> ReadJobFile(Session& session, const std::string& path) {
+  std::string text;
+  if (path == "-") {
+    text.assign(std::istreambuf_iterator<char>(session.console().in), {});
+  } else {
+    ATTUNE_ASSIGN_OR_RETURN(text, ReadFile(path, kLargestFile));
+  }
+  return ParseJobFile(text, path == "-" ? "(standard input)" : path);
+}
+
+// The request, or what is wrong with file and flags; all that can be known without a server.
+absl::StatusOr<v1::CreateFineTuningJobRequest> MakeRequest(Session& session, const Flags& flags) {
+  v1::CreateFineTuningJobRequest request;
+  if (!flags.file.empty()) {
+    ATTUNE_ASSIGN_OR_RETURN(request, ReadJobFile(session, flags.file));
+  }
+  std::vector<std::string> faults;
+  for (size_t i = 0; i < flags.values.size(); ++i) {
+    if (flags.values[i].empty()) continue;
+    const absl::Status status = SetSpecFlag(SpecFlags()[i], flags.values[i], request.mutable_spec());
+    if (!status.ok()) faults.emplace_back(status.message());
+  }
+  if (!flags.display_name.empty()) request.set_display_name(flags.display_name);
+  for (const std::string& label : flags.labels) {
+    const size_t equals = label.find('=');
+    (*request.mutable_labels())[label.substr(0, equals)] = label.substr(equals + 1);
+  }
+  if (request.spec().base_model().empty())
+    faults.emplace_back("no base model is given: --base-model MODEL, or base_model in the file");
+  if (request.spec().dataset().empty())
+    faults.emplace_back("no dataset is given: --dataset DATASET, or dataset in the file");
+  if (!faults.empty()) return absl::InvalidArgumentError(absl::StrJoin(faults, "\n"));
+  request.set_validate_only(flags.validate_only);
+  return request;
+}
+
+int Create(Session& session, client::Client& client, const Flags& flags) {
+  auto request = MakeRequest(session, flags);
+  if (!request.ok()) {
+    session.Fail("the job is not well described", request.status(),
+                 "`attune jobs create --help` shows flags and an example file");
+    return absl::IsNotFound(request.status()) ? kNotFound : kUsage;
+  }
+  auto job = client.CreateFineTuningJob(*request);
+  if (!job.ok()) {
+    return session.Fail(
+        "cannot create the job", job.status(),
+        absl::IsNotFound(job.status()) ? "`attune models list` and `attune datasets list` show what there is" : "");
+  }
+  if (flags.validate_only) {
+    return session.Show(*job, [&] { return SpecYaml(job->effective_spec()); });
+  }
+  if (flags.watch) {
+    session.Note(StrCat("Created ", job->name(), "\n"));
+    return WatchOnConsole(session, client, job->name());
+  }
+  return session.Show(*job, [&] {
+    const std::string id = client::ShortName(job->name());
+    return StrCat("Created ", job->name(), " (", StateText(job->state(), session.style()),
+                  ")\n\nNext\n  attune jobs watch ", id, "\n  attune jobs show ", id, "\n");
+  });
+}
+
+}  // namespace
+
+void AddCreateJobCommand(CLI::App& jobs, Session& session) {
+  auto flags = std::make_shared<Flags>();
+  flags->values.resize(SpecFlags().size());
+  CLI::App* app = AddCommand(jobs, "create", "Create a fine-tuning job from flags or a YAML file", session,
+                             [=, &session](client::Client& client) -> int { return Create(session, client, *flags); });
+  app->footer(kFooter);
+  app->add_option("-f,--file", flags->file, "YAML file with the spec; flags override it. -: standard input")
+      ->type_name("FILE");
+  app->add_flag("--watch", flags->watch, "Follow the job until it ends; the exit code tells how");
+  app->add_flag("--validate-only", flags->validate_only, "Check only, and print the spec with every default filled in");
+  app->add_option("--display-name", flags->display_name, "Name for people. Default: model and dataset");
+  app->add_option("--label", flags->labels, "Label to find the job by; may be repeated")
+      ->check([](const std::string& text) { return text.find('=') == std::string::npos ? "must be KEY=VALUE" : ""; })
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  for (size_t i = 0; i < SpecFlags().size(); ++i) {
+    const SpecFlag& flag = SpecFlags()[i];
+    CLI::Option* option = app->add_option("--" + flag.name, flags->values[i], flag.help)->group(flag.group);
+    if (flag.choices.empty()) {
+      option->type_name("VALUE");
+    } else {
+      SetChoices(option, flag.choices);
+    }
+  }
+}
+
+}  // namespace attune::cli

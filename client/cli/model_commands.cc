@@ -1,0 +1,136 @@
+// attune models ...
+
+#include <memory>
+#include <vector>
+
+#include "client/cli/app.h"
+#include "client/cli/paging.h"
+#include "client/cli/render/model_text.h"
+#include "client/cli/session.h"
+#include "client/cli/transfer_display.h"
+#include "client/cpp/import.h"
+#include "client/cpp/names.h"
+#include "server/base/str_cat.h"
+
+namespace attune::cli {
+namespace {
+
+constexpr char kListHint[] = "`attune models list` shows the models there are";
+
+std::string HintFor(const absl::Status& status) { return absl::IsNotFound(status) ? kListHint : ""; }
+
+void AddImport(CLI::App& group, Session& session) {
+  struct Flags {
+    std::string directory, id, display_name;
+  };
+  auto flags = std::make_shared<Flags>();
+  CLI::App* app =
+      AddCommand(group, "import", "Upload a Hugging Face style directory as a base model", session,
+                 [=, &session](client::Client& client) -> int {
+                   v1::ImportModelRequest request;
+                   request.set_model_id(flags->id);
+                   request.set_display_name(flags->display_name);
+                   TransferDisplay display(session);
+                   auto model = client::ImportModelDirectory(client, flags->directory, request, display.Uploads());
+                   display.Finish();
+                   if (!model.ok()) return session.Fail(StrCat("cannot import ", flags->directory), model.status());
+                   return session.Show(*model, [&] {
+                     return StrCat(ModelDetails(*model, session.style()), "\nNext\n  attune jobs create --base-model ",
+                                   client::ShortName(model->name()), " --dataset DATASET --watch\n");
+                   });
+                 });
+  app->add_option("directory", flags->directory, "Directory with config.json, model.safetensors and tokenizer.json")
+      ->required()
+      ->type_name("DIR");
+  app->add_option("--id", flags->id, "Name to use in other commands: a-z, 0-9 and '-'. Default: the directory's name");
+  app->add_option("--display-name", flags->display_name, "Name for people. Default: the id");
+}
+
+void AddList(CLI::App& group, Session& session) {
+  auto limit = std::make_shared<int>(50);
+  CLI::App* app = AddCommand(
+      group, "list", "List base models, newest first", session, [=, &session](client::Client& client) -> int {
+        auto response = ListAll<v1::ListModelsResponse>(
+            *limit, v1::ListModelsRequest(), [&](const auto& request) { return client.ListModels(request); },
+            [](auto& page) { return page.mutable_models(); });
+        if (!response.ok()) return session.Fail("cannot list the models", response.status());
+        return session.Show(*response, [&] {
+          return ModelTable({response->models().begin(), response->models().end()}, session.Now(), session.style());
+        });
+      });
+  AddLimit(*app, limit.get());
+}
+
+void AddShow(CLI::App& group, Session& session) {
+  auto name = std::make_shared<std::string>();
+  CLI::App* app = AddCommand(group, "show", "Show a base model", session, [=, &session](client::Client& client) -> int {
+    v1::GetModelRequest request;
+    request.set_name(client::FullName(*name, "models"));
+    auto model = client.GetModel(request);
+    if (!model.ok()) return session.Fail("cannot show the model", model.status(), HintFor(model.status()));
+    return session.Show(*model, [&] { return ModelDetails(*model, session.style()); });
+  });
+  app->add_option("model", *name, "Name of the model")->required();
+}
+
+void AddLayers(CLI::App& group, Session& session) {
+  auto name = std::make_shared<std::string>();
+  auto patterns = std::make_shared<std::vector<std::string>>();
+  CLI::App* app =
+      AddCommand(group, "layers", "Show parameter names and layer groups, and what freeze patterns match", session,
+                 [=, &session](client::Client& client) -> int {
+                   v1::DescribeLayersRequest request;
+                   request.set_name(client::FullName(*name, "models"));
+                   for (const std::string& pattern : *patterns) request.add_patterns(pattern);
+                   auto layers = client.DescribeLayers(request);
+                   if (!layers.ok())
+                     return session.Fail("cannot show the layers", layers.status(), HintFor(layers.status()));
+                   return session.Show(*layers, [&] { return LayerTable(*layers, session.style()); });
+                 });
+  app->add_option("model", *name, "Name of the model")->required();
+  app->add_option("--match", *patterns, "Pattern to try, for example 'encoder.layer.[0-3].*'; may be repeated")
+      ->type_name("PATTERN")
+      ->allow_extra_args(false);
+}
+
+void AddDelete(CLI::App& group, Session& session) {
+  auto names = std::make_shared<std::vector<std::string>>();
+  CLI::App* app =
+      AddCommand(group, "delete", "Remove models that no unfinished job uses", session,
+                 [=, &session](client::Client& client) -> int {
+                   for (const std::string& name : *names) {
+                     v1::DeleteModelRequest request;
+                     request.set_name(client::FullName(name, "models"));
+                     const absl::Status status = client.DeleteModel(request);
+                     if (!status.ok())
+                       return session.Fail(StrCat("cannot delete ", request.name()), status, HintFor(status));
+                     session.Note(StrCat("Deleted ", request.name(), "\n"));
+                   }
+                   if (session.json()) session.PrintJson(v1::DeleteModelResponse());
+                   return kOk;
+                 });
+  app->add_option("models", *names, "Names of models")->required();
+}
+
+void AddArchitectures(CLI::App& group, Session& session) {
+  AddCommand(group, "architectures", "List what this server can train", session,
+             [&session](client::Client& client) -> int {
+               auto response = client.ListArchitectures();
+               if (!response.ok()) return session.Fail("cannot list the architectures", response.status());
+               return session.Show(*response, [&] { return ArchitectureTable(*response, session.style()); });
+             });
+}
+
+}  // namespace
+
+void AddModelCommands(CLI::App& root, Session& session) {
+  CLI::App* group = AddGroup(root, "models", "Import, show and delete base models");
+  AddImport(*group, session);
+  AddList(*group, session);
+  AddShow(*group, session);
+  AddLayers(*group, session);
+  AddDelete(*group, session);
+  AddArchitectures(*group, session);
+}
+
+}  // namespace attune::cli

@@ -1,0 +1,30 @@
+// Flags of `jobs create`: one for each single value of FineTuningSpec, made from its descriptor, so that a field added
+// to the proto is a flag without more ado. Names are the fields' names with dashes. Pure.
+//
+//   for (const SpecFlag& flag : SpecFlags()) ... "--" + flag.name ...
+//   ATTUNE_RETURN_IF_ERROR(SetSpecFlag(flag, "3", &spec));
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "attune/v1/training_spec.pb.h"
+#include "google/protobuf/descriptor.h"
+
+namespace attune::cli {
+
+struct SpecFlag {
+  std::string name;   // "n-epochs"
+  std::string group;  // "Hyperparameters": heading in the help
+  std::string help;
+  std::vector<std::string> choices;                            // of an enum; empty otherwise
+  std::vector<const google::protobuf::FieldDescriptor*> path;  // from the spec to the value
+};
+
+const std::vector<SpecFlag>& SpecFlags();
+
+// Overwrites the value in `spec`. INVALID_ARGUMENT names the flag and what it expects.
+absl::Status SetSpecFlag(const SpecFlag& flag, const std::string& value, v1::FineTuningSpec* spec);
+
+}  // namespace attune::cli

@@ -1,0 +1,231 @@
+"""Client: the whole workflow in a few calls; every RPC is also there as a stub (client.jobs.ListFineTuningJobs(...))."""
+from __future__ import annotations
+
+import os
+import uuid
+from pathlib import Path
+from typing import Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
+
+import grpc
+from google.protobuf import json_format
+
+from attune_client import transfer, v1
+from attune_client._generated.attune.v1 import (checkpoint_pb2_grpc, dataset_pb2_grpc, fine_tuning_job_pb2_grpc, model_pb2_grpc, prediction_pb2_grpc,
+                                                system_pb2_grpc, upload_pb2_grpc)
+from attune_client.errors import AttuneError, JobFailed
+from attune_client.retry import Retrier, RetryPolicy, call, read
+from attune_client.transfer import PathLike, Progress
+
+_MODEL_FILES = {"config.json": True, "model.safetensors": True, "tokenizer.json": True,  # True: required
+                "tokenizer_config.json": False, "special_tokens_map.json": False, "vocab.txt": False}
+_INPUTS_IN_ONE_PREDICT = 256
+_WATCH_ATTEMPTS = 30
+Text = Union[str, Tuple[str, str]]
+
+
+class Client:
+    """A connection to one server. Thread-safe.
+
+    Names may be short: "minilm" for "models/minilm", "j7/best" for "fineTuningJobs/j7/checkpoints/best". Transient faults are retried; creates carry a
+    request_id, so that this is harmless. Failures raise AttuneError.
+    """
+
+    def __init__(self, address: Optional[str] = None, *, timeout: float = 30.0, long_timeout: float = 600.0, stall_timeout: float = 60.0,
+                 retry: RetryPolicy = RetryPolicy(), channel: Optional[grpc.Channel] = None):
+        """address: host:port or unix:/path; None means the environment's ATTUNE_SERVER, else 127.0.0.1:50051. Times in seconds: `timeout` of an
+        ordinary call, `long_timeout` of those that read whole files, `stall_timeout` after which a silent stream counts as cut."""
+        self.address = address or os.environ.get("ATTUNE_SERVER") or "127.0.0.1:50051"
+        self.timeout, self.long_timeout, self.stall_timeout, self.retry = timeout, long_timeout, stall_timeout, retry
+        self._channel = channel or grpc.insecure_channel(self.address, options=[
+            ("grpc.max_receive_message_length", 64 << 20), ("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 1000)])
+        self.uploads = upload_pb2_grpc.UploadServiceStub(self._channel)
+        self.datasets = dataset_pb2_grpc.DatasetServiceStub(self._channel)
+        self.models = model_pb2_grpc.ModelServiceStub(self._channel)
+        self.jobs = fine_tuning_job_pb2_grpc.FineTuningJobServiceStub(self._channel)
+        self.checkpoints = checkpoint_pb2_grpc.CheckpointServiceStub(self._channel)
+        self.prediction = prediction_pb2_grpc.PredictionServiceStub(self._channel)
+        self.system = system_pb2_grpc.SystemServiceStub(self._channel)
+
+    def close(self) -> None:
+        self._channel.close()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def call(self, method: Callable, request, *, timeout: Optional[float] = None):
+        """Makes a unary call of one of the stubs with the client's deadline and retries."""
+        return call(self.retry, method, request, self.timeout if timeout is None else timeout)
+
+    # Files in ---------------------------------------------------------------------------------------------------------------
+    def upload(self, path: PathLike, *, filename: Optional[str] = None, progress: Optional[Progress] = None) -> v1.Upload:
+        """Sends a file; after a cut, or in a later call, it goes on where it stopped."""
+        path = Path(path)
+        return transfer.upload_file(self, path, filename or path.name, progress)
+
+    def import_dataset(self, files: Union[PathLike, Sequence[PathLike], Mapping[str, Union[PathLike, Sequence[PathLike]]]], *,
+                       progress: Optional[Progress] = None, **fields) -> v1.Dataset:
+        """Uploads files and makes a dataset of them. `files` is a path, several, or a mapping from "train", "validation" and "test" to paths. `fields` are
+        those of v1.ImportDatasetRequest: dataset_id, text_column, label_column, max_bad_rows, ..."""
+        request = v1.ImportDatasetRequest(**fields)
+        request.request_id = request.request_id or uuid.uuid4().hex
+        request.tokenizer_model = _full_name(request.tokenizer_model, "models")
+        for split, path in _by_split(files):
+            request.files.add(upload=self.upload(path, progress=progress).name, split=split)
+        dataset = self._import(request)
+        while dataset.state == v1.Dataset.STATE_IMPORTING:  # told of the first try's dataset after a cut
+            self.retry.sleep(self.retry.initial_backoff)
+            dataset = self.call(self.datasets.GetDataset, v1.GetDatasetRequest(name=dataset.name))
+        if dataset.state == v1.Dataset.STATE_FAILED:
+            raise AttuneError(grpc.StatusCode.INVALID_ARGUMENT, f"{dataset.name} could not be imported: {dataset.error}")
+        return dataset
+
+    def _import(self, request: v1.ImportDatasetRequest) -> v1.Dataset:
+        retrier = Retrier(self.retry)
+        while True:
+            try:
+                for response in read(self.datasets.ImportDataset(request), self.long_timeout):
+                    if response.HasField("dataset"):
+                        return response.dataset
+                raise AttuneError(grpc.StatusCode.UNAVAILABLE, "the server ended the import without a dataset")
+            except AttuneError as error:
+                retrier.wait_after(error)
+
+    def import_model(self, directory: PathLike, *, model_id: Optional[str] = None, display_name: str = "",
+                     progress: Optional[Progress] = None) -> v1.Model:
+        """Makes a base model of a Hugging Face style directory. model_id: None means the directory's name."""
+        directory = Path(directory)
+        missing = [name for name, required in _MODEL_FILES.items() if required and not (directory / name).is_file()]
+        if missing:
+            raise FileNotFoundError(f"{directory} has no {', no '.join(missing)}: a directory that save_pretrained() of transformers wrote has them")
+        request = v1.ImportModelRequest(model_id=model_id or _id_from_path(directory), display_name=display_name, request_id=uuid.uuid4().hex)
+        for name in _MODEL_FILES:
+            if (directory / name).is_file():
+                request.files.add(path=name, upload=self.upload(directory / name, progress=progress).name)
+        return self.call(self.models.ImportModel, request, timeout=self.long_timeout)
+
+    # Jobs -------------------------------------------------------------------------------------------------------------------
+    def create_job(self, spec: Union[v1.FineTuningSpec, dict, None] = None, *, base_model: str = "", dataset: str = "", display_name: str = "",
+                   labels: Optional[Dict[str, str]] = None, validate_only: bool = False, **hyperparameters) -> v1.FineTuningJob:
+        """Creates a job. `spec` is a message, or a dict with the same field names; base_model, dataset and `hyperparameters` (n_epochs=2,
+        learning_rate=5e-5, ...) are put over it. With validate_only nothing is queued, and effective_spec shows every default."""
+        merged = v1.FineTuningSpec()
+        if isinstance(spec, dict):
+            json_format.ParseDict(spec, merged)
+        elif spec is not None:
+            merged.CopyFrom(spec)
+        merged.base_model = _full_name(base_model or merged.base_model, "models")
+        merged.dataset = _full_name(dataset or merged.dataset, "datasets")
+        json_format.ParseDict(hyperparameters, merged.hyperparameters)
+        return self.call(self.jobs.CreateFineTuningJob, v1.CreateFineTuningJobRequest(
+            spec=merged, display_name=display_name, labels=labels or {}, validate_only=validate_only, request_id=uuid.uuid4().hex))
+
+    def get_job(self, job: str) -> v1.FineTuningJob:
+        return self.call(self.jobs.GetFineTuningJob, v1.GetFineTuningJobRequest(name=_full_name(job, "fineTuningJobs")))
+
+    def cancel_job(self, job: str) -> v1.FineTuningJob:
+        return self.call(self.jobs.CancelFineTuningJob, v1.CancelFineTuningJobRequest(name=_full_name(job, "fineTuningJobs")))
+
+    def watch(self, job: str, after_sequence: int = 0) -> Iterator[v1.JobEvent]:
+        """Yields the job's events, each exactly once and in order, until the terminal one; through cut connections and server restarts."""
+        name, last = _full_name(job, "fineTuningJobs"), after_sequence
+        policy = RetryPolicy(max(_WATCH_ATTEMPTS, self.retry.max_attempts), self.retry.initial_backoff, self.retry.max_backoff, self.retry.sleep,
+                             self.retry.random)
+        retrier = Retrier(policy)
+        while True:
+            try:
+                stream = self.jobs.WatchFineTuningJob(v1.WatchFineTuningJobRequest(name=name, after_sequence=last))
+                for response in read(stream, self.stall_timeout):
+                    events: Iterable[v1.JobEvent] = ()
+                    if response.HasField("event"):
+                        # A gap means that we were too slow and metrics were left out.
+                        events = [*self._missing(name, last, response.event.sequence), response.event]
+                    retrier.progressed()
+                    for event in events:
+                        if event.sequence <= last:
+                            continue
+                        last = event.sequence
+                        yield event
+                        if event.state_changed.terminal:
+                            return
+                raise AttuneError(grpc.StatusCode.UNAVAILABLE, "the server ended the stream before the job ended")
+            except AttuneError as error:
+                retrier.wait_after(error)
+
+    def _missing(self, name: str, last: int, following: int) -> List[v1.JobEvent]:
+        found: List[v1.JobEvent] = []
+        while last + 1 < following:
+            page = self.call(self.jobs.ListJobEvents, v1.ListJobEventsRequest(parent=name, page_size=1000, after_sequence=last))
+            new = [event for event in page.events if last < event.sequence < following]
+            if not new:
+                break
+            found += new
+            last = new[-1].sequence
+        return found
+
+    def wait(self, job: str, *, on_event: Optional[Callable[[v1.JobEvent], None]] = None) -> v1.FineTuningJob:
+        """Waits for the end and returns the job. Raises JobFailed unless it succeeded."""
+        for event in self.watch(job):
+            if on_event is not None:
+                on_event(event)
+        ended = self.get_job(job)
+        if ended.state != v1.FineTuningJob.STATE_SUCCEEDED:
+            raise JobFailed(ended)
+        return ended
+
+    # Results ----------------------------------------------------------------------------------------------------------------
+    def download(self, checkpoint: str, directory: PathLike, *, resume_files: bool = False, progress: Optional[Progress] = None) -> List[Path]:
+        """Fetches a checkpoint ("JOB/best", or a job alone for its best) into a directory that transformers loads, every file checked by SHA-256; an interrupted download goes
+        on where it stopped. With resume_files also optimizer state and data cursor."""
+        return transfer.download_checkpoint(self, _checkpoint_name(checkpoint), Path(directory), resume_files, progress)
+
+    def predict(self, checkpoint: str, texts: Sequence[Text]) -> List[v1.Prediction]:
+        """Classifies texts, or pairs of texts as tuples; any number."""
+        name, predictions = _checkpoint_name(checkpoint), []
+        for begin in range(0, len(texts), _INPUTS_IN_ONE_PREDICT):
+            request = v1.PredictRequest(checkpoint=name)
+            for text in texts[begin:begin + _INPUTS_IN_ONE_PREDICT]:
+                first, second = (text, "") if isinstance(text, str) else text
+                request.inputs.add(text=first, text_pair=second)
+            response = self.call(self.prediction.Predict, request, timeout=self.long_timeout)
+            predictions += response.predictions
+            name = response.checkpoint or name  # the best may change between calls
+        return predictions
+
+
+def _full_name(text: str, collection: str) -> str:
+    return text if not text or "/" in text else f"{collection}/{text}"
+
+
+def _checkpoint_name(text: str) -> str:
+    parts = text.split("/")
+    if parts[0] == "fineTuningJobs":
+        parts = parts[1:]
+    if len(parts) == 1 and parts[0]:
+        parts.append("best")
+    if len(parts) == 3 and parts[1] == "checkpoints":
+        del parts[1]
+    return f"fineTuningJobs/{parts[0]}/checkpoints/{parts[1]}" if len(parts) == 2 else text
+
+
+def _id_from_path(path: Path) -> str:
+    """A resource id from a directory name: lower case, anything outside a-z, 0-9 as '-', starting with a letter."""
+    text = "".join(c if c.isascii() and c.isalnum() else "-" for c in path.resolve().name.lower()).lstrip("-0123456789")[:63].rstrip("-")
+    if not text:
+        raise ValueError(f"no model id can be made of {path}: give model_id")
+    return text
+
+
+def _by_split(files) -> List[Tuple[int, PathLike]]:
+    if not isinstance(files, Mapping):
+        return [(v1.SPLIT_UNSPECIFIED, path) for path in _as_list(files)]
+    unknown = set(files) - {"train", "validation", "test"}
+    if unknown:
+        raise ValueError(f"unknown split {sorted(unknown)[0]!r}: use train, validation and test")
+    return [(v1.Split.Value(f"SPLIT_{split.upper()}"), path) for split, paths in files.items() for path in _as_list(paths)]
+
+
+def _as_list(paths) -> List[PathLike]:
+    return [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)

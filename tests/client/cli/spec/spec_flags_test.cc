@@ -1,0 +1,93 @@
+#include "client/cli/spec/spec_flags.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "client/cli/spec/spec_values.h"
+
+namespace attune::cli {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+const SpecFlag& Flag(const std::string& name) {
+  for (const SpecFlag& flag : SpecFlags()) {
+    if (flag.name == name) return flag;
+  }
+  ADD_FAILURE() << "no flag " << name;
+  return SpecFlags().front();
+}
+
+v1::FineTuningSpec Set(const std::string& name, const std::string& value) {
+  v1::FineTuningSpec spec;
+  EXPECT_TRUE(SetSpecFlag(Flag(name), value, &spec).ok()) << name;
+  return spec;
+}
+
+TEST(SpecFlagsTest, EveryHyperparameterIsAFlagUnderItsName) {
+  const auto& type = *v1::Hyperparameters::descriptor();
+  for (int i = 0; i < type.field_count(); ++i) {
+    std::string name = type.field(i)->name();
+    std::replace(name.begin(), name.end(), '_', '-');
+    EXPECT_EQ(Flag(name).path.back(), type.field(i));
+  }
+}
+
+TEST(SpecFlagsTest, NamesAreUniqueAndEveryFlagHasHelp) {
+  std::set<std::string> names;
+  for (const SpecFlag& flag : SpecFlags()) {
+    EXPECT_TRUE(names.insert(flag.name).second) << flag.name << " occurs twice: rename it in spec_flags.cc";
+    EXPECT_THAT(flag.help, ::testing::Not(::testing::StartsWith("See ")))
+        << "write a help for --" << flag.name << " in spec_flags.cc";
+  }
+}
+
+TEST(SpecFlagsTest, ValuesOfEveryTypeArrive) {
+  EXPECT_EQ(Set("n-epochs", "5").hyperparameters().n_epochs(), 5);
+  EXPECT_EQ(Set("max-steps", "123456789012").hyperparameters().max_steps(), 123456789012);
+  EXPECT_EQ(Set("learning-rate", "3e-5").hyperparameters().learning_rate(), 3e-5);
+  EXPECT_EQ(Set("seed", "18446744073709551615").seed(), UINT64_MAX);
+  EXPECT_EQ(Set("precision", "bf16").precision(), v1::PRECISION_BF16);
+  EXPECT_EQ(Set("lr-scheduler-type", "cosine").hyperparameters().lr_scheduler_type(), v1::LR_SCHEDULER_TYPE_COSINE);
+  EXPECT_EQ(Set("task", "text-classification").task(), v1::TASK_TEXT_CLASSIFICATION);
+  EXPECT_EQ(Set("device", "cuda:1").resources().device(), "cuda:1");
+  EXPECT_EQ(Set("head-dropout", "0").head().dropout(), 0);
+  EXPECT_TRUE(Set("head-dropout", "0").head().has_dropout());
+  EXPECT_EQ(Set("evaluation-split", "test").evaluation().split(), v1::SPLIT_TEST);
+  EXPECT_EQ(Set("base-model", "minilm").base_model(), "models/minilm");
+  EXPECT_EQ(Set("dataset", "datasets/d").dataset(), "datasets/d");
+}
+
+TEST(SpecFlagsTest, AFlagReplacesOneValueOnly) {
+  v1::FineTuningSpec spec;
+  spec.mutable_hyperparameters()->set_n_epochs(3);
+  spec.mutable_hyperparameters()->set_batch_size(16);
+  ASSERT_TRUE(SetSpecFlag(Flag("n-epochs"), "1", &spec).ok());
+  EXPECT_EQ(spec.hyperparameters().n_epochs(), 1);
+  EXPECT_EQ(spec.hyperparameters().batch_size(), 16);
+}
+
+TEST(SpecFlagsTest, BadValuesNameTheFlag) {
+  v1::FineTuningSpec spec;
+  EXPECT_EQ(SetSpecFlag(Flag("n-epochs"), "many", &spec).message(), "--n-epochs: expected a whole number, got 'many'");
+  EXPECT_THAT(std::string(SetSpecFlag(Flag("optimizer"), "adam", &spec).message()), HasSubstr("did you mean 'adamw'?"));
+}
+
+TEST(SpecValuesTest, EnumsInShort) {
+  EXPECT_THAT(EnumChoices(*v1::LrSchedulerType_descriptor()), ElementsAre("linear", "cosine", "constant"));
+  EXPECT_THAT(EnumChoices(*v1::Task_descriptor()),
+              ElementsAre("text_classification", "text_multi_label", "text_regression"));
+}
+
+TEST(SpecValuesTest, ShortestNumbers) {
+  EXPECT_EQ(ShortestNumber(0.1), "0.1");
+  EXPECT_EQ(ShortestNumber(5e-5), "5e-05");
+  EXPECT_EQ(ShortestNumber(1), "1");
+  EXPECT_EQ(ShortestNumber(0.1 + 0.2), "0.30000000000000004");
+}
+
+}  // namespace
+}  // namespace attune::cli
