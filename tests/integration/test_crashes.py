@@ -58,10 +58,11 @@ def test_killed_worker_is_replaced_and_the_job_goes_on(own_server, tiny_bert):
         os.kill(pid, signal.SIGKILL)
     done = server.wait(job.name)
     assert done.state == Job.STATE_SUCCEEDED, done
-    assert done.attempt == 2
     states = [e.state_changed for e in server.events(job.name) if e.WhichOneof("payload") == "state_changed"]
-    lost = [s for s in states if s.to == "QUEUED"]
-    assert len(lost) == 2 and "signal 9" in lost[1].reason
+    lost = [s for s in states if s.to == "QUEUED"][1:]
+    # The idle worker was killed, too: where the job reached it before its death was known, that attempt is lost as well.
+    assert 1 <= len(lost) <= 2 and done.attempt == len(lost) + 1
+    assert any("signal 9" in s.reason for s in lost)
 
 
 def test_terminated_server_hands_back_and_the_next_continues(own_server, tiny_bert):

@@ -54,7 +54,7 @@ TEST(ConfigFileTest, FaultsHaveALineAndAWayOut) {
       {"just text\n", "a.yaml:1: the file must hold keys and values"},
       {"[1]: 2\n", "a key must be a word"},
       {"job_slots: 1\n  data_dir: [\n", "not valid YAML"},
-      {"job_slots: \"1\n", "not valid YAML"},
+      {"job_slots: [1\n", "not valid YAML"},
       {"max_upload_bytes: 1e9\n", "max_upload_bytes must be a whole number"},
   };
   for (const Case& c : cases) {
