@@ -39,7 +39,9 @@ void ResolveNamed(SpecContext& context, const std::string& asked) {
     return;
   }
   std::vector<std::string> valid = {"auto", "cuda"};
-  for (const v1::Device& device : devices) valid.push_back(device.name());
+  for (const v1::Device& device : devices) {
+    if (device.name() != "cuda") valid.push_back(device.name());  // that one stands for a missing driver
+  }
   std::string nearest = Nearest(asked, valid);
   context.Fault("resources.device", StrCat("there is no device \"", asked, "\" here; ", nearest.empty() ? "" : StrCat("did you mean \"", nearest, "\"? "),
                                            "Valid are ", absl::StrJoin(valid, ", ")));

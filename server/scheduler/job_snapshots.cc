@@ -115,12 +115,12 @@ void JobSnapshots::Release(const std::string& model, const std::string& dataset)
   }
 }
 
-v1::FineTuningJob JobSnapshots::Filled(const Entry& entry) const {
+v1::FineTuningJob JobSnapshots::Filled(const Entry& entry, const std::string& waiting_reason) {
   v1::FineTuningJob job = *entry.job;
   if (job.state() != v1::FineTuningJob::STATE_QUEUED) return job;
   job.set_jobs_ahead(entry.jobs_ahead);
   // What it waits for, and then what brought it here (a lost worker, for example).
-  std::string reason = entry.jobs_ahead == 0 ? waiting_reason_ : StrCat("waits for ", entry.jobs_ahead, entry.jobs_ahead == 1 ? " job" : " jobs", " before it");
+  std::string reason = entry.jobs_ahead == 0 ? waiting_reason : StrCat("waits for ", entry.jobs_ahead, entry.jobs_ahead == 1 ? " job" : " jobs", " before it");
   if (reason.empty()) reason = "waits for its turn";
   if (!job.state_reason().empty()) StrAppend(&reason, "; ", job.state_reason());
   job.set_state_reason(reason);
@@ -129,10 +129,16 @@ v1::FineTuningJob JobSnapshots::Filled(const Entry& entry) const {
 
 absl::StatusOr<v1::FineTuningJob> JobSnapshots::Get(const std::string& name) const {
   ATTUNE_ASSIGN_OR_RETURN(std::string id, ParseResourceName(name, "fineTuningJobs"));
-  absl::ReaderMutexLock lock(&mutex_);
-  auto found = entries_.find(id);
-  if (found == entries_.end()) return NoSuchJob(id);
-  return Filled(found->second);
+  Entry entry;
+  std::string waiting_reason;
+  {
+    absl::ReaderMutexLock lock(&mutex_);
+    auto found = entries_.find(id);
+    if (found == entries_.end()) return NoSuchJob(id);
+    entry = found->second;
+    waiting_reason = waiting_reason_;
+  }
+  return Filled(entry, waiting_reason);
 }
 
 absl::StatusOr<v1::ListFineTuningJobsResponse> JobSnapshots::List(const v1::ListFineTuningJobsRequest& request) const {
@@ -140,20 +146,24 @@ absl::StatusOr<v1::ListFineTuningJobsResponse> JobSnapshots::List(const v1::List
   ATTUNE_ASSIGN_OR_RETURN(jobs::JobFilter filter, jobs::JobFilter::Parse(request.filter()));
   std::string scope = StrCat("fineTuningJobs?", request.filter());
   ATTUNE_ASSIGN_OR_RETURN(int64_t before, Cursor(scope, request.page_token(), std::numeric_limits<int64_t>::max()));
-  v1::ListFineTuningJobsResponse response;
-  absl::ReaderMutexLock lock(&mutex_);
-  for (auto it = by_order_.lower_bound(before); it != by_order_.begin();) {
-    --it;
-    const Entry& entry = entries_.at(it->second);
-    if (!filter.Matches(*entry.job)) continue;
-    if (response.fine_tuning_jobs_size() == page_size) {
-      // The next page begins below the last job of this one.
-      response.set_next_page_token(MakePageToken(scope, std::to_string(before)));
-      break;
+  std::vector<Entry> page;
+  std::string waiting_reason;
+  bool more = false;
+  {
+    absl::ReaderMutexLock lock(&mutex_);
+    waiting_reason = waiting_reason_;
+    for (auto it = by_order_.lower_bound(before); it != by_order_.begin() && !more;) {
+      --it;
+      const Entry& entry = entries_.at(it->second);
+      if (!filter.Matches(*entry.job)) continue;
+      more = static_cast<int>(page.size()) == page_size;
+      if (!more) page.push_back(entry);
     }
-    *response.add_fine_tuning_jobs() = Filled(entry);
-    before = entry.order;
   }
+  v1::ListFineTuningJobsResponse response;
+  for (const Entry& entry : page) *response.add_fine_tuning_jobs() = Filled(entry, waiting_reason);
+  // The next page begins below the last job of this one.
+  if (more) response.set_next_page_token(MakePageToken(scope, std::to_string(page.back().order)));
   return response;
 }
 

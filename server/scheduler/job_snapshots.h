@@ -57,7 +57,8 @@ class JobSnapshots {
     std::shared_ptr<const CheckpointMap> checkpoints;
     int jobs_ahead = 0;
   };
-  v1::FineTuningJob Filled(const Entry& entry) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  // A copy with what only reading can tell: jobs_ahead, and what a waiting job waits for.
+  static v1::FineTuningJob Filled(const Entry& entry, const std::string& waiting_reason);
 
   mutable absl::Mutex mutex_;
   std::map<std::string, Entry> entries_ ABSL_GUARDED_BY(mutex_);          // by id

@@ -4,11 +4,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <chrono>
 #include <utility>
 
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
+#include "server/base/errno_status.h"
 #include "server/base/str_cat.h"
 
 namespace attune::workers {
@@ -25,18 +27,17 @@ absl::StatusOr<std::unique_ptr<WorkerEndpoint>> WorkerEndpoint::Start(const std:
                                              sizeof(sockaddr_un::sun_path) - 1, "; use a data directory with a shorter path: ", socket_path));
   }
   unlink(socket_path.c_str());
-  // Nobody else may connect even in the moment between bind and chmod.
-  mode_t old_mask = umask(0177);
   grpc::ServerBuilder builder;
   builder.AddListeningPort("unix:" + socket_path, grpc::InsecureServerCredentials());
   builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
   builder.SetMaxSendMessageSize(kMaxMessageBytes);
   builder.RegisterService(&service);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  umask(old_mask);
   if (server == nullptr) {
     return absl::UnavailableError(StrCat("cannot listen on ", socket_path, "; is its directory there and writable?"));
   }
+  // Whoever connects before this still has no worker's secret.
+  if (chmod(socket_path.c_str(), 0600) != 0) return ErrnoStatus(errno, "chmod", socket_path);
   return std::unique_ptr<WorkerEndpoint>(new WorkerEndpoint(socket_path, std::move(server)));
 }
 
