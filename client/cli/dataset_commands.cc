@@ -79,10 +79,9 @@ int FailImport(Session& session, client::Client& client, const absl::Status& sta
   request.set_name(name->second);
   auto dataset = client.GetDataset(request);
   if (!dataset.ok()) return session.Fail("cannot make the dataset", status);
-  const int code = session.Fail(
-      "cannot make the dataset", absl::Status(status.code(), status.message()),
-      StrCat("mend these rows, or leave bad rows out with --max-bad-rows N (or any); then `attune datasets delete ",
-             client::ShortName(name->second), "` and upload again"));
+  const int code =
+      session.Fail("cannot make the dataset", absl::Status(status.code(), status.message()),
+                   "mend these rows and upload again, or leave bad rows out with --max-bad-rows N (or any)");
   if (!session.json())
     session.console().err << IssueList(dataset->report(), kIssuesShown, session.console().err_style) << std::flush;
   return code;

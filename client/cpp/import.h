@@ -3,8 +3,7 @@
 //
 //   v1::ImportDatasetRequest request;
 //   request.set_dataset_id("reviews");
-//   ATTUNE_ASSIGN_OR_RETURN(v1::Dataset dataset, ImportDatasetFiles(*client, {{"train.csv", v1::SPLIT_TRAIN}},
-//   request));
+//   ATTUNE_ASSIGN_OR_RETURN(v1::Dataset dataset, ImportDatasetFiles(*client, {{"reviews.csv"}}, request));
 //
 // Errors: those of UploadFile; INVALID_ARGUMENT for a directory that lacks what a model needs; the server's.
 #pragma once

@@ -1,8 +1,10 @@
 // Follows a job to its end: every event exactly once and in order, through cut connections, server restarts and dropped
 // metrics. Thread-safe.
 //
-//   absl::Status status = WatchJob(*client, "fineTuningJobs/j7k2", {}, [](const v1::JobEvent& event) { Print(event);
-//   return true; });
+//   absl::Status status = WatchJob(*client, "fineTuningJobs/j7k2", {}, [](const v1::JobEvent& event) {
+//     Print(event);
+//     return true;  // go on
+//   });
 //
 // Errors: NOT_FOUND; UNAVAILABLE when the server stays away for max_attempts tries in a row. OK after the terminal
 // event or when the callback returned false.

@@ -113,8 +113,7 @@ TEST_F(ResourceCommandsTest, BadRowsAreListedByFileAndLine) {
   EXPECT_EQ(result.err,
             "error: cannot make the dataset\n"
             "  why: 250 of 1000 rows are bad\n"
-            "  fix: mend these rows, or leave bad rows out with --max-bad-rows N (or any); then `attune datasets "
-            "delete reviews` and upload again\n"
+            "  fix: mend these rows and upload again, or leave bad rows out with --max-bad-rows N (or any)\n"
             "  a.csv:40 column text: bytes are not UTF-8\n"
             "  a.csv:41 column text: bytes are not UTF-8\n"
             "  a.csv:42 column text: bytes are not UTF-8\n"
