@@ -1,24 +1,21 @@
 // BERT (Devlin et al. 2018, https://arxiv.org/abs/1810.04805) as in transformers' BertModel, on packed tokens: embeddings, linears and norms run on [T, H] with
 // T the real tokens of the batch; only attention looks at sequences. Post-norm layers, learned absolute positions, pooler on the first token.
 #include <algorithm>
+#include <mutex>
 #include <stdexcept>
 #include <utility>
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/autocast_mode.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/TensorOperators.h>
-#include <ATen/ops/cat.h>
-#include <ATen/ops/dropout.h>
-#include <ATen/ops/embedding.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/layer_norm.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 
 #include "absl/strings/str_cat.h"
 #include "server/training/models/bert_config.h"
-#include "server/training/models/layers/packed_attention.h"
+#include "server/training/models/layers/encoder_blocks.h"
 #include "server/training/models/model.h"
 
 namespace attune::training {
@@ -26,20 +23,9 @@ namespace {
 
 constexpr char kPrefix[] = "bert.";
 
-struct Linear {
-  at::Tensor weight;  // [out, in]
-  at::Tensor bias;    // [out]
-  at::Tensor operator()(const at::Tensor& x) const { return at::linear(x, weight, bias); }
-};
-
-struct Norm {
-  at::Tensor weight;
-  at::Tensor bias;
-};
-
 struct Layer {
-  Linear query, key, value, attention_output, intermediate, output;
-  Norm attention_norm, output_norm;
+  AttentionWeights attention;
+  FeedForwardWeights feed_forward;
 };
 
 class BertModel : public Model {
@@ -56,28 +42,22 @@ class BertModel : public Model {
  private:
   void CreateParameters();
   at::Tensor Add(const std::string& name, at::Tensor tensor, bool decay);
-  Linear AddLinear(const std::string& name, int64_t out, int64_t in);
-  Norm AddNorm(const std::string& name);
-  at::Tensor AddEmbedding(const std::string& name, int64_t rows);
+  at::Tensor AddTable(const std::string& name, int64_t rows);
+  LinearWeights AddLinear(const std::string& name, int64_t out, int64_t in);
+  NormWeights AddNorm(const std::string& name);
+  Layer AddLayer(const std::string& name);
 
   int LowestTrainableGroup() const;
   void CheckBatch(const TextBatch& batch) const;
-  at::Tensor Embed(const TextBatch& batch) const;
-  at::Tensor RunLayer(const Layer& layer, const at::Tensor& x, const TextBatch& batch) const;
-  at::Tensor RunLastLayer(const Layer& layer, const at::Tensor& x, const TextBatch& batch) const;
-  at::Tensor FinishLayer(const Layer& layer, const at::Tensor& x, const at::Tensor& context) const;
-  at::Tensor DropAddNorm(const at::Tensor& x, const at::Tensor& residual, const Norm& norm) const;
-  at::Tensor Normalise(const at::Tensor& x, const Norm& norm) const;
+  BlockSettings SettingsOf(bool training) const;
 
   const BertConfig config_;
   at::Generator generator_;
   std::vector<std::string> groups_;
   std::vector<Parameter> parameters_;
-  at::Tensor word_embeddings_, position_embeddings_, type_embeddings_;
-  Norm embedding_norm_;
+  EmbeddingWeights embeddings_;
   std::vector<Layer> layers_;
-  Linear pooler_;
-  bool training_ = false;  // of the Forward that runs
+  LinearWeights pooler_;
 };
 
 at::Tensor BertModel::Add(const std::string& name, at::Tensor tensor, bool decay) {
@@ -85,48 +65,55 @@ at::Tensor BertModel::Add(const std::string& name, at::Tensor tensor, bool decay
   return tensor;
 }
 
-Linear BertModel::AddLinear(const std::string& name, int64_t out, int64_t in) {
-  Linear linear;
+at::Tensor BertModel::AddTable(const std::string& name, int64_t rows) {
+  return Add(name + ".weight", at::empty({rows, config_.hidden_size}).normal_(0, config_.initializer_range, generator_), true);
+}
+
+LinearWeights BertModel::AddLinear(const std::string& name, int64_t out, int64_t in) {
+  LinearWeights linear;
   linear.weight = Add(name + ".weight", at::empty({out, in}).normal_(0, config_.initializer_range, generator_), true);
   linear.bias = Add(name + ".bias", at::zeros({out}), false);
   return linear;
 }
 
-Norm BertModel::AddNorm(const std::string& name) {
-  Norm norm;
+NormWeights BertModel::AddNorm(const std::string& name) {
+  NormWeights norm;
   norm.weight = Add(name + ".weight", at::ones({config_.hidden_size}), false);
   norm.bias = Add(name + ".bias", at::zeros({config_.hidden_size}), false);
   return norm;
 }
 
-at::Tensor BertModel::AddEmbedding(const std::string& name, int64_t rows) {
-  return Add(name + ".weight", at::empty({rows, config_.hidden_size}).normal_(0, config_.initializer_range, generator_), true);
+Layer BertModel::AddLayer(const std::string& name) {
+  const int64_t hidden = config_.hidden_size;
+  Layer layer;
+  layer.attention.query = AddLinear(name + ".attention.self.query", hidden, hidden);
+  layer.attention.key = AddLinear(name + ".attention.self.key", hidden, hidden);
+  layer.attention.value = AddLinear(name + ".attention.self.value", hidden, hidden);
+  layer.attention.output = AddLinear(name + ".attention.output.dense", hidden, hidden);
+  layer.attention.norm = AddNorm(name + ".attention.output.LayerNorm");
+  layer.feed_forward.intermediate = AddLinear(name + ".intermediate.dense", config_.intermediate_size, hidden);
+  layer.feed_forward.output = AddLinear(name + ".output.dense", hidden, config_.intermediate_size);
+  layer.feed_forward.norm = AddNorm(name + ".output.LayerNorm");
+  return layer;
 }
 
 void BertModel::CreateParameters() {
-  const int64_t hidden = config_.hidden_size;
   groups_.push_back("embeddings");
-  word_embeddings_ = AddEmbedding("embeddings.word_embeddings", config_.vocab_size);
-  if (config_.pad_token_id >= 0) word_embeddings_[config_.pad_token_id].zero_();
-  position_embeddings_ = AddEmbedding("embeddings.position_embeddings", config_.max_positions);
-  type_embeddings_ = AddEmbedding("embeddings.token_type_embeddings", config_.type_vocab_size);
-  embedding_norm_ = AddNorm("embeddings.LayerNorm");
+  embeddings_.word = AddTable("embeddings.word_embeddings", config_.vocab_size);
+  if (config_.pad_token_id >= 0) embeddings_.word[config_.pad_token_id].zero_();
+  embeddings_.position = AddTable("embeddings.position_embeddings", config_.max_positions);
+  embeddings_.type = AddTable("embeddings.token_type_embeddings", config_.type_vocab_size);
+  embeddings_.norm = AddNorm("embeddings.LayerNorm");
+  embeddings_.pad_token_id = config_.pad_token_id;
+  embeddings_.word_gradient = std::make_shared<TableGradient>();
+  embeddings_.position_gradient = std::make_shared<TableGradient>();
+  embeddings_.type_gradient = std::make_shared<TableGradient>();
   for (int64_t i = 0; i < config_.layers; ++i) {
     groups_.push_back(absl::StrCat("layer.", i));
-    const std::string name = absl::StrCat("encoder.layer.", i);
-    Layer layer;
-    layer.query = AddLinear(name + ".attention.self.query", hidden, hidden);
-    layer.key = AddLinear(name + ".attention.self.key", hidden, hidden);
-    layer.value = AddLinear(name + ".attention.self.value", hidden, hidden);
-    layer.attention_output = AddLinear(name + ".attention.output.dense", hidden, hidden);
-    layer.attention_norm = AddNorm(name + ".attention.output.LayerNorm");
-    layer.intermediate = AddLinear(name + ".intermediate.dense", config_.intermediate_size, hidden);
-    layer.output = AddLinear(name + ".output.dense", hidden, config_.intermediate_size);
-    layer.output_norm = AddNorm(name + ".output.LayerNorm");
-    layers_.push_back(std::move(layer));
+    layers_.push_back(AddLayer(absl::StrCat("encoder.layer.", i)));
   }
   groups_.push_back("pooler");
-  pooler_ = AddLinear("pooler.dense", hidden, hidden);
+  pooler_ = AddLinear("pooler.dense", config_.hidden_size, config_.hidden_size);
 }
 
 void BertModel::To(const at::Device& device) {
@@ -150,56 +137,43 @@ void BertModel::CheckBatch(const TextBatch& batch) const {
   }
 }
 
-at::Tensor BertModel::Normalise(const at::Tensor& x, const Norm& norm) const {
-  return at::layer_norm(x, {config_.hidden_size}, norm.weight, norm.bias, config_.layer_norm_eps);
-}
-
-at::Tensor BertModel::DropAddNorm(const at::Tensor& x, const at::Tensor& residual, const Norm& norm) const {
-  return Normalise(at::dropout(x, config_.hidden_dropout, training_) + residual, norm);
-}
-
-at::Tensor BertModel::Embed(const TextBatch& batch) const {
-  at::Tensor x = at::embedding(word_embeddings_, batch.token_ids, config_.pad_token_id) + at::embedding(type_embeddings_, batch.type_ids) +
-                 at::embedding(position_embeddings_, batch.position_ids);
-  return at::dropout(Normalise(x, embedding_norm_), config_.hidden_dropout, training_);
-}
-
-at::Tensor BertModel::FinishLayer(const Layer& layer, const at::Tensor& x, const at::Tensor& context) const {
-  const at::Tensor attended = DropAddNorm(layer.attention_output(context), x, layer.attention_norm);
-  return DropAddNorm(layer.output(Activate(config_.activation, layer.intermediate(attended))), attended, layer.output_norm);
-}
-
-at::Tensor BertModel::RunLayer(const Layer& layer, const at::Tensor& x, const TextBatch& batch) const {
-  const at::Tensor weight = at::cat({layer.query.weight, layer.key.weight, layer.value.weight}, 0);
-  const at::Tensor bias = at::cat({layer.query.bias, layer.key.bias, layer.value.bias}, 0);
-  const at::Tensor context = PackedAttention(at::linear(x, weight, bias), batch.runs, config_.heads, training_ ? config_.attention_dropout : 0);
-  return FinishLayer(layer, x, context);
-}
-
-// Only the first token of each sequence goes on to the pooler: the last layer needs keys and values of all tokens, and everything else of B tokens alone.
-at::Tensor BertModel::RunLastLayer(const Layer& layer, const at::Tensor& x, const TextBatch& batch) const {
-  const at::Tensor first = x.index_select(0, batch.first_token);
-  const at::Tensor weight = at::cat({layer.key.weight, layer.value.weight}, 0);
-  const at::Tensor bias = at::cat({layer.key.bias, layer.value.bias}, 0);
-  const at::Tensor context = PackedSingleQueryAttention(layer.query(first), at::linear(x, weight, bias), batch.runs, config_.heads,
-                                                        training_ ? config_.attention_dropout : 0);
-  return FinishLayer(layer, first, context);
+BlockSettings BertModel::SettingsOf(bool training) const {
+  BlockSettings settings;
+  settings.heads = config_.heads;
+  settings.activation = config_.activation;
+  settings.norm_epsilon = config_.layer_norm_eps;
+  // The CPU's blocks do by themselves what autocast does elsewhere. Where the processor has no bf16 instructions, bf16 would only be slower, so products stay in fp32.
+  if (at::autocast::is_autocast_enabled(at::kCPU) && at::autocast::get_autocast_dtype(at::kCPU) == at::kBFloat16 && CpuHasBf16()) {
+    settings.product_type = at::kBFloat16;
+  }
+  if (!training) return settings;
+  settings.hidden_dropout = config_.hidden_dropout;
+  settings.attention_dropout = config_.attention_dropout;
+  at::Generator generator = at::detail::getDefaultCPUGenerator();
+  std::lock_guard lock(generator.mutex());
+  settings.seed = at::check_generator<at::CPUGeneratorImpl>(generator)->random64();
+  return settings;
 }
 
 at::Tensor BertModel::Forward(const TextBatch& batch, bool training) {
   CheckBatch(batch);
-  training_ = training;
+  BlockSettings settings = SettingsOf(training);
   const int lowest = LowestTrainableGroup();
   const bool outer = at::GradMode::is_enabled();
-  at::AutoGradMode grad(outer && lowest <= 0);
-  at::Tensor x = Embed(batch);
+  at::AutoGradMode grad(outer && lowest <= 0);  // restores the caller's mode in the end
+  at::Tensor x = EmbeddingBlock(embeddings_, batch, settings);
   const int count = static_cast<int>(layers_.size());
   for (int i = 0; i < count; ++i) {
-    at::GradMode::set_enabled(outer && lowest <= i + 1);  // group 0 is the embeddings; the guard above restores the caller's mode
-    x = i + 1 < count ? RunLayer(layers_[i], x, batch) : RunLastLayer(layers_[i], x, batch);
+    at::GradMode::set_enabled(outer && lowest <= i + 1);  // group 0 is the embeddings
+    // Only the first token of each sequence goes on to the pooler: the last layer needs keys and values of all tokens, and everything else of B tokens alone.
+    const TokenChoice choice = i + 1 < count ? TokenChoice::kAllTokens : TokenChoice::kFirstTokens;
+    ++settings.site;
+    x = AttentionBlock(layers_[i].attention, x, batch, choice, settings);
+    ++settings.site;
+    x = FeedForwardBlock(layers_[i].feed_forward, x, settings);
   }
   at::GradMode::set_enabled(outer && lowest <= count + 1);
-  return pooler_(x).tanh();
+  return at::linear(x, pooler_.weight, pooler_.bias).tanh();
 }
 
 ModelFactory BertFactory() {
