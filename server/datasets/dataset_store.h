@@ -1,8 +1,9 @@
 // DatasetStore: imports uploaded files into datasets and keeps their reports. Owned by main, used by api/. Thread-safe.
 // A dataset lives in {root}/{id}/ in the canonical form of server/examples; its row in the Database holds the public
 // attune.v1.Dataset message. Imports run on the caller's thread. After a crash, datasets still IMPORTING become FAILED
-// at Create ("the server stopped during the import"). Errors: INVALID_ARGUMENT with ImportFailure details (bad rows),
-// NOT_FOUND, ALREADY_EXISTS, FAILED_PRECONDITION (in use), RESOURCE_EXHAUSTED.
+// at Create ("the server stopped during the import").
+// Errors: INVALID_ARGUMENT, NOT_FOUND, ALREADY_EXISTS (a name or request_id that is taken), FAILED_PRECONDITION (in
+// use, not ready), RESOURCE_EXHAUSTED (disk full; nothing stays behind), DATA_LOSS (damaged files).
 #pragma once
 
 #include <cstdint>

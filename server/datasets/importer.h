@@ -1,6 +1,6 @@
 // RunImport: makes a dataset directory of planned files. Two passes: rows are read, judged and spilled (read_rows.h);
 // then, when splits and classes are settled (resolve_rows.h), they are written in the canonical form of
-// server/examples. Memory: about 60 bytes a row and one row's text, whatever the texts are.
+// server/examples. Memory: about 80 bytes a row and one row's text, whatever the texts are.
 //
 //   v1::Dataset dataset;
 //   absl::Status status = RunImport(plan, files, scratch, directory, progress, dataset);

@@ -66,22 +66,24 @@ absl::Status LocalDatasetStore::RepairRow(const DatasetRow& row) {
 
 absl::Status LocalDatasetStore::RemoveLeftovers() {
   ATTUNE_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDirectory(options_.root));
-  // A deletion that was interrupted is finished first: its row may still be there.
+  // A deletion that was interrupted is finished first: its row may still be there. With a directory in its place the
+  // row is that of a later dataset with the same id.
   for (const std::string& name : names) {
-    if (std::string_view(name).starts_with(kDeletedPrefix))
-      ATTUNE_RETURN_IF_ERROR(table_.Delete(name.substr(kDeletedPrefix.size())));
+    if (!std::string_view(name).starts_with(kDeletedPrefix)) continue;
+    const std::string id = name.substr(kDeletedPrefix.size());
+    if (!FileExists(Path(id))) ATTUNE_RETURN_IF_ERROR(table_.Delete(id));
   }
-  std::set<std::string> ready;
+  std::set<std::string> not_ready;
   ATTUNE_ASSIGN_OR_RETURN(const std::vector<DatasetRow> rows, table_.All());
   for (const DatasetRow& row : rows) {
     ATTUNE_RETURN_IF_ERROR(RepairRow(row));
-    if (row.dataset.state() == v1::Dataset::STATE_READY) ready.insert(row.id);
+    if (row.dataset.state() != v1::Dataset::STATE_READY) not_ready.insert(row.id);
   }
   for (const std::string& name : names) {
     const std::string_view view = name;
     const bool temporary = view.starts_with(kScratchPrefix) || view.starts_with(kDeletedPrefix);
-    // Names that are no dataset's are none of ours.
-    const bool orphan = CheckResourceId(name, "id").ok() && ready.count(name) == 0;
+    // A directory without any row stays: perhaps the database is not the one that belongs to it.
+    const bool orphan = not_ready.count(name) > 0;
     if (temporary || orphan) ATTUNE_RETURN_IF_ERROR(files_.RemoveRecursively(Path(name)));
   }
   return absl::OkStatus();

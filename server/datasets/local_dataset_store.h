@@ -1,9 +1,13 @@
 // LocalDatasetStore: the DatasetStore on a directory and the Database. See dataset_store.h for the interface, its
 // threads and its errors.
 //
-// What is in {root}:  {id}/ a READY dataset   .import-{id}/ an import's scratch space   .deleted-{id}/ a dataset on its
-// way out A dataset's directory is written in the scratch space and renamed into place before its row becomes READY; at
-// start, whatever has no READY row is removed, so no crash leaves anything half-made.
+// What is in {root}:
+//   {id}/            a READY dataset
+//   .import-{id}/    an import's scratch space
+//   .deleted-{id}/   a dataset on its way out
+//
+// A dataset's directory is written in the scratch space and renamed into place before its row becomes READY; at start,
+// scratch space and the directories of rows that are not READY are removed, so no crash leaves anything half-made.
 #pragma once
 
 #include <functional>

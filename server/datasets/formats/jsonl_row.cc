@@ -122,11 +122,17 @@ void JsonlRow::NoteName(const std::string& name) {
 }
 
 bool JsonlRow::parse_error(size_t position, const std::string& last_token, const nlohmann::json::exception& error) {
+  const std::string column = slot_ == kNone || depth_ != 1 ? "" : wanted_[slot_].name;
+  constexpr int kNumberOverflow = 406;
+  if (error.id == kNumberOverflow) {
+    row_->fault = RowFault{v1::RowIssue::KIND_BAD_NUMBER, column,
+                           StrCat("the number ", Quoted(last_token), " is too large: correct it or leave the row out")};
+    return false;
+  }
   // `position` is behind the character that could not be; the literal may have started a little before it.
   const size_t from = position > 10 ? position - 10 : 0;
   for (size_t i = from; i < std::min(position, line_.size()); ++i) {
     if (!IsPythonNumber(line_.substr(i))) continue;
-    const std::string column = slot_ == kNone || depth_ != 1 ? "" : wanted_[slot_].name;
     row_->fault = RowFault{
         v1::RowIssue::KIND_BAD_NUMBER, column,
         "NaN and Infinity are not JSON and cannot be learned from: give the row a finite number or leave it out"};

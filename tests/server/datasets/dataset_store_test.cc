@@ -257,6 +257,7 @@ TEST_F(DatasetStoreTest, AnImportThatACrashCutFailsAndMayRunAgain) {
   ASSERT_TRUE(database_->Execute("DELETE FROM datasets").ok());
   ASSERT_TRUE(database_->Execute("INSERT INTO datasets SELECT * FROM copy").ok());
   ASSERT_TRUE(files_.CreateDirectories(root() + "/.import-d/dataset").ok());
+  EXPECT_THAT(OnDisk(), ElementsAre(".import-d", "d"));  // renamed into place, but the row does not say READY
 
   Start();
   const auto dataset = store_->Get("datasets/d");
@@ -279,6 +280,17 @@ TEST_F(DatasetStoreTest, ADeletionThatACrashCutIsFinished) {
   EXPECT_THAT(OnDisk(), ElementsAre("e"));
 }
 
+TEST_F(DatasetStoreTest, RemainsOfADeletionDoNotHarmALaterDatasetOfThatName) {
+  ASSERT_TRUE(Import(Request("d", "a.csv", Rows(4))).ok());
+  files_.Inject({.op = FileOp::kRemoveRecursively, .path_contains = ".deleted-d", .skip = 1});
+  ASSERT_TRUE(store_->Delete("datasets/d").ok());
+  EXPECT_THAT(OnDisk(), ElementsAre(".deleted-d"));
+  ASSERT_TRUE(Import(Request("d", "a.csv", Rows(6))).ok());
+  Start();
+  EXPECT_THAT(OnDisk(), ElementsAre("d"));
+  EXPECT_EQ(store_->Get("datasets/d")->report().rows_used(), 6);
+}
+
 TEST_F(DatasetStoreTest, FilesThatAreGoneShowAtTheStart) {
   ASSERT_TRUE(Import(Request("d", "a.csv", Rows(4))).ok());
   ASSERT_TRUE(files_.RemoveRecursively(root() + "/d").ok());
@@ -288,9 +300,10 @@ TEST_F(DatasetStoreTest, FilesThatAreGoneShowAtTheStart) {
 }
 
 TEST_F(DatasetStoreTest, StrangersInTheDirectoryAreLeftAlone) {
-  ASSERT_TRUE(files_.CreateDirectories(root() + "/lost+found").ok());
+  for (const char* name : {"/lost+found", "/of-another-database"})
+    ASSERT_TRUE(files_.CreateDirectories(root() + name).ok());
   Start();
-  EXPECT_THAT(OnDisk(), ElementsAre("lost+found"));
+  EXPECT_THAT(OnDisk(), ElementsAre("lost+found", "of-another-database"));
 }
 
 TEST_F(DatasetStoreTest, FullDiskLeavesNothing) {

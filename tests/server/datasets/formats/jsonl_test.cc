@@ -104,6 +104,8 @@ INSTANTIATE_TEST_SUITE_P(
         FaultCase{"BAD_JSON_deep", std::string(900, '['), v1::RowIssue::KIND_BAD_JSON, "", "not JSON"},
         FaultCase{"BAD_NUMBER_nan", R"({"text": "a", "label": NaN})", v1::RowIssue::KIND_BAD_NUMBER, "label",
                   "finite number"},
+        FaultCase{"BAD_NUMBER_overflow", R"({"text": "a", "label": 1e999})", v1::RowIssue::KIND_BAD_NUMBER, "label",
+                  "'1e999' is too large"},
         FaultCase{"BAD_NUMBER_infinity", R"({"text": "a", "label": -Infinity})", v1::RowIssue::KIND_BAD_NUMBER, "label",
                   "Infinity"},
         FaultCase{"BAD_NUMBER_in_a_column_that_nobody_reads", R"({"text": "a", "score": NaN})",
