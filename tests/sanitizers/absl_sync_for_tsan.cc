@@ -72,16 +72,18 @@ bool WaitUntil(pthread_cond_t* cond, pthread_mutex_t* mutex, absl::Time deadline
 
 // Waits for the condition with the mutex held; returns whether it holds.
 bool AwaitUntil(MutexState& state, const absl::Condition& condition, absl::Time deadline) {
+  if (condition.Eval()) return true;
+  // As Unlock would: what this thread changed may be what another one waits for.
+  if (state.waiting > 0) pthread_cond_broadcast(&state.released);
+  ++state.waiting;
   bool late = false;
-  while (!condition.Eval()) {
-    if (late) return false;
-    ++state.waiting;
-    // As Unlock would: what this thread changed may be what another one waits for.
-    if (state.waiting > 1) pthread_cond_broadcast(&state.released);
+  bool holds = false;
+  while (!holds && !late) {
     late = WaitUntil(&state.released, &state.mutex, deadline);
-    --state.waiting;
+    holds = condition.Eval();
   }
-  return true;
+  --state.waiting;
+  return holds;
 }
 
 bool CondVarWait(absl::CondVar* cv, absl::Mutex* mutex, absl::Time deadline) {
