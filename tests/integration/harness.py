@@ -23,7 +23,7 @@ DEPS = os.environ.get("ATTUNE_DEPS_DIR", os.path.join(SOURCE, ".deps"))
 SERVER = os.path.join(BUILD, "server", "main", "attune-server")
 CLI = os.path.join(BUILD, "client", "cli", "attune")
 # Sanitizers make everything slower; a deadline is a guard against hanging, not a measure.
-DEADLINE = 120 * float(os.environ.get("ATTUNE_TEST_PATIENCE", "1"))
+DEADLINE = 300 * float(os.environ.get("ATTUNE_TEST_PATIENCE", "1"))
 
 
 def _generate_stubs():
