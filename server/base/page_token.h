@@ -4,8 +4,7 @@
 // thread-safe.
 //
 //   response.set_next_page_token(MakePageToken("datasets", "1234"));
-//   ATTUNE_ASSIGN_OR_RETURN(std::string cursor, ReadPageToken("datasets", request.page_token()));  // "" for the first
-//   page
+//   ATTUNE_ASSIGN_OR_RETURN(std::string cursor, ReadPageToken("datasets", request.page_token()));  // first page: ""
 #pragma once
 
 #include <string>
