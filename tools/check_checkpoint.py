@@ -7,6 +7,7 @@ import os
 import sys
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 import torch  # noqa: E402  (after the environment is set)
 from transformers import AutoModelForSequenceClassification, AutoTokenizer  # noqa: E402
 

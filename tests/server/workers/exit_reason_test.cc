@@ -35,6 +35,8 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"ExitCode", {.said_hello = true, .attempt_open = true, .status = kThree}, ExitReason::kCrashed},
                       Case{"Segfault", {.said_hello = true, .attempt_open = true, .status = kSegv}, ExitReason::kCrashed},
                       Case{"OutOfMemory", {.said_hello = true, .attempt_open = true, .status = kKill}, ExitReason::kKilled},
+                      Case{"StillStartingAtShutdown", {.shutdown_requested = true, .status = kKill}, ExitReason::kIdleShutdown},
+                      Case{"OutOfMemoryWhileSuspending", {.said_hello = true, .shutdown_requested = true, .attempt_open = true, .status = kKill}, ExitReason::kKilled},
                       Case{"KilledBeforeHello", {.status = kKill}, ExitReason::kKilled},
                       Case{"DiedBeforeHello", {.status = kThree}, ExitReason::kLaunchFailed},
                       Case{"NeverSaidHello", {.heartbeat_expired = true, .status = kKill}, ExitReason::kLaunchFailed},
