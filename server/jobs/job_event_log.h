@@ -70,7 +70,7 @@ struct AppendOptions {
 class JobEventLog {
  public:
   static absl::StatusOr<std::unique_ptr<JobEventLog>> Create(JobStore& store, const Clock& clock, EventLogOptions options = {});
-  virtual ~JobEventLog() = default;  // commits what waits; tries once
+  virtual ~JobEventLog() = default;  // commits what waits; what fails is tried once more
   // Fills in sequence and create_time.
   virtual void Append(const std::string& job_id, v1::JobEvent event, AppendOptions options = {}) = 0;
   // Changes that no event reports. `options.changes` with RemoveJob ends the job's subscriptions.

@@ -3,7 +3,8 @@
 //
 // All writes go through Commit, in groups that are durable as a whole or not at all: a job's new state and the event that reports it can't be
 // torn apart by a crash. While the server runs, JobEventLog's writer thread is the only caller of Commit.
-// Errors: RESOURCE_EXHAUSTED when the disk is full, ALREADY_EXISTS for a request_id or sequence that is taken, INTERNAL otherwise.
+// Errors: RESOURCE_EXHAUSTED when the disk is full, ALREADY_EXISTS for a request_id or sequence that is taken, DATA_LOSS when what is stored is damaged,
+// INTERNAL otherwise.
 //
 //   ATTUNE_RETURN_IF_ERROR(store.Commit({PutJob{job}, AddEvent{event}}));
 #pragma once

@@ -1,5 +1,5 @@
 // Scheduler: owns all job state. Public calls post to its one thread (or read a snapshot) and may be made from any thread. Callbacks run on the
-// scheduler's or the event log's thread and must not block. Owned by main.
+// scheduler's thread, the event log's or the worker pool's, or on the caller's when the call is refused at once; they must not block. Owned by main.
 //
 //   ATTUNE_ASSIGN_OR_RETURN(auto scheduler, Scheduler::Create({.data_directory = "/var/lib/attune"},
 //                                                             {store, events, pool, models, datasets, files, clock}, description));
@@ -8,7 +8,7 @@
 //   scheduler->Drain();  // then destroy it, before what it depends on
 //
 // Errors: INVALID_ARGUMENT with google.rpc.BadRequest (serialised in payload "google.rpc.BadRequest", see jobs/violations.h), NOT_FOUND, ALREADY_EXISTS
-// (request_id reused), FAILED_PRECONDITION (says which state the job is in), UNAVAILABLE while draining.
+// (request_id reused), FAILED_PRECONDITION (says which state the job is in), UNAVAILABLE while draining. Predict: also those of WorkerPool.
 #pragma once
 
 #include <functional>

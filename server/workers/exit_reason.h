@@ -8,9 +8,9 @@
 namespace attune::workers {
 
 enum class ExitReason {
-  kClean,          // ended its attempt and exited with code 0
-  kIdleShutdown,   // was told to exit while it had nothing to do
-  kCrashed,        // by a signal of its own making (SIGSEGV, SIGABRT, ...), or with an exit code other than 0
+  kClean,          // exited with code 0, suspended in the middle of its attempt or by itself without one
+  kIdleShutdown,   // was told to exit while it had no attempt, or none any more
+  kCrashed,        // by a signal (SIGSEGV, SIGABRT, ...), with an exit code other than 0, or without saying how its attempt ended
   kKilled,         // SIGKILL from elsewhere: most likely the kernel, out of memory
   kLostHeartbeat,  // silent for too long; the pool killed it
   kNotStopping,    // did not stop when told to; the pool killed it

@@ -1,5 +1,5 @@
-// FakeScheduler: jobs and checkpoints that a test puts in, and answers that it scripts. Header-only. Thread-safe. Like the real one it runs callbacks on a
-// thread of its own, never from within the call.
+// FakeScheduler: jobs and checkpoints that a test puts in, and answers that it scripts. Header-only. Thread-safe. Runs callbacks on a
+// thread of its own, never from within the call (the real one does so when it refuses at once).
 //
 //   FakeScheduler scheduler;
 //   scheduler.PutJob(job);                     // GetJob, ListJobs, CancelJob, DeleteJob know it

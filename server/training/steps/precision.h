@@ -9,7 +9,7 @@
 
 namespace attune::training {
 
-// While it lives, matrix products on `device` take bf16 inputs; weights stay fp32, and their bf16 copies are kept until it ends. Nothing for kFp32. May be nested.
+// While it lives, matrix products on `device` take bf16 inputs (on the CPU those of encoder blocks only where it has bf16 instructions: see CpuHasBf16); weights stay fp32, and their bf16 copies are kept until it ends. Nothing for kFp32. May be nested.
 //
 //   { AutocastGuard autocast(device, Precision::kBf16); loss = task.Loss(...); }
 //   loss.backward();   // outside, as in torch

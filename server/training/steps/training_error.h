@@ -1,4 +1,4 @@
-// TrainingError: what stops a job, with whose fault it is. Thrown on the training thread, caught in training/worker alone. The text says what to do.
+// TrainingError: what stops a job, with whose fault it is. Thrown on the training thread; training/worker makes the job's failure of it. The text says what to do.
 //
 //   throw TrainingError(FailureCategory::kUser, "step 12: the loss became NaN ...", 12);
 #pragma once

@@ -1,4 +1,4 @@
-// The one place that catches what training throws, and says whose fault it is.
+// The one place that makes a job's failure of what training throws, and says whose fault it is.
 //
 //   std::optional<FailureReport> failure = RunGuarded([&] { result = FineTune(spec, paths, reporter, files); });
 #pragma once

@@ -4,9 +4,9 @@
 //   x = AttentionBlock(weights, x, batch, kAllTokens, settings);     [T, H], or [B, H] for the first token of each sequence
 //   x = FeedForwardBlock(weights, x, settings);
 //
-// On the CPU each block is one node of autograd's graph with hand-written backward over fused kernels (cpu_blocks.cc); elsewhere it is composed of ATen's operators
-// (composed_blocks.cc). Both compute the same; tests compare both with transformers. Dropout on the CPU is drawn from settings.seed, elsewhere from torch's generator.
-// fp32 in and out; matrix products in settings.product_type. Throws c10::Error, and std::invalid_argument for indices outside their table.
+// On the CPU each block is one node of autograd's graph with hand-written backward over fused kernels (cpu_*.cc); elsewhere it is composed of ATen's operators
+// (composed_blocks.cc). Both compute the same: tests compare the fused ones with the composed ones and with transformers. Dropout on the CPU is drawn from settings.seed, elsewhere from torch's generator.
+// fp32 in and out; matrix products in settings.product_type. Throws c10::Error, and on the CPU std::invalid_argument for indices outside their table.
 #pragma once
 
 #include <cstdint>
