@@ -2,7 +2,7 @@
 #
 #   attune_library(jobs DEPS attune_base SQLite::SQLite3)      -> attune_jobs from server/jobs/*.cc
 #   attune_object_library(training_models TORCH DEPS ...)      -> keeps self-registering objects
-#   attune_test(jobs LABEL unit DEPS attune_jobs)              -> attune_jobs_test from tests/.../*_test.cc
+#   attune_test(jobs LABEL unit DEPS attune_jobs)              -> attune_jobs_test from tests/.../*.cc
 
 find_program(ATTUNE_CCACHE ccache)
 if(ATTUNE_CCACHE)
@@ -83,7 +83,7 @@ function(attune_use_torch target)
   endif()
 endfunction()
 
-# One test binary per folder; every *_test.cc in the current folder unless SOURCES says otherwise.
+# One test binary per folder; every *.cc in the current folder unless SOURCES says otherwise.
 # LABEL is the tier: unit, training, integration, gpu.
 function(attune_test name)
   cmake_parse_arguments(A "TORCH;SERIAL" "LABEL;TIMEOUT" "DEPS;SOURCES;ENV" ${ARGN})

@@ -1,6 +1,6 @@
 // Times forward + backward (dropout on, no optimizer, no input work) of a text classifier on batches of real texts. compare.py runs it beside transformers.
 //
-//   engine_step MODEL_DIR TEXTS(one a line) [--batch 32] [--steps 20] [--max-length 512] [--threads 2] [--bf16] [--eval] [--group-times]
+//   engine_step MODEL_DIR TEXTS(one a line) [--batch 32] [--steps 20] [--max-length 512] [--threads 2] [--bf16] [--eval]
 #include <algorithm>
 #include <chrono>
 #include <ctime>
