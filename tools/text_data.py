@@ -38,7 +38,7 @@ def main():
     for split in ("train", "validation", "test"):
         count = getattr(options, split)
         buffer = io.StringIO(newline="")
-        writer = csv.writer(buffer, lineterminator="\n")
+        writer = csv.writer(buffer, lineterminator="\n", quoting=csv.QUOTE_ALL)  # some texts hold a lone carriage return
         writer.writerow(["text", "label"])
         writer.writerows(rows[i] for i in order[start:start + count])
         start += count

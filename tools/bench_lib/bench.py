@@ -102,7 +102,7 @@ def write_emails(directory):
     random.Random(7).shuffle(rows)
     for split, part in (("train", rows[:3000]), ("test", rows[3000:3200])):
         with open(os.path.join(directory, f"{split}.csv"), "w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
+            writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
             writer.writerow(["text", "label"])
             writer.writerows(part)
 

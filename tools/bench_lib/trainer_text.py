@@ -7,6 +7,7 @@ Everything not named is the Trainer's own default (AdamW, linear schedule, dynam
 """
 import argparse
 import csv
+import io
 import json
 import os
 import sys
@@ -22,7 +23,7 @@ def read_csv(path):
     good = []
     with open(path, "rb") as file:
         text = file.read().decode("utf-8", errors="surrogateescape")
-    for row in csv.DictReader(text.splitlines(keepends=True)):
+    for row in csv.DictReader(io.StringIO(text, newline="")):
         try:
             row["text"].encode("utf-8")
         except UnicodeEncodeError:
