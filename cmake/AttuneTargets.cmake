@@ -42,8 +42,6 @@ elseif(ATTUNE_SANITIZE STREQUAL "thread")
   target_link_libraries(attune_flags INTERFACE $<TARGET_OBJECTS:attune_tsan_sync> absl::synchronization)
 endif()
 
-# Headers of Debian's gRPC, Abseil and Protobuf trip our warnings when inlined; they are system includes already.
-
 function(attune_library name)
   cmake_parse_arguments(A "TORCH" "" "DEPS;SOURCES" ${ARGN})
   if(NOT A_SOURCES)
@@ -78,9 +76,6 @@ endfunction()
 function(attune_use_torch target)
   target_link_libraries(${target} PUBLIC attune_torch)
   set_property(TARGET ${target} PROPERTY JOB_POOL_COMPILE torch_compile)
-  if(TARGET attune_torch_pch AND NOT ${target} STREQUAL "attune_torch_pch")
-    target_precompile_headers(${target} REUSE_FROM attune_torch_pch)
-  endif()
 endfunction()
 
 # One test binary per folder; every *.cc in the current folder unless SOURCES says otherwise.

@@ -1,6 +1,5 @@
 # What tools/setup installs besides Debian packages: name, version, SHA-256. Sourced by the other scripts.
 
-TORCH_VERSION=2.11.0
 WHEELS_LIBTORCH="
 torch==2.11.0 --hash=sha256:7aa2f9bbc6d4595ba72138026b2074be1233186150e9292865e04b7a63b8c67a
 nvidia-cuda-runtime==13.0.96 --hash=sha256:7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548

@@ -136,8 +136,4 @@ bool ApiServer::Shutdown(absl::Duration grace) {
   return services_->imports.WaitIdle(std::max(deadline - absl::Now(), absl::ZeroDuration()));
 }
 
-std::shared_ptr<grpc::Channel> ApiServer::InProcessChannelForTest() {
-  return server_->InProcessChannel(grpc::ChannelArguments());
-}
-
 }  // namespace attune::api

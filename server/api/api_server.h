@@ -64,8 +64,6 @@ class ApiServer {
   // after that: they run on until the destructor returns or the process ends (which the stores survive). Once only.
   bool Shutdown(absl::Duration grace);
 
-  std::shared_ptr<grpc::Channel> InProcessChannelForTest();
-
  private:
   struct Services;
   ApiServer(ApiOptions options, ApiDependencies dependencies);

@@ -31,7 +31,7 @@ def _generate_stubs():
     import grpc_tools
     out = tempfile.mkdtemp(prefix="attune-stubs-")
     proto = os.path.join(SOURCE, "proto")
-    files = [os.path.join("attune", "v1", f) for f in sorted(os.listdir(os.path.join(proto, "attune", "v1")))]
+    files = [os.path.join("attune", "v1", f) for f in sorted(os.listdir(os.path.join(proto, "attune", "v1"))) if f.endswith(".proto")]
     include = os.path.join(os.path.dirname(grpc_tools.__file__), "_proto")
     if protoc.main(["protoc", "-I", proto, "-I", include, f"--python_out={out}", f"--grpc_python_out={out}", *files]) != 0:
         raise RuntimeError("protoc failed")

@@ -1,4 +1,4 @@
-"""Bad input through the whole service: a typed error that says what to do, and the server goes on (the issue's measure 7)."""
+"""Bad input through the whole service: a typed error that says what to do, and the server goes on."""
 import hashlib
 import json
 import os

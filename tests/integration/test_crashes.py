@@ -1,4 +1,4 @@
-"""Kills and restarts: nothing that was acknowledged is lost (the issue's measure 6)."""
+"""Kills and restarts: nothing that was acknowledged is lost."""
 import hashlib
 import os
 import signal

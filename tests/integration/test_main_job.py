@@ -1,4 +1,4 @@
-"""The main job: upload, import, fine-tune, watch, download, predict; and the checkpoint in transformers (issue's measures 4 and 5)."""
+"""The main job: upload, import, fine-tune, watch, download, predict; and the checkpoint in transformers."""
 import concurrent.futures
 import json
 import os

@@ -61,7 +61,6 @@ class TextDataset::Arena {
       room_ = std::max(kBlockBytes, row.size());
       blocks_.push_back(std::make_unique<uint8_t[]>(room_));
       next_ = blocks_.back().get();
-      bytes_ += static_cast<int64_t>(room_);
     }
     uint8_t* at = next_;
     std::memcpy(at, row.data(), row.size());
@@ -69,14 +68,12 @@ class TextDataset::Arena {
     room_ -= row.size();
     return at;
   }
-  int64_t bytes() const { return bytes_; }
 
  private:
   static constexpr size_t kBlockBytes = 1 << 18;
   std::vector<std::unique_ptr<uint8_t[]>> blocks_;
   uint8_t* next_ = nullptr;
   size_t room_ = 0;
-  int64_t bytes_ = 0;
 };
 
 TokenizedText Tokenize(const tokenizers::Tokenizer& tokenizer, std::string_view text, const std::string_view* pair, int32_t max_length) {
@@ -141,11 +138,6 @@ const uint8_t* TextDataset::Load(int64_t index) const {
   const uint8_t* row = arena_->Add(packed);
   slot.store(row, std::memory_order_release);
   return row;
-}
-
-int64_t TextDataset::cached_bytes() const {
-  std::lock_guard lock(mutex_);
-  return arena_->bytes();
 }
 
 }  // namespace attune::training

@@ -42,7 +42,6 @@ class TextDataset {
   const examples::DatasetManifest& manifest() const { return reader_->manifest(); }
   TokenizedText Get(int64_t index) const;
   examples::Example GetExample(int64_t index) const;  // with its text
-  int64_t cached_bytes() const;
 
  private:
   class Arena;

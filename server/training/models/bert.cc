@@ -142,8 +142,8 @@ BlockSettings BertModel::SettingsOf(bool training) const {
   settings.heads = config_.heads;
   settings.activation = config_.activation;
   settings.norm_epsilon = config_.layer_norm_eps;
-  // The CPU's blocks do by themselves what autocast does elsewhere. Where the processor has no bf16 instructions, bf16 would only be slower, so products stay in fp32.
-  if (at::autocast::is_autocast_enabled(at::kCPU) && at::autocast::get_autocast_dtype(at::kCPU) == at::kBFloat16 && CpuHasBf16()) {
+  // The CPU's blocks do by themselves what autocast does elsewhere.
+  if (at::autocast::is_autocast_enabled(at::kCPU) && at::autocast::get_autocast_dtype(at::kCPU) == at::kBFloat16) {
     settings.product_type = at::kBFloat16;
   }
   if (!training) return settings;

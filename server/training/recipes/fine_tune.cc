@@ -83,7 +83,7 @@ class FineTuneRun {
     loop.peak_rate = phase.learning_rate;
     loop.schedule = spec_.schedule;
     loop.warmup_steps = WarmupSteps(phase.warmup_steps, phase.warmup_ratio, planned().steps);
-    const LoopOptions options = {setup_.device, spec_.precision, spec_.optimizer.max_grad_norm, spec_.seed};
+    const LoopOptions options = {setup_.device, setup_.precision, spec_.optimizer.max_grad_norm, spec_.seed};
     RunPhase(*setup_.headed.model, *setup_.headed.task, *optimizer_, *setup_.train, *setup_.plan, loop, options,
              {[this] { return StopRequested(); }, [this](const StepReport& report) { return AfterStep(report); }});
   }
@@ -118,7 +118,7 @@ class FineTuneRun {
   std::optional<Verdict> EvaluateNow() {
     const auto start = std::chrono::steady_clock::now();
     const std::optional<EvaluationResult> result = Evaluate(
-        *setup_.headed.model, *setup_.headed.task, *setup_.evaluation.batches, setup_.evaluation.rows, {setup_.device, spec_.precision}, [this] {
+        *setup_.headed.model, *setup_.headed.task, *setup_.evaluation.batches, setup_.evaluation.rows, {setup_.device, setup_.precision}, [this] {
           if (reporter_.Stop() == StopRequest::kCancel) stop_ = StopRequest::kCancel;
           return stop_ == StopRequest::kCancel;
         });
@@ -185,7 +185,7 @@ class FineTuneRun {
     if (setup_.test.rows == 0) return result;
     if (result.best_step != state_.step) LoadTensors(setup_.headed.tensors(), keeper_.PathOf(result.best_step) + "/" + kModelFile);
     const std::optional<EvaluationResult> test = Evaluate(*setup_.headed.model, *setup_.headed.task, *setup_.test.batches, setup_.test.rows,
-                                                          {setup_.device, spec_.precision}, [this] { return StopRequested(); });
+                                                          {setup_.device, setup_.precision}, [this] { return StopRequested(); });
     if (!test.has_value()) {
       result.cancelled = stop_ == StopRequest::kCancel;
       result.preempted = stop_ == StopRequest::kPreempt;

@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "server/training/recipes/checkpoint_files.h"
 #include "server/training/steps/plan/trainable_set.h"
+#include "server/training/steps/precision.h"
 #include "server/training/steps/training_error.h"
 
 namespace attune::training {
@@ -86,6 +87,8 @@ JobSetup SetUp(const FineTuneSpec& spec, const JobPaths& paths, JobReporter& rep
 
   JobSetup setup;
   setup.device = c10::Device(spec.device);
+  setup.precision = SupportedPrecision(setup.device, spec.precision);
+  if (setup.precision != spec.precision) reporter.LogLine("this processor has no bf16 instructions, and without them bf16 is far slower: the job trains in fp32");
   setup.plan = std::make_unique<TrainingPlan>(spec.phases, PlanOptions{.rows = (*reader)->size(examples::Split::kTrain),
                                                                        .batch_size = spec.batch_size,
                                                                        .accumulation = spec.accumulation,

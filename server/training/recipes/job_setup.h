@@ -29,6 +29,7 @@ struct EvaluationData {
 
 struct JobSetup {
   c10::Device device = c10::Device(c10::kCPU);
+  Precision precision = Precision::kFp32;      // what the device supports of the spec's
   HeadedModel headed;                          // on the device; weights of the base model, or of the checkpoint to resume from
   std::vector<std::vector<bool>> trainable;    // for each phase of the spec, for each of headed.parameters()
   std::unique_ptr<TrainingPlan> plan;

@@ -2,8 +2,24 @@
 
 #include <ATen/Context.h>
 #include <ATen/autocast_mode.h>
+#include <ATen/cpu/Utils.h>
 
 namespace attune::training {
+namespace {
+
+bool CpuHasBf16() {
+  const auto capabilities = at::cpu::get_cpu_capabilities();
+  const auto found = capabilities.find("avx512_bf16");
+  return found != capabilities.end() && found->second.isBool() && found->second.toBool();
+}
+
+}  // namespace
+
+Precision SupportedPrecision(const c10::Device& device, Precision precision) {
+  if (precision == Precision::kFp32 || !device.is_cpu()) return precision;
+  static const bool cpu_has_bf16 = CpuHasBf16();
+  return cpu_has_bf16 ? precision : Precision::kFp32;
+}
 
 AutocastGuard::AutocastGuard(const c10::Device& device, Precision precision) : type_(device.type()), active_(precision == Precision::kBf16) {
   if (!active_) return;

@@ -9,7 +9,10 @@
 
 namespace attune::training {
 
-// While it lives, matrix products on `device` take bf16 inputs (on the CPU those of encoder blocks only where it has bf16 instructions: see CpuHasBf16); weights stay fp32, and their bf16 copies are kept until it ends. Nothing for kFp32. May be nested.
+// What a job that asks for `precision` gets on `device`: fp32 on a processor without bf16 instructions, where bf16 is several times slower than fp32.
+Precision SupportedPrecision(const c10::Device& device, Precision precision);
+
+// While it lives, matrix products on `device` take bf16 inputs; weights stay fp32, and their bf16 copies are kept until it ends. Nothing for kFp32. May be nested.
 //
 //   { AutocastGuard autocast(device, Precision::kBf16); loss = task.Loss(...); }
 //   loss.backward();   // outside, as in torch

@@ -1,7 +1,5 @@
 // Encoder blocks composed of ATen's operators: for accelerators, and the yardstick of the fused ones. Works under autocast.
-#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/cpu/Utils.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/dropout.h>
 #include <ATen/ops/embedding.h>
@@ -64,15 +62,6 @@ at::Tensor AttentionBlock(const AttentionWeights& weights, const at::Tensor& x, 
 
 at::Tensor FeedForwardBlock(const FeedForwardWeights& weights, const at::Tensor& x, const BlockSettings& settings) {
   return x.is_cpu() ? cpu::FeedForwardBlock(weights, x, settings) : composed::FeedForwardBlock(weights, x, settings);
-}
-
-bool CpuHasBf16() {
-  static const bool has = [] {
-    const auto capabilities = at::cpu::get_cpu_capabilities();
-    const auto it = capabilities.find("avx512_bf16");
-    return it != capabilities.end() && it->second.isBool() && it->second.toBool();
-  }();
-  return has;
 }
 
 }  // namespace attune::training

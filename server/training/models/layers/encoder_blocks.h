@@ -88,7 +88,4 @@ at::Tensor AttentionBlock(const AttentionWeights& weights, const at::Tensor& x, 
 at::Tensor FeedForwardBlock(const FeedForwardWeights& weights, const at::Tensor& x, const BlockSettings& settings);
 }  // namespace cpu
 
-// True where the processor has bf16 instructions. Without them bf16 products on the CPU are far slower than fp32.
-bool CpuHasBf16();
-
 }  // namespace attune::training

@@ -32,7 +32,6 @@ class BestTracker {
  public:
   BestTracker(std::string metric, bool larger_is_better) : metric_(std::move(metric)), larger_is_better_(larger_is_better) {}
 
-  const std::string& metric() const { return metric_; }
   const BestState& state() const { return state_; }
   void Restore(const BestState& state) { state_ = state; }
 
