@@ -88,7 +88,7 @@ void AddLayers(CLI::App& group, Session& session) {
                    return session.Show(*layers, [&] { return LayerTable(*layers, session.style()); });
                  });
   app->add_option("model", *name, "Name of the model")->required();
-  app->add_option("--match", *patterns, "Pattern to try, for example 'encoder.layer.[0-3].*'; may be repeated")
+  app->add_option("--match", *patterns, "Show what this pattern matches instead, for example 'encoder.layer.[0-3].*'; may be repeated")
       ->type_name("PATTERN")
       ->allow_extra_args(false);
 }

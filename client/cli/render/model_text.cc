@@ -48,9 +48,10 @@ std::string LayerTable(const v1::DescribeLayersResponse& layers, const Style& st
                   Count(layer.parameter_count())});
     group = layer.group();
   }
-  std::string text = table.Render(style);
+  if (layers.matches().empty()) return table.Render(style);
+  std::string text;
   for (const v1::PatternMatch& match : layers.matches()) {
-    StrAppend(&text, "\n", Paint(style, Colour::kBold, match.pattern()), ": ");
+    StrAppend(&text, text.empty() ? "" : "\n", Paint(style, Colour::kBold, match.pattern()), ": ");
     if (match.names().empty()) {
       StrAppend(&text, Paint(style, Colour::kYellow, "matches nothing"), "\n");
       continue;

@@ -12,7 +12,7 @@ namespace attune::cli {
 
 std::string ModelTable(const std::vector<v1::Model>& models, absl::Time now, const Style& style);
 std::string ModelDetails(const v1::Model& model, const Style& style);
-// Parameters by layer group; with patterns also what each pattern matches.
+// Parameters by layer group; with patterns, what each pattern matches instead.
 std::string LayerTable(const v1::DescribeLayersResponse& layers, const Style& style);
 std::string ArchitectureTable(const v1::ListArchitecturesResponse& architectures, const Style& style);
 

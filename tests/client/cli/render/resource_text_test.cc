@@ -90,24 +90,25 @@ TEST(DatasetTextTest, HostileRowsStayInTheirLine) {
   EXPECT_EQ(PreviewTable(preview, kPlain), "ROW      LABEL  TEXT\na.csv:2  x y    one [2J two\n");
 }
 
-TEST(ModelTextTest, LayersByGroupAndMatches) {
-  const auto layers = Parse<v1::DescribeLayersResponse>(R"(
+TEST(ModelTextTest, LayersByGroupOrMatches) {
+  auto layers = Parse<v1::DescribeLayersResponse>(R"(
     layers { name: "embeddings.a" shape: 10 shape: 4 group: "embeddings" parameter_count: 40 }
     layers { name: "embeddings.b" shape: 4 group: "embeddings" parameter_count: 4 }
     layers { name: "encoder.0" shape: 4 group: "layer.0" parameter_count: 4 }
     matches { pattern: "emb*" names: "embeddings.a" names: "embeddings.b" parameter_count: 44 }
     matches { pattern: "x*" })");
   EXPECT_EQ(LayerTable(layers, kPlain),
-            "GROUP       PARAMETER     SHAPE   VALUES\n"
-            "embeddings  embeddings.a  10 x 4      40\n"
-            "            embeddings.b  4            4\n"
-            "layer.0     encoder.0     4            4\n"
-            "\n"
             "emb*: 2 parameters, 44 values\n"
             "  embeddings.a\n"
             "  embeddings.b\n"
             "\n"
             "x*: matches nothing\n");
+  layers.clear_matches();
+  EXPECT_EQ(LayerTable(layers, kPlain),
+            "GROUP       PARAMETER     SHAPE   VALUES\n"
+            "embeddings  embeddings.a  10 x 4      40\n"
+            "            embeddings.b  4            4\n"
+            "layer.0     encoder.0     4            4\n");
 }
 
 v1::FineTuningJob Job() {
