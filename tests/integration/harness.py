@@ -110,7 +110,9 @@ class Server:
     def __exit__(self, *_):
         self.channel.close()
         if self.process.poll() is None:
-            self.stop()
+            assert self.stop() == 0, self.log_text()[-3000:]
+        at = self.log_text().find("Sanitizer")
+        assert at < 0, self.log_text()[max(0, at - 200):at + 4000]
 
     # What most tests do -----------------------------------------------------------------------------------------------
     def upload(self, content, filename, sha256=None, chunk=256 << 10):
