@@ -20,6 +20,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 def read_csv(path):
     """Rows that are UTF-8, as the service keeps them; the others are left out there and here."""
+    csv.field_size_limit(sys.maxsize)
     good = []
     with open(path, "rb") as file:
         text = file.read().decode("utf-8", errors="surrogateescape")
