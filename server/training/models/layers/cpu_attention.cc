@@ -7,7 +7,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "server/training/models/layers/cpu/attention.h"
-#include "server/training/models/layers/cpu/residual_norm.h"
+#include "server/training/models/layers/cpu_drop_add_norm.h"
 #include "server/training/models/layers/cpu_products.h"
 #include "server/training/models/layers/encoder_blocks.h"
 
@@ -43,9 +43,9 @@ struct Saved : torch::CustomClassHolder {
   at::Tensor x, x_query;           // as the products took them; x_query is x, or its first tokens
   at::Tensor query, key, value;    // [rows, H], before bias; views of one matrix
   at::Tensor query_weight, key_weight, value_weight, output_weight;
-  at::Tensor query_bias, key_bias, value_bias, norm_weight;
+  at::Tensor query_bias, key_bias, value_bias;
   at::Tensor context, log_sums;
-  at::Tensor sum, mean, scale;  // of the norm
+  SavedNorm norm;
   bool used = false;
 };
 
@@ -112,7 +112,7 @@ class AttentionNode : public torch::autograd::Function<AttentionNode> {
     s.query_bias = query_bias.detach();
     s.key_bias = key_bias.detach();
     s.value_bias = value_bias.detach();
-    s.norm_weight = norm_weight.detach();
+    s.norm.weight = norm_weight.detach();
     EmptyProjections(x.size(1), s.x_query.size(0), x.size(0), !first_only, type, &s.query, &s.key, &s.value);
     at::mm_out(s.query, s.x_query, s.query_weight.t());
     at::mm_out(s.key, s.x, s.key_weight.t());
@@ -137,50 +137,17 @@ class AttentionNode : public torch::autograd::Function<AttentionNode> {
   static at::Tensor Finish(const at::Tensor& residual, const at::Tensor& output_bias, const at::Tensor& norm_bias, bool record, Saved& s) {
     const int64_t rows = residual.size(0), width = residual.size(1);
     s.context = EmptyMatrix(rows, width, s.settings.product_type);
-    at::Tensor out = at::empty_like(residual);
-    if (record) {
-      s.log_sums = EmptyMatrix(s.settings.heads, rows, at::kFloat);
-      s.sum = at::empty_like(residual);
-      s.mean = EmptyFloats(rows);
-      s.scale = EmptyFloats(rows);
-    }
+    if (record) s.log_sums = EmptyMatrix(s.settings.heads, rows, at::kFloat);
     Run(AttentionForward<G>{.in = InputsOf<G>(s), .output = s.context.mutable_data_ptr<G>(), .log_sums = Floats(s.log_sums)});
     const at::Tensor product = Project(s.context, s.output_weight);
-    Run(ResidualNormForward<G>{.rows = rows,
-                               .width = width,
-                               .input = product.const_data_ptr<G>(),
-                               .bias = ConstFloats(output_bias),
-                               .residual = ConstFloats(residual),
-                               .weight = ConstFloats(s.norm_weight),
-                               .shift = ConstFloats(norm_bias),
-                               .epsilon = static_cast<float>(s.settings.norm_epsilon),
-                               .dropout = {s.settings.hidden_dropout, s.settings.seed, 2 * s.settings.site},
-                               .output = Floats(out),
-                               .sum = Floats(s.sum),
-                               .mean = Floats(s.mean),
-                               .scale = Floats(s.scale)});
-    return out;
+    return DropAddNorm<G>(product, output_bias, residual, norm_bias, s.settings, record, s.norm);
   }
 
   // The end of the block. Returns the gradient of the attention's context, or nothing where nothing below is trained; grad_residual is set.
   template <class G>
   static at::Tensor BackwardToContext(const AutogradContext& context, const Saved& s, const at::Tensor& grad, bool below, at::Tensor* grad_residual, variable_list& out) {
-    const int64_t rows = grad.size(0), width = grad.size(1);
-    *grad_residual = at::empty_like(grad);
-    const bool separate = s.settings.hidden_dropout > 0 || s.settings.product_type != at::kFloat;
-    const at::Tensor grad_product = separate ? EmptyMatrix(rows, width, s.settings.product_type) : *grad_residual;
-    at::Tensor grad_norm = EmptyMatrix(3, width, at::kFloat);
-    Run(ResidualNormBackward<G>{.rows = rows,
-                                .width = width,
-                                .grad_output = ConstFloats(grad),
-                                .sum = ConstFloats(s.sum),
-                                .mean = ConstFloats(s.mean),
-                                .scale = ConstFloats(s.scale),
-                                .weight = ConstFloats(s.norm_weight),
-                                .dropout = {s.settings.hidden_dropout, s.settings.seed, 2 * s.settings.site},
-                                .grad_residual = Floats(*grad_residual),
-                                .grad_input = separate ? grad_product.mutable_data_ptr<G>() : nullptr,
-                                .grad_parameters = Floats(grad_norm)});
+    const auto [grad_x, grad_product, grad_norm] = DropAddNormBackward<G>(grad, s.settings, s.norm);
+    *grad_residual = grad_x;
     out[kNormWeight] = grad_norm[0];
     out[kNormBias] = grad_norm[1];
     out[kOutputBias] = grad_norm[2];

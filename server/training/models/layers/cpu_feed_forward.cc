@@ -7,7 +7,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "server/training/models/layers/cpu/bias_activation.h"
-#include "server/training/models/layers/cpu/residual_norm.h"
+#include "server/training/models/layers/cpu_drop_add_norm.h"
 #include "server/training/models/layers/cpu_products.h"
 #include "server/training/models/layers/encoder_blocks.h"
 
@@ -21,8 +21,8 @@ struct Saved : torch::CustomClassHolder {
   BlockSettings settings;
   at::Tensor x;              // [T, H], as the product took it
   at::Tensor inner, active;  // [T, I], before bias and activation, and after
-  at::Tensor weight, inner_bias, output_weight, norm_weight;
-  at::Tensor sum, mean, scale;  // of the norm
+  at::Tensor weight, inner_bias, output_weight;
+  SavedNorm norm;
   bool used = false;
 };
 
@@ -61,13 +61,14 @@ class FeedForwardNode : public torch::autograd::Function<FeedForwardNode> {
     s.weight = ForProducts(weight, settings.product_type);
     s.output_weight = ForProducts(output_weight, settings.product_type);
     s.inner_bias = bias.detach();
-    s.norm_weight = norm_weight.detach();
+    s.norm.weight = norm_weight.detach();
     s.inner = Project(s.x, s.weight);
     s.active = record ? at::empty_like(s.inner) : s.inner;
     const bool half = settings.product_type == at::kBFloat16;
     half ? Activate<c10::BFloat16>(s.inner, bias, settings.activation, s.active) : Activate<float>(s.inner, bias, settings.activation, s.active);
     const at::Tensor product = Project(s.active, s.output_weight);
-    at::Tensor out = half ? Finish<c10::BFloat16>(product, x, output_bias, norm_bias, record, s) : Finish<float>(product, x, output_bias, norm_bias, record, s);
+    at::Tensor out = half ? DropAddNorm<c10::BFloat16>(product, output_bias, x, norm_bias, settings, record, s.norm)
+                          : DropAddNorm<float>(product, output_bias, x, norm_bias, settings, record, s.norm);
     if (record) context->saved_data["saved"] = c10::IValue::make_capsule(std::move(saved));
     return out;
   }
@@ -82,49 +83,9 @@ class FeedForwardNode : public torch::autograd::Function<FeedForwardNode> {
 
  private:
   template <class G>
-  static at::Tensor Finish(const at::Tensor& product, const at::Tensor& residual, const at::Tensor& bias, const at::Tensor& norm_bias, bool record, Saved& s) {
-    at::Tensor out = at::empty_like(residual);
-    if (record) {
-      s.sum = at::empty_like(residual);
-      s.mean = EmptyFloats(residual.size(0));
-      s.scale = EmptyFloats(residual.size(0));
-    }
-    Run(ResidualNormForward<G>{.rows = product.size(0),
-                               .width = product.size(1),
-                               .input = product.const_data_ptr<G>(),
-                               .bias = ConstFloats(bias),
-                               .residual = ConstFloats(residual),
-                               .weight = ConstFloats(s.norm_weight),
-                               .shift = ConstFloats(norm_bias),
-                               .epsilon = static_cast<float>(s.settings.norm_epsilon),
-                               .dropout = {s.settings.hidden_dropout, s.settings.seed, 2 * s.settings.site},
-                               .output = Floats(out),
-                               .sum = Floats(s.sum),
-                               .mean = Floats(s.mean),
-                               .scale = Floats(s.scale)});
-    return out;
-  }
-
-  template <class G>
   static variable_list Backward(const AutogradContext& context, const Saved& s, const at::Tensor& grad_output) {
-    const at::Tensor grad = grad_output.contiguous();
-    const int64_t rows = grad.size(0), width = grad.size(1);
+    const auto [grad_x, grad_product, grad_norm] = DropAddNormBackward<G>(grad_output.contiguous(), s.settings, s.norm);
     variable_list out(kInputs);
-    at::Tensor grad_x = at::empty_like(grad);
-    const bool separate = s.settings.hidden_dropout > 0 || s.settings.product_type != at::kFloat;
-    at::Tensor grad_product = separate ? EmptyMatrix(rows, width, s.settings.product_type) : grad_x;
-    at::Tensor grad_norm = EmptyMatrix(3, width, at::kFloat);
-    Run(ResidualNormBackward<G>{.rows = rows,
-                                .width = width,
-                                .grad_output = ConstFloats(grad),
-                                .sum = ConstFloats(s.sum),
-                                .mean = ConstFloats(s.mean),
-                                .scale = ConstFloats(s.scale),
-                                .weight = ConstFloats(s.norm_weight),
-                                .dropout = {s.settings.hidden_dropout, s.settings.seed, 2 * s.settings.site},
-                                .grad_residual = Floats(grad_x),
-                                .grad_input = separate ? grad_product.mutable_data_ptr<G>() : nullptr,
-                                .grad_parameters = Floats(grad_norm)});
     out[kNormWeight] = grad_norm[0];
     out[kNormBias] = grad_norm[1];
     out[kOutputBias] = grad_norm[2];
@@ -136,8 +97,8 @@ class FeedForwardNode : public torch::autograd::Function<FeedForwardNode> {
     ActivateBackward<G>(s, grad_inner, out[kBias]);
     if (context.needs_input_grad(kWeight)) out[kWeight] = WeightGradient(grad_inner, s.x);
     if (context.needs_input_grad(kX)) {
-      AddInputGradient(grad_x, grad_inner, s.weight);
       out[kX] = grad_x;
+      AddInputGradient(out[kX], grad_inner, s.weight);
     }
     return out;
   }
