@@ -164,7 +164,7 @@ void AddTextbookPhases(SpecContext& context) {
   all.set_n_epochs(context.effective.hyperparameters().n_epochs());
   all.mutable_trainable()->set_all(true);
   all.set_learning_rate(rate);
-  all.set_layer_decay(0.9);
+  all.set_layer_decay(1);
 }
 
 }  // namespace

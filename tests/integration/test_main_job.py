@@ -33,7 +33,7 @@ def test_textbook_policy_is_the_default(finished):
     head, full = job.effective_spec.phases
     assert head.trainable.head_only and full.trainable.all
     assert head.learning_rate > full.learning_rate
-    assert full.layer_decay == 0.9
+    assert full.layer_decay == 1
 
 
 def test_events_tell_the_story(finished):

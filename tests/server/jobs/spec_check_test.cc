@@ -139,7 +139,7 @@ TEST(SpecCheck, TextbookPolicyIsTheDefault) {
   EXPECT_EQ(spec.phases(1).n_epochs(), 5);
   EXPECT_TRUE(spec.phases(1).trainable().all());
   EXPECT_EQ(spec.phases(1).learning_rate(), 5e-5);
-  EXPECT_EQ(spec.phases(1).layer_decay(), 0.9);
+  EXPECT_EQ(spec.phases(1).layer_decay(), 1);
 }
 
 TEST(SpecCheck, TheTextbookHeadAlwaysLearnsFasterThanTheRest) {
