@@ -35,7 +35,7 @@ if(ATTUNE_SANITIZE STREQUAL "address")
   add_link_options(-fsanitize=address,undefined)
 elseif(ATTUNE_SANITIZE STREQUAL "thread")
   # Undefined, because Protobuf's headers lay out map fields differently where it is defined, and Debian's library was compiled without.
-  add_compile_options(-fsanitize=thread -U__SANITIZE_THREAD__)
+  add_compile_options(-fsanitize=thread -U__SANITIZE_THREAD__ -DATTUNE_THREAD_SANITIZER)
   add_link_options(-fsanitize=thread)
   # Debian's Abseil is not instrumented: without this every access under an absl::Mutex looks like a race.
   add_library(attune_tsan_sync OBJECT ${CMAKE_SOURCE_DIR}/tests/sanitizers/absl_sync_for_tsan.cc)

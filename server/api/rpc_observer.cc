@@ -70,7 +70,10 @@ class RpcObserver::Method {
 // Lives as long as the call's context. A call whose status was never sent was cut.
 class RpcObserver::Observation final : public grpc::experimental::Interceptor {
  public:
-  Observation(Method& method, grpc::experimental::ServerRpcInfo* info) : method_(method), info_(info) {
+  Observation(RpcObserver& observer, grpc::experimental::ServerRpcInfo* info)
+      : observer_(observer),
+        method_(observer.BeginCall(info->method(), info->type() == grpc::experimental::ServerRpcInfo::Type::UNARY)),
+        info_(info) {
     method_.active.Increment();
   }
 
@@ -82,6 +85,7 @@ class RpcObserver::Observation final : public grpc::experimental::Interceptor {
     Log(LevelOf(status_.error_code()), "rpc",
         {{"method", method_.name}, {"code", CodeName(status_.error_code())}, {"seconds", seconds}, {"error", status_.error_message()},
          {"peer", peer_}});
+    observer_.EndCall();
   }
 
   void Intercept(grpc::experimental::InterceptorBatchMethods* batch) override {
@@ -93,6 +97,7 @@ class RpcObserver::Observation final : public grpc::experimental::Interceptor {
   }
 
  private:
+  RpcObserver& observer_;
   Method& method_;
   grpc::experimental::ServerRpcInfo* const info_;
   const SteadyClock::time_point start_ = SteadyClock::now();
@@ -101,24 +106,30 @@ class RpcObserver::Observation final : public grpc::experimental::Interceptor {
 };
 
 RpcObserver::RpcObserver(prometheus::Registry& registry) : metrics_(registry) {}
-RpcObserver::~RpcObserver() = default;
 
-grpc::experimental::Interceptor* RpcObserver::CreateServerInterceptor(grpc::experimental::ServerRpcInfo* info) {
-  bool unary = info->type() == grpc::experimental::ServerRpcInfo::Type::UNARY;
-  return new Observation(FindMethod(info->method(), unary), info);
+RpcObserver::~RpcObserver() {
+  const auto none_is_open = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return open_calls_ == 0; };
+  absl::MutexLock lock(&mutex_, absl::Condition(&none_is_open));
 }
 
-RpcObserver::Method& RpcObserver::FindMethod(std::string_view path, bool unary) {
+grpc::experimental::Interceptor* RpcObserver::CreateServerInterceptor(grpc::experimental::ServerRpcInfo* info) {
+  return new Observation(*this, info);
+}
+
+RpcObserver::Method& RpcObserver::BeginCall(std::string_view path, bool unary) {
   if (!path.empty() && path.front() == '/') path.remove_prefix(1);
-  {
-    absl::ReaderMutexLock lock(&mutex_);
-    auto found = methods_.find(path);
-    if (found != methods_.end()) return *found->second;
-  }
   absl::MutexLock lock(&mutex_);
+  ++open_calls_;
+  auto found = methods_.find(path);
+  if (found != methods_.end()) return *found->second;
   std::unique_ptr<Method>& method = methods_[std::string(path)];
   if (method == nullptr) method = std::make_unique<Method>(metrics_, std::string(path), unary);
   return *method;
+}
+
+void RpcObserver::EndCall() {
+  absl::MutexLock lock(&mutex_);
+  --open_calls_;
 }
 
 }  // namespace attune::api

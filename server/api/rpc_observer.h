@@ -10,6 +10,7 @@
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -38,16 +39,19 @@ class RpcObserver final : public grpc::experimental::ServerInterceptorFactoryInt
  public:
   // `registry` must outlive the server.
   explicit RpcObserver(prometheus::Registry& registry);
+  // Waits for calls that are still ending.
   ~RpcObserver() override;
   grpc::experimental::Interceptor* CreateServerInterceptor(grpc::experimental::ServerRpcInfo* info) override;
 
  private:
   class Observation;
   class Method;
-  Method& FindMethod(std::string_view path, bool unary);
+  Method& BeginCall(std::string_view path, bool unary);
+  void EndCall();
 
   RpcMetrics metrics_;
   absl::Mutex mutex_;
+  int64_t open_calls_ ABSL_GUARDED_BY(mutex_) = 0;
   std::map<std::string, std::unique_ptr<Method>, std::less<>> methods_ ABSL_GUARDED_BY(mutex_);
 };
 

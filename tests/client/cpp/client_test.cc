@@ -84,8 +84,8 @@ TEST(ClientTest, ADeleteWhoseAnswerWasLostHasSucceeded) {
 }
 
 TEST(ClientTest, ACallEndsAtItsDeadline) {
+  absl::Notification release;  // outlives the server, whose handler may begin to wait after the call has ended
   FakeServer server;
-  absl::Notification release;
   server.models.block = &release;
   ClientOptions options = server.Options();
   options.call_timeout_seconds = 0.05;
