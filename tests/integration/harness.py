@@ -24,6 +24,8 @@ SERVER = os.path.join(BUILD, "server", "main", "attune-server")
 CLI = os.path.join(BUILD, "client", "cli", "attune")
 # Sanitizers make everything slower; a deadline is a guard against hanging, not a measure.
 DEADLINE = 300 * float(os.environ.get("ATTUNE_TEST_PATIENCE", "1"))
+# How much more memory a sanitizer takes than the program.
+MEMORY_FACTOR = int(os.environ.get("ATTUNE_TEST_MEMORY_FACTOR", "1"))
 
 
 def _generate_stubs():

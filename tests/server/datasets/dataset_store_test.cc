@@ -161,8 +161,9 @@ TEST_F(DatasetStoreTest, ASecondCallWithTheSameRequestIdWaitsForTheFirst) {
   std::atomic<int64_t> heard = 0;
   std::thread second([&] {
     const auto dataset = store_->Import(request, [&](int64_t rows, double) {
-      heard = rows;
-      if (!go.HasBeenNotified()) go.Notify();
+      if (go.HasBeenNotified()) return;
+      heard = rows;  // the first time: later the import goes on
+      go.Notify();
     });
     EXPECT_TRUE(dataset.ok()) << dataset.status();
     EXPECT_EQ(dataset->state(), v1::Dataset::STATE_READY);
