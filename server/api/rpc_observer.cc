@@ -78,18 +78,16 @@ class RpcObserver::Observation final : public grpc::experimental::Interceptor {
   }
 
   ~Observation() override {
-    method_.active.Decrement();
-    method_.Calls(status_.error_code()).Increment();
-    double seconds = std::chrono::duration<double>(SteadyClock::now() - start_).count();
-    if (method_.seconds != nullptr) method_.seconds->Observe(seconds);
-    Log(LevelOf(status_.error_code()), "rpc",
-        {{"method", method_.name}, {"code", CodeName(status_.error_code())}, {"seconds", seconds}, {"error", status_.error_message()},
-         {"peer", peer_}});
+    {
+      absl::MutexLock lock(&mutex_);
+      Report();
+    }
     observer_.EndCall();
   }
 
   void Intercept(grpc::experimental::InterceptorBatchMethods* batch) override {
     if (batch->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) {
+      absl::MutexLock lock(&mutex_);
       status_ = batch->GetSendStatus();
       if (!status_.ok()) peer_ = info_->server_context()->peer();
     }
@@ -97,12 +95,23 @@ class RpcObserver::Observation final : public grpc::experimental::Interceptor {
   }
 
  private:
+  void Report() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    method_.active.Decrement();
+    method_.Calls(status_.error_code()).Increment();
+    double seconds = std::chrono::duration<double>(SteadyClock::now() - start_).count();
+    if (method_.seconds != nullptr) method_.seconds->Observe(seconds);
+    Log(LevelOf(status_.error_code()), "rpc",
+        {{"method", method_.name}, {"code", CodeName(status_.error_code())}, {"seconds", seconds}, {"error", status_.error_message()},
+         {"peer", peer_}});
+  }
+
   RpcObserver& observer_;
   Method& method_;
   grpc::experimental::ServerRpcInfo* const info_;
   const SteadyClock::time_point start_ = SteadyClock::now();
-  grpc::Status status_ = grpc::Status(grpc::StatusCode::CANCELLED, "the call was cut");
-  std::string peer_;  // only of calls that fail
+  absl::Mutex mutex_;  // gRPC calls the hook and the destructor from different threads
+  grpc::Status status_ ABSL_GUARDED_BY(mutex_) = grpc::Status(grpc::StatusCode::CANCELLED, "the call was cut");
+  std::string peer_ ABSL_GUARDED_BY(mutex_);  // only of calls that fail
 };
 
 RpcObserver::RpcObserver(prometheus::Registry& registry) : metrics_(registry) {}
@@ -121,10 +130,10 @@ RpcObserver::Method& RpcObserver::BeginCall(std::string_view path, bool unary) {
   absl::MutexLock lock(&mutex_);
   ++open_calls_;
   auto found = methods_.find(path);
-  if (found != methods_.end()) return *found->second;
-  std::unique_ptr<Method>& method = methods_[std::string(path)];
-  if (method == nullptr) method = std::make_unique<Method>(metrics_, std::string(path), unary);
-  return *method;
+  if (found == methods_.end()) {
+    found = methods_.emplace(path, std::make_unique<Method>(metrics_, std::string(path), unary)).first;
+  }
+  return *found->second;
 }
 
 void RpcObserver::EndCall() {
