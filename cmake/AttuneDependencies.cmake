@@ -7,12 +7,17 @@ find_package(GTest REQUIRED)
 find_package(SQLite3 REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(OpenSSL REQUIRED)
+find_package(LibArchive REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(prometheus-cpp REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
+# Image files (server/images).
+find_package(JPEG REQUIRED)
+find_package(PNG REQUIRED)
+pkg_check_modules(webp REQUIRED IMPORTED_TARGET libwebp)
 
 # The Rust tokenizers library behind a C ABI (server/tokenizers/capi), built by tools/setup.
 add_library(attune_tokenizers_capi STATIC IMPORTED GLOBAL)

@@ -3,13 +3,15 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 report=$(mktemp)
-trap 'rm -f "$report"' EXIT
+trap 'rm -f "$report" "${beside_torch:-}"' EXIT
 /usr/bin/python3 -m pip --disable-pip-version-check install -q --dry-run --ignore-installed --report "$report" \
-  transformers==5.23.0 numpy safetensors scikit-learn grpcio grpcio-tools grpcio-health-checking grpcio-status pytest psutil pyyaml \
+  transformers==5.23.0 numpy pillow safetensors scikit-learn grpcio grpcio-tools grpcio-health-checking grpcio-status pytest psutil pyyaml \
   buf-bin==1.75.0 clang-format sympy networkx jinja2 fsspec filelock typing_extensions setuptools
-accelerate=$(mktemp)
-/usr/bin/python3 -m pip --disable-pip-version-check install -q --dry-run --ignore-installed --no-deps --report "$accelerate" accelerate==1.15.0
-/usr/bin/python3 - "$report" "$accelerate" > tools/testenv-requirements.txt <<'PY'
+# These two require torch itself, which LibTorch's wheel provides; torchvision's version goes with torch's.
+beside_torch=$(mktemp)
+/usr/bin/python3 -m pip --disable-pip-version-check install -q --dry-run --ignore-installed --no-deps --report "$beside_torch" \
+  accelerate==1.15.0 torchvision==0.26.0
+/usr/bin/python3 - "$report" "$beside_torch" > tools/testenv-requirements.txt <<'PY'
 import json, sys
 print("# The Python reference that goldens, cross-checks and benchmarks run against. Exact versions with their SHA-256; made by\n"
       "# `tools/lock_testenv.sh`. torch itself comes from LibTorch's wheel (tools/versions.sh).")
@@ -18,4 +20,3 @@ for item in sorted(items, key=lambda i: i["metadata"]["name"].lower()):
     meta = item["metadata"]
     print(f"{meta['name']}=={meta['version']} --hash=sha256:{item['download_info']['archive_info']['hashes']['sha256']}")
 PY
-rm -f "$accelerate"

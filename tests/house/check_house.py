@@ -20,28 +20,30 @@ MAY_INCLUDE = {
     "server/examples": BASIS,
     "server/weights": BASIS,
     "server/tokenizers": BASIS,
+    "server/architectures": BASIS,
+    "server/images": BASIS,
     "server/metrics": BASIS,
     "server/artifacts": ["server/database", *BASIS],
-    "server/datasets": ["server/artifacts", *STORES],
-    "server/catalogue": ["server/artifacts", *STORES],
-    "server/jobs": ["server/database", *BASIS],
+    "server/datasets": ["server/artifacts", "server/images", *STORES],
+    "server/catalogue": ["server/artifacts", "server/architectures", *STORES],
+    "server/jobs": ["server/database", "server/architectures", *BASIS],
     "server/workers": ["server/jobs", *BASIS],
-    "server/scheduler": ["server/jobs", "server/workers", "server/datasets", "server/catalogue", "server/artifacts", *STORES],
+    "server/scheduler": ["server/jobs", "server/workers", "server/datasets", "server/catalogue", "server/artifacts", "server/architectures", "server/images", *STORES],
     "server/api": ["server/scheduler", "server/datasets", "server/catalogue", "server/artifacts", "server/jobs", "server/workers",
-                   "server/metrics", *STORES],
-    "server/training/input": ["server/training/models", "server/training/tasks", "server/examples", "server/tokenizers", *BASIS],
-    "server/training/models": ["server/training/input", "server/weights", *BASIS],
-    "server/training/tasks": ["server/training/models", "server/training/input", "server/examples", *BASIS],
+                   "server/metrics", "server/architectures", "server/images", *STORES],
+    "server/training/input": ["server/examples", "server/tokenizers", "server/images", *BASIS],
+    "server/training/models": ["server/training/input", "server/weights", "server/architectures", *BASIS],
+    "server/training/tasks": ["server/training/models", "server/training/input", "server/training/recipes", "server/examples", "server/architectures", *BASIS],
     "server/training/steps": ["server/training/models", "server/training/tasks", "server/training/input", "server/training/recipes",
-                              "server/weights", "server/examples", "server/tokenizers", *BASIS],
+                              "server/weights", "server/examples", "server/tokenizers", "server/architectures", "server/images", *BASIS],
     "server/training/recipes": ["server/training/steps", "server/training/models", "server/training/tasks", "server/training/input",
-                                "server/weights", "server/examples", "server/tokenizers", *BASIS],
+                                "server/weights", "server/examples", "server/tokenizers", "server/architectures", "server/images", *BASIS],
     "server/training/worker": ["server/training/recipes", "server/training/steps", "server/training/models", "server/training/tasks",
-                               "server/training/input", "server/weights", "server/examples", "server/tokenizers", *BASIS],
+                               "server/training/input", "server/weights", "server/examples", "server/tokenizers", "server/architectures", "server/images", *BASIS],
     "client/cpp": BASIS,
     "client/cli": ["client/cpp", *BASIS],
 }
-# Below `steps`, only these headers of recipes/ are shared: plain values and the reporter, free of torch and protobuf.
+# Below recipes, only these headers of recipes/ are shared: plain values and the reporter, free of torch and protobuf.
 SHARED_OF_RECIPES = {"server/training/recipes/fine_tune_spec.h", "server/training/recipes/job_reporter.h"}
 GRPC_FOLDERS = ("server/api", "server/auth", "server/workers", "server/training/worker", "server/main", "client")
 MESSAGE_FOLDERS = GRPC_FOLDERS + ("server/jobs", "server/scheduler", "server/datasets", "server/catalogue")
@@ -92,8 +94,8 @@ def check(files):
             target = house_folder(include) if include.startswith(("server/", "client/")) else None
             if target and target != folder and allowed is not None and target not in allowed:
                 faults.append(f"{path}: {folder} may not include {include}")
-            if target == "server/training/recipes" and folder == "server/training/steps" and include not in SHARED_OF_RECIPES:
-                faults.append(f"{path}: steps may only include the plain headers of recipes, not {include}")
+            if target == "server/training/recipes" and folder in ("server/training/steps", "server/training/tasks") and include not in SHARED_OF_RECIPES:
+                faults.append(f"{path}: what lies below recipes may only include its plain headers, not {include}")
             if include.startswith(("grpcpp/", "grpc/")) and not path.startswith(GRPC_FOLDERS):
                 faults.append(f"{path}: gRPC is not for this folder ({include})")
             if include.endswith(".grpc.pb.h") and not path.startswith(GRPC_FOLDERS):

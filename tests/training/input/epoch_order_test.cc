@@ -1,7 +1,6 @@
 #include "server/training/input/epoch_order.h"
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <numeric>
 
@@ -44,22 +43,6 @@ TEST(EpochOrder, EachOrderIsAboutEquallyLikely) {
   double chi_squared = 0;
   for (const auto& [order, count] : seen) chi_squared += (count - kDraws / 24.0) * (count - kDraws / 24.0) / (kDraws / 24.0);
   EXPECT_LT(chi_squared, 49.7);  // 23 degrees of freedom, p = 0.001
-}
-
-TEST(CounterRandom, BelowStaysBelowAndReachesAll) {
-  CounterRandom random(7, 0);
-  std::array<int, 3> seen{};
-  for (int i = 0; i < 1000; ++i) ++seen.at(random.Below(3));
-  for (int count : seen) EXPECT_GT(count, 270);
-}
-
-TEST(CounterRandom, BelowIsUnbiasedForHugeBounds) {
-  // Without rejection, the lower half of a bound of 3/4 * 2^64 would be drawn twice as often as the upper.
-  CounterRandom random(7, 1);
-  const uint64_t bound = 3ull << 62;
-  int lower = 0;
-  for (int i = 0; i < 10000; ++i) lower += random.Below(bound) < bound / 2;
-  EXPECT_NEAR(lower, 5000, 200);
 }
 
 TEST(StepSeed, DiffersByStepAndFromOrders) {
