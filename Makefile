@@ -3,7 +3,7 @@ JOBS ?= $(shell nproc)
 PRESET ?= full
 BUILD = build/$(PRESET)
 
-.PHONY: help setup build demo test test-unit test-sanitizers bench format lint clean
+.PHONY: help setup build demo demo-vision test test-unit test-sanitizers bench format lint clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -17,6 +17,9 @@ build: setup  ## build everything (PRESET=dev builds without torch)
 
 demo: build  ## fine-tune a real BERT on real texts, end to end
 	@tools/demo
+
+demo-vision: build  ## fine-tune a real MobileNetV2 on real images, end to end
+	@tools/demo_vision
 
 test: build  ## build and run every test
 	@tools/test $(BUILD)

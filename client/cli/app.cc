@@ -20,7 +20,7 @@ Exit codes: 0 done; 1 the job failed or the server did; 2 the command line or jo
 Environment: ATTUNE_SERVER is the default of --server; NO_COLOR turns colours off.
 
 First steps:
-  attune models import DIRECTORY --id minilm
+  attune models import DIRECTORY --id minilm     (attune models architectures: which text and image models there are)
   attune datasets upload reviews.csv --id reviews
   attune jobs create --base-model minilm --dataset reviews --watch
 Completion: source <(attune completion bash))";

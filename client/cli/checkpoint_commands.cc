@@ -1,8 +1,10 @@
 // attune checkpoints ...
 
+#include <algorithm>
 #include <memory>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "client/cli/app.h"
 #include "client/cli/paging.h"
 #include "client/cli/render/format.h"
@@ -48,6 +50,21 @@ void AddList(CLI::App& group, Session& session) {
   AddLimit(*app, &flags->limit);
 }
 
+// How to use it in Python, by the files that came: transformers reads images where it finds how they are prepared.
+std::string InPython(const std::vector<std::string>& paths, const std::string& directory) {
+  const auto has = [&](const std::string& name) {
+    return std::any_of(paths.begin(), paths.end(), [&](const std::string& path) {
+      return path == name || absl::EndsWith(path, "/" + name);
+    });
+  };
+  const bool texts = has("tokenizer.json");
+  if (!texts && !has("preprocessor_config.json"))
+    return StrCat("  from safetensors.torch import load_file\n  model.load_state_dict(load_file(\"", directory,
+                  "/model.safetensors\"))\n");
+  return StrCat("  from transformers import pipeline\n  pipeline(\"", texts ? "text" : "image", "-classification\", \"",
+                directory, "\")(\"", texts ? "some text" : "photo.jpg", "\")\n");
+}
+
 std::string DownloadText(const client::DownloadResult& result, const std::string& directory, const Style& style) {
   std::string text;
   for (const std::string& path : result.paths) StrAppend(&text, "  ", path, "\n");
@@ -55,8 +72,7 @@ std::string DownloadText(const client::DownloadResult& result, const std::string
             Bytes(result.received_bytes), " received",
             result.reused_bytes > 0 ? StrCat(", ", Bytes(result.reused_bytes), " were there") : "",
             ", SHA-256 right)\n",
-            "\nNext, in Python\n  from transformers import pipeline\n  pipeline(\"text-classification\", \"", directory,
-            "\")(\"some text\")\n");
+            "\nNext, in Python\n", InPython(result.paths, directory));
   return text;
 }
 

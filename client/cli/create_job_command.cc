@@ -29,6 +29,11 @@ The file has the fields of FineTuningSpec, and display_name and labels:
   phases:
     - {name: head, n_epochs: 1, trainable: {head_only: true}, learning_rate: 1e-3}
     - {name: all, n_epochs: 2, trainable: {all: true, freeze: ["embeddings.*"]}, layer_decay: 0.9}
+A job on images also has
+  head: {hidden_sizes: [256], activation: gelu}
+  hyperparameters: {image_size: 192}
+  augmentation: {crop_scale_min: 0.3, rand_augment: {operations: 2}, mixup_alpha: 0.2}
+  phases: [{trainable: {last_n_groups: 1}, batch_norm: frozen, augment: true}]
 `attune jobs create --validate-only ...` prints the whole spec as such a file.)";
 
 struct Flags {
@@ -120,9 +125,14 @@ void AddCreateJobCommand(CLI::App& jobs, Session& session) {
       ->allow_extra_args(false);
   for (size_t i = 0; i < SpecFlags().size(); ++i) {
     const SpecFlag& flag = SpecFlags()[i];
+    if (flag.is_switch()) {
+      app->add_flag(StrCat("--", flag.name, "{true},--no-", flag.name, "{false}"), flags->values[i], flag.help)
+          ->group(flag.group);
+      continue;
+    }
     CLI::Option* option = app->add_option("--" + flag.name, flags->values[i], flag.help)->group(flag.group);
     if (flag.choices.empty()) {
-      option->type_name("VALUE");
+      option->type_name(flag.is_list() ? "VALUE,VALUE..." : "VALUE");
     } else {
       SetChoices(option, flag.choices);
     }

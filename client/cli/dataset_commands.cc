@@ -13,6 +13,7 @@
 #include "client/cpp/error.h"
 #include "client/cpp/import.h"
 #include "client/cpp/names.h"
+#include "server/base/files.h"
 #include "google/protobuf/descriptor.h"
 #include "server/base/str_cat.h"
 
@@ -20,11 +21,12 @@ namespace attune::cli {
 namespace {
 
 constexpr int kIssuesShown = 100;
+constexpr int kThumbnailPixels = 128;
 constexpr char kListHint[] = "`attune datasets list` shows the datasets there are";
 
 struct UploadFlags {
-  std::vector<std::string> files, train, validation, test;
-  std::string id, display_name, format, text_column, text_pair_column, label_column, split_column, label_kind,
+  std::vector<std::string> files, train, validation, test, class_names;
+  std::string id, display_name, format, text_column, text_pair_column, image_column, label_column, split_column, label_kind,
       max_bad_rows, tokenizer_model;
   double validation_fraction = 0, test_fraction = 0;
   uint64_t split_seed = 0;
@@ -56,6 +58,8 @@ v1::ImportDatasetRequest Request(const UploadFlags& flags, const CLI::App& comma
   request.set_format(EnumOf<v1::FileFormat>(flags.format));
   request.set_text_column(flags.text_column);
   request.set_text_pair_column(flags.text_pair_column);
+  request.set_image_column(flags.image_column);
+  for (const std::string& name : flags.class_names) request.add_class_names(name);
   request.set_label_column(flags.label_column);
   request.set_split_column(flags.split_column);
   request.set_label_kind(EnumOf<v1::LabelKind>(flags.label_kind));
@@ -79,9 +83,11 @@ int FailImport(Session& session, client::Client& client, const absl::Status& sta
   request.set_name(name->second);
   auto dataset = client.GetDataset(request);
   if (!dataset.ok()) return session.Fail("cannot make the dataset", status);
+  const char* things = dataset->modality() == "image" ? "images" : "rows";
   const int code =
       session.Fail("cannot make the dataset", absl::Status(status.code(), status.message()),
-                   "mend these rows and upload again, or leave bad rows out with --max-bad-rows N (or any)");
+                   StrCat("mend these ", things, " and upload again, or leave bad ", things,
+                          " out with --max-bad-rows N (or any)"));
   if (!session.json())
     session.console().err << IssueList(dataset->report(), kIssuesShown, session.console().err_style) << std::flush;
   return code;
@@ -109,11 +115,15 @@ int Upload(Session& session, client::Client& client, const UploadFlags& flags, c
 void AddUpload(CLI::App& group, Session& session) {
   auto flags = std::make_shared<UploadFlags>();
   auto self = std::make_shared<CLI::App*>();
-  CLI::App* app = AddCommand(group, "upload", "Upload files and make a dataset of them: every row is checked", session,
+  CLI::App* app = AddCommand(group, "upload",
+                             "Upload texts or images and make a dataset of them: every row and every image is checked",
+                             session,
                              [=, &session](client::Client& client) { return Upload(session, client, *flags, **self); });
+  app->alias("import");
   *self = app;
   app->add_option("files", flags->files,
-                  "JSONL, CSV or TSV files with a header, also .gz or .zst; split by column or by fraction")
+                  "Texts: JSONL, CSV or TSV files with a header, also .gz or .zst. Images: a folder, or a .tar, .tar.gz, "
+                  ".tar.zst or .zip, with train/CLASS/1.jpg or CLASS/1.jpg in it, or a manifest; or IDX files")
       ->type_name("FILE");
   app->add_option("--train", flags->train, "File with training rows; may be repeated")
       ->type_name("FILE")
@@ -129,6 +139,12 @@ void AddUpload(CLI::App& group, Session& session) {
   app->add_option("--text-column", flags->text_column, "Column with the text. Default: text");
   app->add_option("--text-pair-column", flags->text_pair_column,
                   "Column with the second text of a pair. Default: text_pair, if there is one");
+  app->add_option("--image-column", flags->image_column,
+                  "Column of a manifest with the images' paths. Default: file_name");
+  app->add_option("--class-name", flags->class_names,
+                  "Name of a class of IDX files, once for each, from 0 up. Default: the numbers")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
   app->add_option("--label-column", flags->label_column, "Column with the label. Default: label");
   SetChoices(app->add_option("--label-kind", flags->label_kind, "What labels are. Default: by the data"),
              EnumChoices(*v1::LabelKind_descriptor()));
@@ -189,7 +205,7 @@ void AddShow(CLI::App& group, Session& session) {
 
 void AddPreview(CLI::App& group, Session& session) {
   struct Flags {
-    std::string name, split, tokenizer_model;
+    std::string name, split, tokenizer_model, html;
     int rows = 10;
   };
   auto flags = std::make_shared<Flags>();
@@ -199,11 +215,17 @@ void AddPreview(CLI::App& group, Session& session) {
         request.set_name(client::FullName(flags->name, "datasets"));
         request.set_split(EnumOf<v1::Split>(flags->split));
         request.set_tokenizer_model(client::FullName(flags->tokenizer_model, "models"));
+        if (!flags->html.empty()) request.set_thumbnail_pixels(kThumbnailPixels);
         auto rows = ListAll<v1::PreviewRowsResponse>(
             flags->rows, request, [&](const auto& r) { return client.PreviewRows(r); },
             [](auto& page) { return page.mutable_rows(); });
         if (!rows.ok())
           return session.Fail("cannot show the rows", rows.status(), absl::IsNotFound(rows.status()) ? kListHint : "");
+        if (!flags->html.empty()) {
+          const absl::Status written = WriteFileAtomically(Files::Posix(), flags->html, PreviewHtml(*rows, request.name()));
+          if (!written.ok()) return session.Fail(StrCat("cannot write ", flags->html), written);
+          session.Note(StrCat("Wrote ", flags->html, ": open it in a browser\n"));
+        }
         return session.Show(*rows, [&] { return PreviewTable(*rows, session.style()); });
       });
   app->add_option("dataset", flags->name, "Name of the dataset")->required();
@@ -214,6 +236,8 @@ void AddPreview(CLI::App& group, Session& session) {
       ->type_name("N");
   app->add_option("--tokenizer-model", flags->tokenizer_model, "Model whose token ids are shown too")
       ->type_name("MODEL");
+  app->add_option("--html", flags->html, "Also write the rows as a web page, images with thumbnails")
+      ->type_name("FILE");
 }
 
 void AddDelete(CLI::App& group, Session& session) {

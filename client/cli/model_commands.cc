@@ -19,13 +19,22 @@ constexpr char kListHint[] = "`attune models list` shows the models there are";
 
 std::string HintFor(const absl::Status& status) { return absl::IsNotFound(status) ? kListHint : ""; }
 
+// What one does with a model that has just come in.
+std::string NextSteps(const v1::Model& model) {
+  const std::string name = client::ShortName(model.name());
+  const bool takes_images = model.modality() == "image";
+  return StrCat("\nNext\n  attune jobs create --base-model ", name, " --dataset ",
+                takes_images ? "DATASET_OF_IMAGES" : "DATASET", " --watch\n  attune models layers ", name,
+                "    # the layer groups that phases freeze and release\n");
+}
+
 void AddImport(CLI::App& group, Session& session) {
   struct Flags {
     std::string directory, id, display_name;
   };
   auto flags = std::make_shared<Flags>();
   CLI::App* app =
-      AddCommand(group, "import", "Upload a Hugging Face style directory as a base model", session,
+      AddCommand(group, "import", "Upload a model's directory, with transformers' or torchvision's weights, as a base model", session,
                  [=, &session](client::Client& client) -> int {
                    v1::ImportModelRequest request;
                    request.set_model_id(flags->id);
@@ -35,11 +44,10 @@ void AddImport(CLI::App& group, Session& session) {
                    display.Finish();
                    if (!model.ok()) return session.Fail(StrCat("cannot import ", flags->directory), model.status());
                    return session.Show(*model, [&] {
-                     return StrCat(ModelDetails(*model, session.style()), "\nNext\n  attune jobs create --base-model ",
-                                   client::ShortName(model->name()), " --dataset DATASET --watch\n");
+                     return StrCat(ModelDetails(*model, session.style()), NextSteps(*model));
                    });
                  });
-  app->add_option("directory", flags->directory, "Directory with config.json, model.safetensors and tokenizer.json")
+  app->add_option("directory", flags->directory, "Directory with config.json and model.safetensors; of a text model also tokenizer.json")
       ->required()
       ->type_name("DIR");
   app->add_option("--id", flags->id, "Name to use in other commands: a-z, 0-9 and '-'. Default: the directory's name");
@@ -88,7 +96,7 @@ void AddLayers(CLI::App& group, Session& session) {
                    return session.Show(*layers, [&] { return LayerTable(*layers, session.style()); });
                  });
   app->add_option("model", *name, "Name of the model")->required();
-  app->add_option("--match", *patterns, "Show what this pattern matches instead, for example 'encoder.layer.[0-3].*'; may be repeated")
+  app->add_option("--match", *patterns, "Show what this pattern matches instead, for example 'encoder.layer.[0-3].*' or 'layer4.*'; may be repeated")
       ->type_name("PATTERN")
       ->allow_extra_args(false);
 }

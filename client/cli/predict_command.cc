@@ -1,4 +1,4 @@
-// attune predict CHECKPOINT TEXT...
+// attune predict CHECKPOINT TEXT..., or --image FILE...
 
 #include <fstream>
 #include <istream>
@@ -10,7 +10,9 @@
 #include "client/cli/render/result_text.h"
 #include "client/cli/session.h"
 #include "client/cpp/names.h"
+#include "client/cpp/predict.h"
 #include "google/protobuf/util/json_util.h"
+#include "server/base/files.h"
 #include "server/base/str_cat.h"
 
 namespace attune::cli {
@@ -18,7 +20,7 @@ namespace {
 
 struct Flags {
   std::string checkpoint, file;
-  std::vector<std::string> texts, pairs;
+  std::vector<std::string> texts, pairs, images;
   bool all_scores = false;
 };
 
@@ -64,8 +66,39 @@ absl::StatusOr<v1::PredictRequest> MakeRequest(Session& session, Flags flags) {
     const absl::Status status = AddFile(session, flags.file, &request);
     if (!status.ok()) return status;
   }
-  if (request.inputs().empty()) return absl::InvalidArgumentError("no text is given");
+  if (request.inputs().empty() && flags.images.empty()) return absl::InvalidArgumentError("no text is given, and no image");
+  if (!request.inputs().empty() && !flags.images.empty()) {
+    return absl::InvalidArgumentError("texts and images are given: a model takes one of the two");
+  }
   return request;
+}
+
+int Fail(Session& session, const absl::Status& status) {
+  return session.Fail("cannot predict", status,
+                      absl::IsNotFound(status) ? "`attune checkpoints list JOB` shows the checkpoints of a job" : "");
+}
+
+int PredictImages(Session& session, client::Client& client, const std::string& checkpoint, const Flags& flags) {
+  for (const std::string& path : flags.images) {
+    if (FileExists(path)) continue;
+    session.Fail("there is nothing to predict", absl::NotFoundError(StrCat(path, " cannot be read")),
+                 "attune predict JOB --image FILE...");
+    return kNotFound;
+  }
+  auto response = client::PredictImageFiles(client, checkpoint, flags.images);
+  if (!response.ok()) return Fail(session, response.status());
+  return session.Show(*response,
+                      [&] { return PredictionTable("IMAGE", flags.images, *response, flags.all_scores, session.style()); });
+}
+
+int PredictTexts(Session& session, client::Client& client, const v1::PredictRequest& request, const Flags& flags) {
+  auto response = client.Predict(request);
+  if (!response.ok()) return Fail(session, response.status());
+  std::vector<std::string> texts;
+  for (const v1::TextInput& input : request.inputs())
+    texts.push_back(input.text_pair().empty() ? input.text() : StrCat(input.text(), " | ", input.text_pair()));
+  return session.Show(*response,
+                      [&] { return PredictionTable("TEXT", texts, *response, flags.all_scores, session.style()); });
 }
 
 }  // namespace
@@ -73,22 +106,15 @@ absl::StatusOr<v1::PredictRequest> MakeRequest(Session& session, Flags flags) {
 void AddPredictCommand(CLI::App& root, Session& session) {
   auto flags = std::make_shared<Flags>();
   CLI::App* app = AddCommand(
-      root, "predict", "Classify texts with a checkpoint", session, [=, &session](client::Client& client) -> int {
+      root, "predict", "Classify texts or images with a checkpoint", session, [=, &session](client::Client& client) -> int {
         auto request = MakeRequest(session, *flags);
         if (!request.ok()) {
           session.Fail("there is nothing to predict", request.status(),
-                       "attune predict JOB \"first text\" \"second text\", or --file FILE");
+                       "attune predict JOB \"first text\" \"second text\", or --file FILE, or --image FILE...");
           return absl::IsNotFound(request.status()) ? kNotFound : kUsage;
         }
-        auto response = client.Predict(*request);
-        if (!response.ok()) {
-          return session.Fail("cannot predict", response.status(),
-                              absl::IsNotFound(response.status())
-                                  ? "`attune checkpoints list JOB` shows the checkpoints of a job"
-                                  : "");
-        }
-        return session.Show(*response,
-                            [&] { return PredictionTable(*request, *response, flags->all_scores, session.style()); });
+        return flags->images.empty() ? PredictTexts(session, client, *request, *flags)
+                                     : PredictImages(session, client, request->checkpoint(), *flags);
       });
   app->add_option("checkpoint", flags->checkpoint, "JOB, JOB/STEP, JOB/best or JOB/last; JOB alone means its best")
       ->required();
@@ -96,6 +122,9 @@ void AddPredictCommand(CLI::App& root, Session& session) {
   app->add_option("--pair", flags->pairs, "Second text, for models of pairs; one for each text")
       ->type_name("TEXT")
       ->allow_extra_args(false);
+  app->add_option("--image", flags->images,
+                  "Image files (JPEG, PNG, WebP or BMP), 16 MiB at most each, for models of images")
+      ->type_name("FILE");
   app->add_option("--file", flags->file,
                   "File with a text on each line, or JSONL with text and text_pair. -: standard input")
       ->type_name("FILE");

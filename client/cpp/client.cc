@@ -21,7 +21,10 @@
 namespace attune::client {
 namespace {
 
+// What the server takes in one Predict.
 constexpr int kInputsInOnePredict = 256;
+constexpr int kImagesInOnePredict = 64;
+constexpr size_t kImageBytesInOnePredict = 32 << 20;
 
 void SetDeadline(grpc::ClientContext& context, double seconds) {
   if (seconds > 0) {
@@ -67,6 +70,21 @@ absl::Status CallDelete(const ClientOptions& options, Stub& stub,
     if (status.ok() || (absl::IsNotFound(status) && retrier.failures() > 0)) return absl::OkStatus();
     if (!retrier.WaitAfter(status)) return ExplainFinal(status, options, retrier.failures());
   }
+}
+
+// Takes texts and images from `input` and `image` on, as many as one call may have, and moves both on. An image that is
+// too large goes alone, for the server to refuse.
+v1::PredictRequest NextPart(const v1::PredictRequest& request, int* input, int* image) {
+  v1::PredictRequest part;
+  for (; *input < request.inputs_size() && part.inputs_size() < kInputsInOnePredict; ++*input)
+    *part.add_inputs() = request.inputs(*input);
+  size_t bytes = 0;
+  for (; *image < request.images_size() && part.images_size() < kImagesInOnePredict; ++*image) {
+    bytes += request.images(*image).size();
+    if (bytes > kImageBytesInOnePredict && part.images_size() > 0) break;
+    part.add_images(request.images(*image));
+  }
+  return part;
 }
 
 template <typename Request>
@@ -337,20 +355,17 @@ absl::Status Client::DownloadOnce(const v1::DownloadCheckpointFileRequest& reque
 
 absl::StatusOr<v1::PredictResponse> Client::Predict(const v1::PredictRequest& request) {
   v1::PredictResponse all;
-  v1::PredictRequest part;
-  part.set_checkpoint(request.checkpoint());
-  int begin = 0;
+  std::string checkpoint = request.checkpoint();
+  int input = 0, image = 0;
   do {
-    const int end = std::min(begin + kInputsInOnePredict, request.inputs_size());
-    part.clear_inputs();
-    for (int i = begin; i < end; ++i) *part.add_inputs() = request.inputs(i);
+    v1::PredictRequest part = NextPart(request, &input, &image);
+    part.set_checkpoint(checkpoint);
     ATTUNE_ASSIGN_OR_RETURN(v1::PredictResponse answer,
                             Call(options_, stubs_->prediction, &v1::PredictionService::Stub::Predict, part,
                                  options_.long_call_timeout_seconds));
     all.MergeFrom(answer);
-    part.set_checkpoint(answer.checkpoint());
-    begin = end;
-  } while (begin < request.inputs_size());
+    checkpoint = answer.checkpoint();
+  } while (input < request.inputs_size() || image < request.images_size());
   return all;
 }
 

@@ -81,8 +81,8 @@ class Client {
   absl::StatusOr<v1::ListCheckpointsResponse> ListCheckpoints(const v1::ListCheckpointsRequest& request);
   absl::Status DeleteCheckpoint(const v1::DeleteCheckpointRequest& request);
 
-  // Any number of inputs: more than 256 go out in several calls, and `checkpoint` of the first answer is used for the
-  // others.
+  // Any number of texts or images: more than 256 texts, or 64 images or 32 MiB of them, go out in several calls, and
+  // `checkpoint` of the first answer is used for the others. predict.h reads images from files.
   absl::StatusOr<v1::PredictResponse> Predict(const v1::PredictRequest& request);
 
   absl::StatusOr<v1::ServerInfo> GetServerInfo();

@@ -9,6 +9,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -20,7 +21,7 @@
 namespace attune::client {
 
 struct DatasetFile {
-  std::string path;
+  std::string path;  // a file, or a folder of images, which goes as one tar file (pack_directory.h)
   v1::Split split = v1::SPLIT_UNSPECIFIED;
 };
 
@@ -33,11 +34,13 @@ struct ImportCallbacks {
 absl::StatusOr<v1::Dataset> ImportDatasetFiles(Client& client, const std::vector<DatasetFile>& files,
                                                v1::ImportDatasetRequest request, const ImportCallbacks& callbacks = {});
 
-// Paths of a Hugging Face style directory that go to the server: config.json, model.safetensors, tokenizer.json, and of
-// the others that it knows those that are there. INVALID_ARGUMENT that says what is missing and how to make it.
-absl::StatusOr<std::vector<std::string>> FindModelFiles(const std::string& directory);
+// Names of a Hugging Face style directory's files that go to the server: config.json, model.safetensors, and of the others
+// that a model of such a modality has those that are there. A text model must have its tokenizer.json; of an unknown one
+// (empty) all are taken. INVALID_ARGUMENT that says what is missing and how to make it.
+absl::StatusOr<std::vector<std::string>> FindModelFiles(const std::string& directory, std::string_view modality);
 
-// `request` says everything but the files. An empty model_id becomes the directory's name.
+// `request` says everything but the files. An empty model_id becomes the directory's name. Asks the server what the
+// architecture of config.json takes, so that a missing tokenizer shows before anything is uploaded.
 absl::StatusOr<v1::Model> ImportModelDirectory(Client& client, const std::string& directory,
                                                v1::ImportModelRequest request, const OnTransfer& progress = nullptr);
 

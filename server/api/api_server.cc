@@ -22,12 +22,13 @@
 #include "server/api/upload_service.h"
 #include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
+#include "server/scheduler/predict_inputs.h"
 
 namespace attune::api {
 namespace {
 
-// A request of 1 MiB of data and what is around it; other requests are small.
-constexpr int kMaxRequestBytes = 4 << 20;
+// The images of a prediction and what is around them. gRPC knows no limit for each method; all others refuse what is large field by field.
+constexpr int kMaxRequestBytes = scheduler::kMaxPredictImagesBytes + (4 << 20);
 // Idle clients may ping this often to keep a watch alive through proxies.
 constexpr int kMinPingIntervalMs = 10'000;
 constexpr int kKeepaliveMs = 30'000;

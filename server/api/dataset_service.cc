@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -18,10 +19,23 @@ namespace {
 constexpr std::string_view kCollection = "datasets";
 constexpr double kMaxFraction = 0.9;
 constexpr int kMaxFiles = 1000;
+constexpr int kMaxClassNames = 256;
+constexpr int kMaxThumbnailPixels = 256;
 
 void CheckFraction(std::string_view field, double fraction, RequestCheck& check) {
   if (!std::isfinite(fraction) || fraction < 0 || fraction > kMaxFraction) {
     check.Violate(field, StrCat("is ", fraction, "; it must be a number from 0 to ", kMaxFraction));
+  }
+}
+
+void CheckClassNames(const v1::ImportDatasetRequest& request, RequestCheck& check) {
+  std::set<std::string> seen;
+  for (int i = 0; i < std::min(request.class_names_size(), kMaxClassNames); ++i) {
+    const std::string& name = request.class_names(i);
+    const std::string field = StrCat("class_names[", i, "]");
+    check.Text(field, name, 255);
+    if (name.empty()) check.Violate(field, "is empty; name every class, from 0 up");
+    if (!name.empty() && !seen.insert(name).second) check.Violate(field, "is also the name of an earlier class; give each its own");
   }
 }
 
@@ -36,6 +50,9 @@ absl::Status CheckImport(const v1::ImportDatasetRequest& request) {
   }
   check.Text("text_column", request.text_column(), 255);
   check.Text("text_pair_column", request.text_pair_column(), 255);
+  check.Text("image_column", request.image_column(), 255);
+  if (request.class_names_size() > kMaxClassNames) check.Violate("class_names", StrCat("has ", request.class_names_size(), " entries; IDX labels have ", kMaxClassNames, " values at most"));
+  CheckClassNames(request, check);
   check.Text("label_column", request.label_column(), 255);
   check.Text("split_column", request.split_column(), 255);
   CheckFraction("validation_fraction", request.validation_fraction(), check);
@@ -59,7 +76,9 @@ void AddRowViolations(const v1::ImportReport& report, const std::vector<std::str
   for (const v1::RowIssue& issue : report.issues()) {
     auto* violation = bad_request.add_field_violations();
     std::string column = issue.column().empty() ? "" : StrCat(" column ", issue.column());
-    violation->set_field(StrCat(FileField(issue.filename(), filenames), ": ", issue.filename(), " line ", issue.line(), column));
+    std::string entry = issue.entry().empty() ? "" : StrCat(": ", issue.entry());
+    std::string line = issue.line() == 0 ? "" : StrCat(" line ", issue.line());
+    violation->set_field(StrCat(FileField(issue.filename(), filenames), ": ", issue.filename(), entry, line, column));
     violation->set_description(issue.message());
   }
 }
@@ -81,7 +100,7 @@ absl::Status ExplainFailure(const absl::Status& status, const v1::ImportDatasetR
   if (!dataset.ok()) return status;
   bool rows = FailedByRows(*dataset, request);
   absl::Status explained(status.code(), StrCat(std::string(status.message()), ". GetDataset ", name, " shows all that was found",
-                                               rows ? "; mend the file, or import again with max_bad_rows to leave bad rows out" : ""));
+                                               rows ? "; mend the data, or import again with max_bad_rows to leave bad rows out" : ""));
   status.ForEachPayload([&explained](absl::string_view url, const absl::Cord& value) { explained.SetPayload(url, value); });
   SetMetadata(explained, "dataset", name);
   SetReason(explained, rows ? "BAD_ROWS" : "UNUSABLE_DATA");
@@ -144,6 +163,9 @@ grpc::ServerUnaryReactor* DatasetService::PreviewRows(grpc::CallbackServerContex
   check.Name("name", request->name(), kCollection);
   check.PageSize(request->page_size());
   check.OptionalName("tokenizer_model", request->tokenizer_model(), "models");
+  if (request->thumbnail_pixels() < 0 || request->thumbnail_pixels() > kMaxThumbnailPixels) {
+    check.Violate("thumbnail_pixels", StrCat("is ", request->thumbnail_pixels(), "; it must be 1 to ", kMaxThumbnailPixels, ", or 0 for no thumbnails"));
+  }
   if (!check.status().ok()) return Answer(context, check.status());
   return AnswerFromPool(context, pool_, response, [this, request] {
     v1::PreviewRowsRequest effective = *request;

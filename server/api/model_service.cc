@@ -16,7 +16,7 @@ absl::Status CheckImport(const v1::ImportModelRequest& request) {
   check.NotEmpty("model_id", request.model_id(), "the last part of the model's name, for example \"minilm\"");
   check.OptionalId("model_id", request.model_id());
   check.Text("display_name", request.display_name(), 255);
-  if (request.files().empty()) check.Violate("files", "is required: at least config.json, model.safetensors and tokenizer.json");
+  if (request.files().empty()) check.Violate("files", "is required: at least config.json and model.safetensors, and tokenizer.json of a text model");
   if (request.files_size() > kMaxFiles) check.Violate("files", StrCat("has ", request.files_size(), " entries; at most ", kMaxFiles, " are allowed"));
   for (int i = 0; i < request.files_size(); ++i) {
     check.NotEmpty(StrCat("files[", i, "].path"), request.files(i).path(), "the name in the model's directory, for example config.json");

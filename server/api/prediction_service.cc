@@ -6,21 +6,15 @@
 #include "server/api/validation.h"
 #include "server/base/ids.h"
 #include "server/base/str_cat.h"
+#include "server/scheduler/predict_inputs.h"
 
 namespace attune::api {
 namespace {
 
-constexpr int kMaxInputs = 256;
-
 absl::Status Check(const v1::PredictRequest& request) {
   RequestCheck check;
   check.CheckpointName("checkpoint", request.checkpoint(), /*aliases=*/true);
-  if (request.inputs().empty() || request.inputs_size() > kMaxInputs) {
-    check.Violate("inputs", StrCat("has ", request.inputs_size(), " texts; give 1 to ", kMaxInputs, " in a call"));
-  }
-  for (int i = 0; i < request.inputs_size(); ++i) {
-    check.NotEmpty(StrCat("inputs[", i, "].text"), request.inputs(i).text(), "the text to predict for");
-  }
+  for (const jobs::FieldViolation& violation : scheduler::CheckPredictInputs(request)) check.Violate(violation.field, violation.description);
   return check.status();
 }
 

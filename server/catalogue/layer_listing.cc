@@ -23,10 +23,10 @@ absl::Status CheckPattern(int index, const std::string& pattern) {
 
 }  // namespace
 
-absl::StatusOr<v1::DescribeLayersResponse> ListLayers(const ModelLayout& layout, const std::string& prefix,
+absl::StatusOr<v1::DescribeLayersResponse> ListLayers(const architectures::ModelLayout& layout, const std::string& prefix,
                                                       const google::protobuf::RepeatedPtrField<std::string>& patterns) {
   v1::DescribeLayersResponse response;
-  for (const ParameterShape& parameter : layout.parameters) {
+  for (const architectures::ParameterShape& parameter : layout.parameters) {
     v1::Layer& layer = *response.add_layers();
     layer.set_name(parameter.name);
     for (const int64_t size : parameter.shape) layer.add_shape(size);

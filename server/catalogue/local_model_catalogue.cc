@@ -48,12 +48,21 @@ class Staging {
 };
 
 void FillFrom(const ModelDescription& description, v1::Model* model) {
-  const ModelLayout& layout = description.config.layout;
-  model->set_architecture(description.config.architecture->name);
+  const architectures::Architecture& architecture = *description.config.architecture;
+  const architectures::ModelLayout& layout = description.config.layout;
+  model->set_architecture(architecture.name);
+  model->set_modality(architectures::ModalityName(architecture.modality));
+  model->set_head_name(architecture.head_name);
   int64_t count = 0;
-  for (const ParameterShape& parameter : layout.parameters) count += parameter.value_count();
+  for (const architectures::ParameterShape& parameter : layout.parameters) count += parameter.value_count();
   model->set_parameter_count(count);
-  model->set_max_length(static_cast<int32_t>(layout.max_length));
+  if (architecture.modality == architectures::Modality::kText) {
+    model->set_max_length(static_cast<int32_t>(layout.max_length));
+  } else {
+    model->set_image_size(layout.image.image_size);
+    model->set_min_image_size(layout.image.min_image_size);
+    model->set_image_size_multiple(layout.image.size_step);
+  }
   for (const std::string& group : layout.groups) model->add_layer_groups(group);
   for (const std::string& name : description.ignored_tensors) model->add_ignored_tensors(name);
 }
@@ -274,6 +283,10 @@ absl::StatusOr<std::string> LocalModelCatalogue::Directory(const std::string& na
 
 absl::StatusOr<std::shared_ptr<const tokenizers::Tokenizer>> LocalModelCatalogue::Tokenizer(const std::string& name) {
   ATTUNE_ASSIGN_OR_RETURN(const v1::Model model, Get(name));
+  if (model.modality() != architectures::ModalityName(architectures::Modality::kText)) {
+    return absl::InvalidArgumentError(
+        StrCat(name, " takes images and has no tokenizer; name a text model, or leave it out"));
+  }
   const auto same_files = [&](const auto& entry) { return entry.first == model.digest(); };
   {
     absl::MutexLock lock(&mutex_);

@@ -18,6 +18,11 @@
 namespace attune::catalogue {
 namespace {
 
+using architectures::Architecture;
+using architectures::ArchitectureRegistry;
+using architectures::Modality;
+using architectures::ModelLayout;
+
 absl::StatusOr<const Architecture*> FindArchitecture(const nlohmann::json& config) {
   const ArchitectureRegistry& registry = ArchitectureRegistry::Get();
   const std::string supported = absl::StrJoin(registry.Names(), ", ");
@@ -36,7 +41,7 @@ absl::StatusOr<const Architecture*> FindArchitecture(const nlohmann::json& confi
       nearest.empty() ? "" : StrCat("did you mean \"", nearest, "\"? "), "supported: ", supported));
 }
 
-absl::Status CheckOtherFiles(const std::string& directory) {
+absl::Status CheckSizesAndJson(const std::string& directory) {
   for (const ModelFileRule& rule : ModelFileRules()) {
     const std::string path = StrCat(directory, "/", rule.name);
     if (!FileExists(path)) continue;
@@ -72,13 +77,17 @@ absl::Status CheckTokenizer(const std::string& directory, const ModelLayout& lay
 
 absl::StatusOr<ModelDescription> Check(const std::string& directory) {
   ModelDescription description;
-  ATTUNE_RETURN_IF_ERROR(CheckOtherFiles(directory));
+  ATTUNE_RETURN_IF_ERROR(CheckSizesAndJson(directory));
   ATTUNE_ASSIGN_OR_RETURN(description.config, ReadModelConfig(directory));
+  const Architecture& architecture = *description.config.architecture;
+  const ModelLayout& layout = description.config.layout;
+  ATTUNE_ASSIGN_OR_RETURN(const std::vector<std::string> names, ListDirectory(directory));
+  ATTUNE_RETURN_IF_ERROR(CheckModelFilesFit(architecture, names));
   ATTUNE_ASSIGN_OR_RETURN(const auto file, weights::SafetensorsFile::Open(StrCat(directory, "/", kWeightsFile)));
-  ATTUNE_ASSIGN_OR_RETURN(description.ignored_tensors,
-                          CheckWeights(*file, *description.config.architecture, description.config.layout));
-  ATTUNE_RETURN_IF_ERROR(CheckTokenizer(directory, description.config.layout));
+  ATTUNE_ASSIGN_OR_RETURN(description.ignored_tensors, CheckWeights(*file, architecture, layout));
+  if (architecture.modality == Modality::kText) ATTUNE_RETURN_IF_ERROR(CheckTokenizer(directory, layout));
   ATTUNE_RETURN_IF_ERROR(file->CheckFinite());
+  ATTUNE_RETURN_IF_ERROR(CheckVariances(*file, architecture, layout));
   return description;
 }
 

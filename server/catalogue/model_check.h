@@ -1,5 +1,8 @@
-// Checks a model's directory as a whole: config.json, weights, tokenizer, and that they belong together. Thread-safe.
+// Checks a model's directory as a whole: config.json, weights, a text model's tokenizer, and that they belong together. Thread-safe.
 // Errors are INVALID_ARGUMENT and name the file, not the directory. Reads all weights once (for NaN).
+//
+//   ATTUNE_ASSIGN_OR_RETURN(ModelDescription description, CheckModelDirectory(staging));
+//   model.set_architecture(description.config.architecture->name);
 #pragma once
 
 #include <memory>
@@ -7,13 +10,13 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "server/catalogue/architectures/architecture.h"
+#include "server/architectures/architecture.h"
 
 namespace attune::catalogue {
 
 struct ModelConfig {
-  const Architecture* architecture = nullptr;
-  ModelLayout layout;
+  const architectures::Architecture* architecture = nullptr;
+  architectures::ModelLayout layout;
 };
 
 // From config.json alone.

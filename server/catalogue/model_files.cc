@@ -14,14 +14,16 @@
 namespace attune::catalogue {
 namespace {
 
+using architectures::Modality;
+
 constexpr int64_t kMiB = int64_t{1} << 20;
 constexpr int kMaxJsonDepth = 64;
 constexpr size_t kMaxShown = 100;
 
 constexpr char kSaveAgain[] =
-    "convert the model with transformers (AutoModel.from_pretrained(DIR).save_pretrained(DIR), and the same with "
-    "AutoTokenizer) and import what that "
-    "writes";
+    "convert the model with transformers (AutoModel.from_pretrained(DIR).save_pretrained(DIR), and for text models the "
+    "same with AutoTokenizer) and import what that writes; of a torchvision model, "
+    "safetensors.torch.save_file(model.state_dict(), \"model.safetensors\")";
 
 std::vector<std::string> AllowedNames() {
   std::vector<std::string> names;
@@ -58,23 +60,30 @@ std::string Advice(const std::string& name) {
 }
 
 std::string MissingAdvice(std::string_view name) {
-  if (name == kConfigFile) return "it is what save_pretrained of a transformers model writes";
+  if (name == kConfigFile) {
+    return "it is what save_pretrained of a transformers model writes; for a torchvision model, write "
+           "{\"model_type\": \"resnet50\"} with the model's name";
+  }
   if (name == kTokenizerFile) return "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR) writes it";
-  return "AutoModel.from_pretrained(DIR).save_pretrained(DIR) writes it";
+  return "AutoModel.from_pretrained(DIR).save_pretrained(DIR) writes it, and of a torchvision model "
+         "safetensors.torch.save_file(model.state_dict(), \"model.safetensors\")";
 }
+
+const char* Takes(Modality modality) { return modality == Modality::kText ? "text" : "images"; }
 
 }  // namespace
 
 const std::vector<ModelFileRule>& ModelFileRules() {
   static const auto& rules = *new std::vector<ModelFileRule>{
-      {kConfigFile, true, true, 4 * kMiB},
-      {kWeightsFile, true, false, 0},
-      {kTokenizerFile, true, false, tokenizers::kMaxTokenizerJsonBytes},
-      {"tokenizer_config.json", false, true, 16 * kMiB},
-      {"special_tokens_map.json", false, true, 4 * kMiB},
-      {"vocab.txt", false, false, 64 * kMiB},
-      {"README.md", false, false, 16 * kMiB},
-      {"LICENSE", false, false, 4 * kMiB},
+      {kConfigFile, std::nullopt, true, true, 4 * kMiB},
+      {kWeightsFile, std::nullopt, true, false, 0},
+      {kTokenizerFile, Modality::kText, true, false, tokenizers::kMaxTokenizerJsonBytes},
+      {"tokenizer_config.json", Modality::kText, false, true, 16 * kMiB},
+      {"special_tokens_map.json", Modality::kText, false, true, 4 * kMiB},
+      {"vocab.txt", Modality::kText, false, false, 64 * kMiB},
+      {"preprocessor_config.json", Modality::kImage, false, true, 4 * kMiB},
+      {"README.md", std::nullopt, false, false, 16 * kMiB},
+      {"LICENSE", std::nullopt, false, false, 4 * kMiB},
   };
   return rules;
 }
@@ -101,8 +110,28 @@ absl::Status CheckModelFileNames(const std::vector<std::string>& names) {
       return absl::InvalidArgumentError(StrCat(field, ": ", shown, " is there twice; give each file once"));
   }
   for (const ModelFileRule& rule : ModelFileRules()) {
-    if (rule.required && seen.count(rule.name) == 0) {
+    if (rule.required && !rule.only_of.has_value() && seen.count(rule.name) == 0) {
       return absl::InvalidArgumentError(StrCat("files: ", rule.name, " is missing; ", MissingAdvice(rule.name)));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckModelFilesFit(const architectures::Architecture& architecture,
+                                const std::vector<std::string>& names) {
+  const std::string takes = StrCat(architecture.name, " of config.json takes ", Takes(architecture.modality));
+  for (const ModelFileRule& rule : ModelFileRules()) {
+    if (!rule.only_of.has_value()) continue;
+    const bool there = std::find(names.begin(), names.end(), rule.name) != names.end();
+    const bool fits = rule.only_of == architecture.modality;
+    if (there && !fits) {
+      return absl::InvalidArgumentError(StrCat("files: ", rule.name, " is for models that take ", Takes(*rule.only_of),
+                                               ", but the ", takes,
+                                               "; leave it out, or give the config.json that belongs to it"));
+    }
+    if (!there && fits && rule.required) {
+      return absl::InvalidArgumentError(
+          StrCat("files: ", rule.name, " is missing, and the ", takes, "; ", MissingAdvice(rule.name)));
     }
   }
   return absl::OkStatus();

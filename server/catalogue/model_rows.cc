@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "server/architectures/architecture.h"
 #include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
 
@@ -25,6 +26,14 @@ const std::vector<std::string>& Migrations() {
 
 constexpr char kSelect[] = "SELECT creation_order, resource, request_digest FROM models ";
 
+// Rows written before there were image models lack what was the same for all.
+void Complete(v1::Model* model) {
+  if (!model->modality().empty()) return;
+  model->set_modality(architectures::ModalityName(architectures::Modality::kText));
+  const auto* architecture = architectures::ArchitectureRegistry::Get().Find(model->architecture());
+  if (architecture != nullptr) model->set_head_name(architecture->head_name);
+}
+
 absl::StatusOr<std::vector<ModelRow>> FromSql(const std::vector<SqlRow>& rows) {
   std::vector<ModelRow> models;
   models.reserve(rows.size());
@@ -34,6 +43,7 @@ absl::StatusOr<std::vector<ModelRow>> FromSql(const std::vector<SqlRow>& rows) {
       return absl::DataLossError(
           StrCat("row ", model.order, " of the models table cannot be read; restore the data directory from a backup"));
     }
+    Complete(&model.model);
     models.push_back(std::move(model));
   }
   return models;

@@ -19,6 +19,8 @@
 #include "server/base/clock.h"
 #include "server/base/files.h"
 #include "server/database/database.h"
+#include "server/datasets/images/archive_reader.h"
+#include "server/datasets/images/image_check.h"
 #include "server/examples/example.h"
 #include "server/tokenizers/tokenizer.h"
 
@@ -28,6 +30,8 @@ struct DatasetStoreOptions {
   std::string root;                                // directory of the datasets
   int64_t max_row_bytes = 4 << 20;                 // longer rows are a ROW_TOO_LONG issue
   int64_t max_unpacked_bytes = int64_t{64} << 30;  // decompression bombs end here
+  ImageLimits image_limits;
+  ArchiveLimits archive_limits;
 };
 
 // Resolves models/{id} to a tokenizer; supplied by main from the catalogue.

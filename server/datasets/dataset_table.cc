@@ -30,6 +30,7 @@ absl::StatusOr<v1::Dataset> Parse(const std::string& bytes) {
   v1::Dataset dataset;
   if (!dataset.ParseFromString(bytes))
     return absl::DataLossError("a row of the table datasets is damaged: restore the database from a backup");
+  if (dataset.modality().empty()) dataset.set_modality("text");  // written before there were images
   return dataset;
 }
 

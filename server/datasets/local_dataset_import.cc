@@ -11,7 +11,7 @@
 #include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
 #include "server/datasets/formats/text.h"
-#include "server/datasets/importer.h"
+#include "server/datasets/importing/importer.h"
 #include "server/datasets/local_dataset_store.h"
 
 namespace attune::datasets {
@@ -79,6 +79,7 @@ absl::StatusOr<LocalDatasetStore::Beginning> LocalDatasetStore::Begin(const v1::
   row.dataset.set_display_name(request.display_name().empty() ? beginning.plan.files[0].filename
                                                               : request.display_name());
   row.dataset.set_state(v1::Dataset::STATE_IMPORTING);
+  row.dataset.set_modality(examples::ModalityName(beginning.plan.modality));
   SetTime(clock_.Now(), *row.dataset.mutable_create_time());
   ATTUNE_RETURN_IF_ERROR(table_.Put(row));
   beginning.own = std::make_shared<ActiveImport>();
@@ -124,6 +125,8 @@ absl::StatusOr<ImportPlan> LocalDatasetStore::MakePlan(const v1::ImportDatasetRe
   ImportPlan plan = PlanImport(request);
   plan.max_row_bytes = static_cast<size_t>(options_.max_row_bytes);
   plan.max_unpacked_bytes = options_.max_unpacked_bytes;
+  plan.image_limits = options_.image_limits;
+  plan.archive_limits = options_.archive_limits;
   for (const v1::ImportFile& requested : request.files()) {
     PlannedFile& file = plan.files.emplace_back();
     ATTUNE_ASSIGN_OR_RETURN(const std::string id, ParseResourceName(requested.upload(), "uploads"));
@@ -134,6 +137,7 @@ absl::StatusOr<ImportPlan> LocalDatasetStore::MakePlan(const v1::ImportDatasetRe
     file.split = FromProto(requested.split());
     ATTUNE_ASSIGN_OR_RETURN(file.format, FindFormat(request.format(), upload.filename));
   }
+  ATTUNE_RETURN_IF_ERROR(SettleModality(request, plan));
   if (!request.tokenizer_model().empty()) {
     ATTUNE_ASSIGN_OR_RETURN(plan.tokenizer, tokenizers_(request.tokenizer_model()));
   }

@@ -20,7 +20,7 @@
 #include "absl/synchronization/mutex.h"
 #include "server/datasets/dataset_store.h"
 #include "server/datasets/dataset_table.h"
-#include "server/datasets/import_plan.h"
+#include "server/datasets/importing/import_plan.h"
 
 namespace attune::datasets {
 

@@ -26,22 +26,41 @@
 namespace attune::examples {
 
 enum class LabelKind { kSingleLabel, kMultiLabel, kRegression };
+enum class Modality { kText, kImage };
 enum class Split { kTrain, kValidation, kTest };
 inline constexpr int kSplitCount = 3;
-const char* SplitName(Split split);  // "train", "validation", "test"
+const char* SplitName(Split split);          // "train", "validation", "test"
+const char* ModalityName(Modality modality);  // "text", "image"
 
 struct Example {
   std::string text;
   std::string text_pair;  // empty when has_text_pair is false
   bool has_text_pair = false;
+  std::string image;            // an image file's bytes as uploaded (JPEG, PNG, WebP, BMP, PGM); empty in text datasets
+  std::string entry;            // image: its path in the archive, for messages; empty in text datasets
   std::vector<int32_t> labels;  // class indices: one for single label, sorted for multi-label, none for regression
   double value = 0;             // regression
   uint32_t file = 0;            // index into DatasetManifest::filenames
-  int64_t line = 0;             // 1-based line of that file
+  int64_t line = 0;             // 1-based line of that file; 0 for images
+};
+
+// The same row without a copy: texts and image point into the reader's mapping and are valid as long as the reader. For
+// loader threads, which read an image's bytes once and throw them away.
+struct ExampleView {
+  std::string_view text;
+  std::string_view text_pair;  // empty when has_text_pair is false
+  bool has_text_pair = false;
+  std::string_view image;  // empty in text datasets
+  std::string_view entry;
+  std::vector<int32_t> labels;
+  double value = 0;
+  uint32_t file = 0;
+  int64_t line = 0;
 };
 
 struct DatasetManifest {
-  int version = 1;
+  int version = 2;  // 1: written before there were images; such a dataset is of texts
+  Modality modality = Modality::kText;
   LabelKind label_kind = LabelKind::kSingleLabel;
   std::vector<std::string> labels;  // class names in index order
   bool has_text_pair = false;
@@ -61,10 +80,11 @@ class ExampleWriter {
   // Makes the directory if need be; a dataset that was in it is no longer one.
   static absl::StatusOr<std::unique_ptr<ExampleWriter>> Create(Files& files, std::string directory);
   ~ExampleWriter();
-  // INVALID_ARGUMENT for a row that is not storable: over 1 GiB, or a value that is not finite.
+  // INVALID_ARGUMENT for a row that is not storable: over 1 GiB, a value that is not finite, or both a text and an image.
   absl::Status Add(Split split, const Example& example);
   // Fills in manifest.rows and manifest.digest, writes index.bin and, last and atomically, manifest.json. Everything is
-  // synced. INVALID_ARGUMENT when a row's labels do not fit manifest.label_kind and manifest.labels.
+  // synced. INVALID_ARGUMENT when a row's labels do not fit manifest.label_kind and manifest.labels, or its content does
+  // not fit manifest.modality.
   absl::Status Finish(DatasetManifest& manifest);
 
  private:
@@ -83,6 +103,8 @@ class ExampleReader {
   const DatasetManifest& manifest() const;
   int64_t size(Split split) const;
   absl::StatusOr<Example> Get(Split split, int64_t index) const;  // OUT_OF_RANGE beyond size
+  // Checks as Get does, and copies nothing but the labels.
+  absl::StatusOr<ExampleView> View(Split split, int64_t index) const;
   // Reads everything and compares it with the manifest's digest.
   absl::Status VerifyDigest() const;
 

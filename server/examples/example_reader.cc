@@ -80,7 +80,7 @@ absl::StatusOr<std::shared_ptr<const ExampleReader>> ExampleReader::Open(const s
   return std::shared_ptr<const ExampleReader>(std::move(reader));
 }
 
-absl::StatusOr<Example> ExampleReader::Get(Split split, int64_t index) const {
+absl::StatusOr<ExampleView> ExampleReader::View(Split split, int64_t index) const {
   if (index < 0 || index >= size(split)) {
     return absl::OutOfRangeError(
         StrCat("row ", index, " of the ", SplitName(split), " split, which has ", size(split), " rows"));
@@ -95,9 +95,23 @@ absl::StatusOr<Example> ExampleReader::Get(Split split, int64_t index) const {
   const std::string_view from_record = rows.substr(offset + sizeof(uint32_t));
   const uint32_t length = LoadU32(rows.data() + offset);
   if (length > from_record.size()) return damaged();
-  absl::StatusOr<Example> example = DecodeRecord(from_record.substr(0, length));
+  absl::StatusOr<ExampleView> example = DecodeRecord(from_record.substr(0, length));
   if (!example.ok() || !LabelsFit(state_->manifest, example->labels)) return damaged();
+  if (example->image.empty() == (state_->manifest.modality == Modality::kImage)) return damaged();
   return example;
+}
+
+absl::StatusOr<Example> ExampleReader::Get(Split split, int64_t index) const {
+  ATTUNE_ASSIGN_OR_RETURN(ExampleView view, View(split, index));
+  return Example{.text = std::string(view.text),
+                 .text_pair = std::string(view.text_pair),
+                 .has_text_pair = view.has_text_pair,
+                 .image = std::string(view.image),
+                 .entry = std::string(view.entry),
+                 .labels = std::move(view.labels),
+                 .value = view.value,
+                 .file = view.file,
+                 .line = view.line};
 }
 
 absl::Status ExampleReader::VerifyDigest() const {

@@ -87,6 +87,7 @@ struct ExampleWriter::State {
   uint64_t rows_bytes = 0;
   std::array<std::vector<uint64_t>, kSplitCount> offsets;
   LabelSummary labels;
+  std::array<int64_t, 2> rows_of{};  // by modality
   absl::Status broken;  // the first error of the disk, or that Finish has run
 };
 
@@ -107,16 +108,22 @@ absl::StatusOr<std::unique_ptr<ExampleWriter>> ExampleWriter::Create(Files& file
 
 absl::Status ExampleWriter::Add(Split split, const Example& example) {
   ATTUNE_RETURN_IF_ERROR(state_->broken);
+  const bool is_image = !example.image.empty();
+  const std::string place = is_image ? example.entry : StrCat("line ", example.line);
+  if (is_image && (!example.text.empty() || example.has_text_pair)) {
+    return absl::InvalidArgumentError(StrCat(place, " has both a text and an image, and a row has one of them"));
+  }
   const int64_t size = RecordBytes(example);
   if (size > kMaxRecordBytes) {
     return absl::InvalidArgumentError(
-        StrCat("line ", example.line, " needs ", size, " bytes, and a row may have ", kMaxRecordBytes));
+        StrCat(place, " needs ", size, " bytes, and a row may have ", kMaxRecordBytes));
   }
   if (!std::isfinite(example.value)) {
-    return absl::InvalidArgumentError(StrCat("line ", example.line, " has a value that is not finite"));
+    return absl::InvalidArgumentError(StrCat(place, " has a value that is not finite"));
   }
   state_->offsets[static_cast<size_t>(split)].push_back(state_->rows_bytes);
   state_->labels.Add(example.labels);
+  ++state_->rows_of[static_cast<size_t>(is_image ? Modality::kImage : Modality::kText)];
   AppendU32(static_cast<uint32_t>(size), state_->rows->buffer());
   AppendRecord(example, state_->rows->buffer());
   state_->rows_bytes += sizeof(uint32_t) + static_cast<uint64_t>(size);
@@ -126,6 +133,11 @@ absl::Status ExampleWriter::Add(Split split, const Example& example) {
 absl::Status ExampleWriter::Finish(DatasetManifest& manifest) {
   ATTUNE_RETURN_IF_ERROR(state_->broken);
   ATTUNE_RETURN_IF_ERROR(state_->labels.Check(manifest));
+  const Modality other = manifest.modality == Modality::kImage ? Modality::kText : Modality::kImage;
+  if (state_->rows_of[static_cast<size_t>(other)] > 0) {
+    return absl::InvalidArgumentError(StrCat("a row holds ", ModalityName(other), " and the manifest's modality is ",
+                                             ModalityName(manifest.modality)));
+  }
   state_->broken = absl::FailedPreconditionError("the dataset is already finished, or finishing it failed");
   ATTUNE_RETURN_IF_ERROR(state_->rows->Finish());
   ATTUNE_ASSIGN_OR_RETURN(std::unique_ptr<WritableFile> file, state_->files.Create(state_->directory + "/index.bin"));

@@ -11,7 +11,8 @@
 namespace attune::examples {
 namespace {
 
-constexpr int kVersion = 1;
+constexpr int kTextOnlyVersion = 1;  // has no "modality"
+constexpr int kVersion = 2;
 constexpr LabelKind kLabelKinds[] = {LabelKind::kSingleLabel, LabelKind::kMultiLabel, LabelKind::kRegression};
 constexpr Split kSplits[] = {Split::kTrain, Split::kValidation, Split::kTest};
 
@@ -54,6 +55,15 @@ std::optional<std::vector<std::string>> Strings(const nlohmann::json* value) {
   return strings;
 }
 
+absl::Status ReadModality(const nlohmann::json* value, DatasetManifest* manifest) {
+  for (Modality modality : {Modality::kText, Modality::kImage}) {
+    if (value == nullptr || *value != ModalityName(modality)) continue;
+    manifest->modality = modality;
+    return absl::OkStatus();
+  }
+  return Damaged("modality");
+}
+
 absl::Status ReadRows(const nlohmann::json* rows, DatasetManifest* manifest) {
   if (rows == nullptr || !rows->is_object()) return Damaged("rows");
   for (Split split : kSplits) {
@@ -91,9 +101,12 @@ const char* SplitName(Split split) {
   return "";
 }
 
+const char* ModalityName(Modality modality) { return modality == Modality::kImage ? "image" : "text"; }
+
 std::string DatasetManifest::ToJson() const {
   nlohmann::ordered_json json;
   json["version"] = version;
+  if (version != kTextOnlyVersion) json["modality"] = ModalityName(modality);
   json["label_kind"] = LabelKindName(label_kind);
   json["labels"] = labels;
   json["has_text_pair"] = has_text_pair;
@@ -110,11 +123,13 @@ absl::StatusOr<DatasetManifest> DatasetManifest::FromJson(std::string_view text)
   DatasetManifest manifest;
   std::optional<int64_t> version = NonNegative(Find(json, "version"));
   if (!version.has_value()) return Damaged("version");
-  if (*version != kVersion) {
+  if (*version != kVersion && *version != kTextOnlyVersion) {
     return absl::FailedPreconditionError(StrCat("manifest.json has version ", *version,
-                                                " and this program reads version ", kVersion,
-                                                "; use the program that made the dataset, or import it again"));
+                                                " and this program reads versions ", kTextOnlyVersion, " and ",
+                                                kVersion, "; use the program that made the dataset, or import it again"));
   }
+  manifest.version = static_cast<int>(*version);
+  if (*version != kTextOnlyVersion) ATTUNE_RETURN_IF_ERROR(ReadModality(Find(json, "modality"), &manifest));
   ATTUNE_RETURN_IF_ERROR(ReadLabels(json, &manifest));
   ATTUNE_RETURN_IF_ERROR(ReadRows(Find(json, "rows"), &manifest));
   const nlohmann::json* pair = Find(json, "has_text_pair");

@@ -13,6 +13,7 @@ static_assert(std::endian::native == std::endian::little, "records are read in p
 
 constexpr uint8_t kHasTextPair = 1;
 constexpr uint8_t kHasValue = 2;
+constexpr uint8_t kIsImage = 4;
 
 template <typename T>
 void AppendRaw(T value, std::string* out) {
@@ -48,6 +49,11 @@ struct Cursor {
   std::string_view Text() { return Bytes(Number<uint32_t>()); }
 };
 
+void AppendText(std::string_view text, std::string* out) {
+  AppendRaw(static_cast<uint32_t>(text.size()), out);
+  out->append(text);
+}
+
 }  // namespace
 
 void AppendU32(uint32_t value, std::string* out) { AppendRaw(value, out); }
@@ -56,31 +62,42 @@ uint32_t LoadU32(const char* bytes) { return LoadRaw<uint32_t>(bytes); }
 uint64_t LoadU64(const char* bytes) { return LoadRaw<uint64_t>(bytes); }
 
 int64_t RecordBytes(const Example& example) {
-  constexpr int64_t kFixed = 1 + 4 + 8 + 4 + 4;
-  int64_t size = kFixed + static_cast<int64_t>(example.labels.size() * sizeof(int32_t) + example.text.size());
+  constexpr int64_t kFixed = 1 + 4 + 8 + 4;
+  int64_t size = kFixed + static_cast<int64_t>(example.labels.size() * sizeof(int32_t));
   if (example.value != 0) size += sizeof(double);
-  if (example.has_text_pair) size += static_cast<int64_t>(sizeof(uint32_t) + example.text_pair.size());
+  const auto add = [&size](const std::string& text) { size += static_cast<int64_t>(sizeof(uint32_t) + text.size()); };
+  if (!example.image.empty()) {
+    add(example.entry);
+    add(example.image);
+    return size;
+  }
+  add(example.text);
+  if (example.has_text_pair) add(example.text_pair);
   return size;
 }
 
 void AppendRecord(const Example& example, std::string* out) {
-  const uint8_t flags = (example.has_text_pair ? kHasTextPair : 0) | (example.value != 0 ? kHasValue : 0);
+  const bool is_image = !example.image.empty();
+  const uint8_t flags = static_cast<uint8_t>((example.has_text_pair ? kHasTextPair : 0) |
+                                             (example.value != 0 ? kHasValue : 0) | (is_image ? kIsImage : 0));
   AppendRaw(flags, out);
   AppendRaw(example.file, out);
   AppendRaw(example.line, out);
   AppendRaw(static_cast<uint32_t>(example.labels.size()), out);
   for (int32_t label : example.labels) AppendRaw(label, out);
   if ((flags & kHasValue) != 0) AppendRaw(example.value, out);
-  AppendRaw(static_cast<uint32_t>(example.text.size()), out);
-  out->append(example.text);
-  if (!example.has_text_pair) return;
-  AppendRaw(static_cast<uint32_t>(example.text_pair.size()), out);
-  out->append(example.text_pair);
+  if (is_image) {
+    AppendText(example.entry, out);
+    AppendText(example.image, out);
+    return;
+  }
+  AppendText(example.text, out);
+  if (example.has_text_pair) AppendText(example.text_pair, out);
 }
 
-absl::StatusOr<Example> DecodeRecord(std::string_view record) {
+absl::StatusOr<ExampleView> DecodeRecord(std::string_view record) {
   Cursor cursor{record};
-  Example example;
+  ExampleView example;
   const uint8_t flags = cursor.Number<uint8_t>();
   example.file = cursor.Number<uint32_t>();
   example.line = cursor.Number<int64_t>();
@@ -90,10 +107,17 @@ absl::StatusOr<Example> DecodeRecord(std::string_view record) {
   if (cursor.ok) example.labels.resize(label_count);
   if (!labels.empty()) std::memcpy(example.labels.data(), labels.data(), labels.size());
   if ((flags & kHasValue) != 0) example.value = cursor.Number<double>();
-  example.text = cursor.Text();
+  const bool is_image = (flags & kIsImage) != 0;
   example.has_text_pair = (flags & kHasTextPair) != 0;
-  if (example.has_text_pair) example.text_pair = cursor.Text();
-  if (!cursor.ok || !cursor.rest.empty() || (flags & ~(kHasTextPair | kHasValue)) != 0 ||
+  if (is_image) {
+    example.entry = cursor.Text();
+    example.image = cursor.Text();
+  } else {
+    example.text = cursor.Text();
+    if (example.has_text_pair) example.text_pair = cursor.Text();
+  }
+  const bool known = (flags & ~(kHasTextPair | kHasValue | kIsImage)) == 0 && !(is_image && example.has_text_pair);
+  if (!cursor.ok || !cursor.rest.empty() || !known || is_image == example.image.empty() ||
       !std::isfinite(example.value)) {
     return absl::DataLossError("the record is damaged");
   }

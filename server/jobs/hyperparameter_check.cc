@@ -19,12 +19,12 @@ constexpr int kDefaultMaxLength = 512;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 std::vector<std::string> MetricsOf(v1::Task task) {
-  switch (task) {
-    case v1::TASK_TEXT_CLASSIFICATION:
+  switch (KindOf(task)) {
+    case v1::LABEL_KIND_SINGLE_LABEL:
       return {"accuracy", "f1_macro", "f1_micro", "loss"};
-    case v1::TASK_TEXT_MULTI_LABEL:
+    case v1::LABEL_KIND_MULTI_LABEL:
       return {"f1_macro", "f1_micro", "accuracy", "loss"};
-    case v1::TASK_TEXT_REGRESSION:
+    case v1::LABEL_KIND_REGRESSION:
       return {"mse", "pearson", "loss"};
     default:
       return {"accuracy", "f1_macro", "f1_micro", "loss", "mse", "pearson"};
@@ -33,7 +33,7 @@ std::vector<std::string> MetricsOf(v1::Task task) {
 
 void CheckLengthOfRun(SpecContext& context, v1::Hyperparameters& h) {
   if (!h.has_n_epochs()) {
-    h.set_n_epochs(3);
+    h.set_n_epochs(context.policy().n_epochs);
   } else {
     context.InRange("hyperparameters.n_epochs", h.n_epochs(), 1, kMaxEpochs);
   }
@@ -60,7 +60,7 @@ void CheckLengthOfRun(SpecContext& context, v1::Hyperparameters& h) {
 
 void CheckRates(SpecContext& context, v1::Hyperparameters& h) {
   if (!h.has_learning_rate()) {
-    h.set_learning_rate(5e-5);
+    h.set_learning_rate(context.policy().learning_rate);
   } else {
     context.Between("hyperparameters.learning_rate", h.learning_rate(), 0, 1);
   }
@@ -121,7 +121,11 @@ void CheckOptimizer(SpecContext& context, v1::Hyperparameters& h) {
 }
 
 void CheckMaxLength(SpecContext& context, v1::Hyperparameters& h) {
-  int limit = context.model_known ? context.input.model.max_length() : std::numeric_limits<int>::max();
+  if (context.images()) {
+    if (h.has_max_length()) context.Fault("hyperparameters.max_length", StrCat("is for texts, and ", context.WhyNot(), "; leave it out"));
+    return;
+  }
+  int limit = context.model_known && context.texts() ? context.input.model.max_length() : std::numeric_limits<int>::max();
   if (!h.has_max_length()) {
     h.set_max_length(std::min(limit, kDefaultMaxLength));
   } else if (h.max_length() < kMinLength) {
@@ -146,7 +150,7 @@ void CheckHyperparameters(SpecContext& context) {
   if (!h.has_label_smoothing()) {
     h.set_label_smoothing(0);
   } else if (context.Share("hyperparameters.label_smoothing", h.label_smoothing()) && h.label_smoothing() > 0 &&
-             context.task != v1::TASK_UNSPECIFIED && context.task != v1::TASK_TEXT_CLASSIFICATION) {
+             context.task != v1::TASK_UNSPECIFIED && KindOf(context.task) != v1::LABEL_KIND_SINGLE_LABEL) {
     context.Fault("hyperparameters.label_smoothing", StrCat("is for single-label classification only, and the task is ", TaskName(context.task), "; leave it out"));
   }
 }

@@ -17,12 +17,38 @@ constexpr int kMaxPatterns = 256;
 constexpr size_t kMaxPatternBytes = 512;
 constexpr int kMaxEpochs = 1000;
 constexpr double kHeadRate = 1e-3;
-// What heads add to the names of the base model, for patterns that mean the head.
-const char* const kHeadNames[] = {"classifier.weight", "classifier.bias"};
 
-// Which names a pattern matches: with and without the architecture's prefix, as the worker does.
-bool Matches(const std::string& pattern, const std::string& name, const std::string& architecture) {
-  return GlobMatches(pattern, name) || GlobMatches(pattern, StrCat(architecture, ".", name));
+// Names that patterns can match: the model's without its prefix, then those of the new head.
+struct PatternNames {
+  std::string prefix;  // of the architecture: "bert."; empty where there is none
+  std::vector<std::string> model, head;
+
+  size_t size() const { return model.size() + head.size(); }
+  // As the worker matches: full names, and names without the prefix.
+  bool Match(const std::string& pattern, size_t n) const {
+    if (n >= model.size()) return GlobMatches(pattern, head[n - model.size()]);
+    return GlobMatches(pattern, model[n]) || (!prefix.empty() && GlobMatches(pattern, prefix + model[n]));
+  }
+};
+
+PatternNames NamesOf(const SpecContext& context) {
+  PatternNames names;
+  const v1::Model& model = context.input.model;
+  for (const v1::Layer& layer : context.input.layers) names.model.push_back(layer.name());
+  auto add_head = [&names](const std::string& layer) {
+    names.head.push_back(layer + ".weight");
+    names.head.push_back(layer + ".bias");
+  };
+  // As the worker names them: a single layer as the model's library does; with hidden layers, those of a Sequential of dropout, linear, activation.
+  const std::string head = model.head_name().empty() ? "classifier" : model.head_name();
+  int hidden = context.input.spec.head().hidden_sizes_size();
+  if (hidden == 0) add_head(head);
+  for (int i = 0; hidden > 0 && i <= hidden; ++i) add_head(StrCat(head, ".", 3 * i + 1));
+  if (const auto* architecture = architectures::ArchitectureRegistry::Get().Find(model.architecture())) {
+    names.prefix = architecture->prefix;
+    if (!architecture->auxiliary_head_name.empty()) add_head(architecture->auxiliary_head_name);
+  }
+  return names;
 }
 
 // The first name of a few groups: enough to see how names are built.
@@ -34,9 +60,9 @@ std::string ExampleNames(const std::vector<v1::Layer>& layers) {
   return absl::StrJoin(names, ", ");
 }
 
-// One of a phase's pattern lists. Sets `learns` (layers, then head names) to `value` where a pattern matches.
-void ApplyPatterns(SpecContext& context, const std::string& field, const google::protobuf::RepeatedPtrField<std::string>& patterns, bool value,
-                   std::vector<bool>& learns) {
+// One of a phase's pattern lists. Sets `learns` (as `names` has them) to `value` where a pattern matches.
+void ApplyPatterns(SpecContext& context, const std::string& field, const google::protobuf::RepeatedPtrField<std::string>& patterns, const PatternNames& names,
+                   bool value, std::vector<bool>& learns) {
   const std::vector<v1::Layer>& layers = context.input.layers;
   if (patterns.size() > kMaxPatterns) {
     context.Fault(field, StrCat("has ", patterns.size(), " patterns and may have ", kMaxPatterns));
@@ -56,15 +82,12 @@ void ApplyPatterns(SpecContext& context, const std::string& field, const google:
     if (layers.empty()) continue;  // the model is not known: its own fault
     bool matched = false;
     for (size_t n = 0; n < learns.size(); ++n) {
-      const std::string& name = n < layers.size() ? layers[n].name() : kHeadNames[n - layers.size()];
-      if (!Matches(pattern, name, context.input.model.architecture())) continue;
+      if (!names.Match(pattern, n)) continue;
       matched = true;
       learns[n] = value;
     }
     if (matched) continue;
-    std::vector<std::string> names;
-    for (const v1::Layer& layer : layers) names.push_back(layer.name());
-    std::string nearest = Nearest(pattern, names);
+    std::string nearest = Nearest(pattern, names.model);
     context.Fault(at, StrCat("\"", pattern, "\" matches no parameter of ", context.input.model.name(), "; ",
                              nearest.empty() ? "" : StrCat("did you mean \"", nearest, "\"? "), "Names look like ", ExampleNames(layers),
                              " (DescribeLayers lists all); * matches any characters"));
@@ -83,7 +106,8 @@ std::vector<std::string> GroupsOf(const std::vector<v1::Layer>& layers) {
 // Whether the head alone learns.
 bool CheckTrainable(SpecContext& context, const std::string& field, v1::Trainable& trainable) {
   const std::vector<v1::Layer>& layers = context.input.layers;
-  std::vector<bool> learns(layers.size() + std::size(kHeadNames), false);
+  const PatternNames names = NamesOf(context);
+  std::vector<bool> learns(names.size(), false);
   std::fill(learns.begin() + static_cast<ptrdiff_t>(layers.size()), learns.end(), true);
   auto learn_groups = [&](const std::vector<std::string>& groups) {
     for (size_t n = 0; n < layers.size(); ++n) learns[n] = std::find(groups.begin(), groups.end(), layers[n].group()) != groups.end();
@@ -107,7 +131,7 @@ bool CheckTrainable(SpecContext& context, const std::string& field, v1::Trainabl
     }
     case v1::Trainable::kPatterns:
       if (trainable.patterns().patterns().empty()) context.Fault(StrCat(field, ".patterns"), "needs at least one pattern; for the head alone use head_only");
-      ApplyPatterns(context, StrCat(field, ".patterns.patterns"), trainable.patterns().patterns(), true, learns);
+      ApplyPatterns(context, StrCat(field, ".patterns.patterns"), trainable.patterns().patterns(), names, true, learns);
       break;
     case v1::Trainable::kAll:
     case v1::Trainable::BASE_NOT_SET:
@@ -118,7 +142,7 @@ bool CheckTrainable(SpecContext& context, const std::string& field, v1::Trainabl
       learn_groups(groups);
       break;
   }
-  ApplyPatterns(context, StrCat(field, ".freeze"), trainable.freeze(), false, learns);
+  ApplyPatterns(context, StrCat(field, ".freeze"), trainable.freeze(), names, false, learns);
   if (!layers.empty() && std::find(learns.begin(), learns.end(), true) == learns.end()) {
     context.Fault(field, "leaves nothing to learn: every parameter is frozen; take out a freeze pattern");
   }
@@ -150,21 +174,52 @@ void CheckUntil(SpecContext& context, const std::string& field, v1::Phase& phase
   }
 }
 
+// What images do in a phase, and BatchNorm.
+void CheckImages(SpecContext& context, const std::string& field, v1::Phase& phase, bool head_only) {
+  if (!v1::BatchNorm_IsValid(phase.batch_norm())) {
+    context.Fault(StrCat(field, ".batch_norm"), StrCat("there is no mode ", static_cast<int>(phase.batch_norm()), "; use BATCH_NORM_TRAIN or BATCH_NORM_FROZEN"));
+  } else if (context.texts() && phase.batch_norm() != v1::BATCH_NORM_UNSPECIFIED) {
+    context.Fault(StrCat(field, ".batch_norm"), StrCat("is for image models, and ", context.WhyNot(), "; leave it out"));
+  }
+  const v1::AugmentationSpec& augmentation = context.input.spec.augmentation();
+  bool off = augmentation.has_enabled() && !augmentation.enabled();
+  if (phase.augment() && (context.texts() || off)) {
+    context.Fault(StrCat(field, ".augment"), context.texts() ? StrCat("is for images, and ", context.WhyNot(), "; leave it out")
+                                                             : "augmentation.enabled is false, so nothing can be augmented; leave one of the two out");
+  }
+  if (!context.images()) return;
+  if (phase.batch_norm() == v1::BATCH_NORM_UNSPECIFIED) phase.set_batch_norm(v1::BATCH_NORM_TRAIN);
+  if (!phase.has_augment()) phase.set_augment(!head_only && !off);
+}
+
 // The five textbook steps end in two phases: the new head on frozen layers, then everything at a smaller rate.
 void AddTextbookPhases(SpecContext& context) {
   double rate = context.effective.hyperparameters().learning_rate();
+  int epochs = context.effective.hyperparameters().n_epochs();
   v1::Phase& head = *context.effective.add_phases();
   head.set_name("head");
-  head.set_n_epochs(1);
+  head.set_n_epochs(context.policy().head_epochs > 0 ? context.policy().head_epochs : epochs);
   head.mutable_trainable()->set_head_only(true);
   head.set_learning_rate(std::max(kHeadRate, std::min(2 * rate, 0.5)));
   head.set_layer_decay(1);
   v1::Phase& all = *context.effective.add_phases();
   all.set_name("all");
-  all.set_n_epochs(context.effective.hyperparameters().n_epochs());
+  all.set_n_epochs(epochs);
   all.mutable_trainable()->set_all(true);
   all.set_learning_rate(rate);
   all.set_layer_decay(1);
+  CheckImages(context, "phases[0]", *context.effective.mutable_phases(0), /*head_only=*/true);
+  CheckImages(context, "phases[1]", *context.effective.mutable_phases(1), /*head_only=*/false);
+}
+
+// Settings that no phase uses.
+void WarnOfIdleAugmentation(SpecContext& context) {
+  const v1::AugmentationSpec& augmentation = context.input.spec.augmentation();
+  if (!context.images() || !context.input.spec.has_augmentation() || (augmentation.has_enabled() && !augmentation.enabled())) return;
+  const auto& phases = context.effective.phases();
+  if (std::none_of(phases.begin(), phases.end(), [](const v1::Phase& phase) { return phase.augment(); })) {
+    context.Warn("augmentation is set and no phase uses it; set augment in a phase that should (phases that train only the head do not by themselves)");
+  }
 }
 
 }  // namespace
@@ -194,10 +249,12 @@ void CheckPhases(SpecContext& context) {
     }
     if (!phase.has_layer_decay()) {
       phase.set_layer_decay(1);
-    } else if (!(phase.layer_decay() > 0 && phase.layer_decay() <= 1)) {
-      context.Fault(StrCat(field, ".layer_decay"), StrCat("must be over 0 and at most 1, not ", phase.layer_decay()));
+    } else {
+      context.PositiveShare(StrCat(field, ".layer_decay"), phase.layer_decay());
     }
+    CheckImages(context, field, phase, head_only);
   }
+  WarnOfIdleAugmentation(context);
 }
 
 }  // namespace attune::jobs

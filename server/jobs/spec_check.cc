@@ -4,37 +4,14 @@
 #include <utility>
 
 #include "absl/strings/str_join.h"
-#include "server/base/nearest.h"
 #include "server/jobs/spec_context.h"
 
 namespace attune::jobs {
 namespace {
 
 constexpr int64_t kFewRows = 8;  // of a class
-
-v1::Task TaskOf(v1::LabelKind kind) {
-  switch (kind) {
-    case v1::LABEL_KIND_SINGLE_LABEL:
-      return v1::TASK_TEXT_CLASSIFICATION;
-    case v1::LABEL_KIND_MULTI_LABEL:
-      return v1::TASK_TEXT_MULTI_LABEL;
-    case v1::LABEL_KIND_REGRESSION:
-      return v1::TASK_TEXT_REGRESSION;
-    default:
-      return v1::TASK_UNSPECIFIED;
-  }
-}
-
-std::string WhatLabelsAre(v1::LabelKind kind) {
-  switch (kind) {
-    case v1::LABEL_KIND_SINGLE_LABEL:
-      return "one class for each row";
-    case v1::LABEL_KIND_MULTI_LABEL:
-      return "any number of classes for each row";
-    default:
-      return "a number for each row";
-  }
-}
+constexpr int kMaxHiddenLayers = 8;
+constexpr int kMaxHiddenSize = 65536;
 
 const v1::SplitReport* ReportOf(const v1::Dataset& dataset, v1::Split split) {
   for (const v1::SplitReport& report : dataset.report().splits()) {
@@ -70,19 +47,6 @@ int64_t RowsOf(const v1::Dataset& dataset, v1::Split split) {
   return report == nullptr ? 0 : report->rows();
 }
 
-std::string TaskName(v1::Task task) {
-  switch (task) {
-    case v1::TASK_TEXT_CLASSIFICATION:
-      return "text-classification";
-    case v1::TASK_TEXT_MULTI_LABEL:
-      return "text-multi-label";
-    case v1::TASK_TEXT_REGRESSION:
-      return "text-regression";
-    default:
-      return "";
-  }
-}
-
 void CheckModel(SpecContext& context) {
   const v1::FineTuningSpec& spec = context.input.spec;
   if (spec.base_model().empty()) context.Fault("base_model", "is required: the models/{id} to start from");
@@ -116,26 +80,20 @@ void CheckDataset(SpecContext& context) {
   }
 }
 
-void CheckTask(SpecContext& context) {
-  v1::Task asked = context.input.spec.task();
-  if (!v1::Task_IsValid(asked)) {
-    context.Fault("task", StrCat("there is no task ", static_cast<int>(asked), "; leave it out, and the dataset's labels decide"));
-    return;
+void CheckHead(SpecContext& context) {
+  v1::HeadSpec& head = *context.effective.mutable_head();
+  if (head.has_dropout()) context.Share("head.dropout", head.dropout());
+  if (head.hidden_sizes_size() > kMaxHiddenLayers) {
+    context.Fault("head.hidden_sizes", StrCat("has ", head.hidden_sizes_size(), " layers and may have ", kMaxHiddenLayers));
+  } else {
+    for (int i = 0; i < head.hidden_sizes_size(); ++i) context.InRange(StrCat("head.hidden_sizes[", i, "]"), head.hidden_sizes(i), 1, kMaxHiddenSize);
   }
-  v1::Task fitting = context.dataset_known ? TaskOf(context.input.dataset.label_kind()) : v1::TASK_UNSPECIFIED;
-  context.task = asked == v1::TASK_UNSPECIFIED ? fitting : asked;
-  context.effective.set_task(context.task);
-  if (fitting != v1::TASK_UNSPECIFIED && context.task != fitting) {
-    context.Fault("task", StrCat(v1::Task_Name(asked), " does not fit ", context.input.dataset.name(), ", whose labels are ",
-                                 WhatLabelsAre(context.input.dataset.label_kind()), "; use ", v1::Task_Name(fitting), " or leave task out"));
-    context.task = v1::TASK_UNSPECIFIED;  // what depends on it would only repeat this
-  }
-  for (const v1::Architecture& architecture : context.input.architectures) {
-    if (!context.model_known || architecture.name() != context.input.model.architecture() || context.task == v1::TASK_UNSPECIFIED) continue;
-    const auto& tasks = architecture.tasks();
-    if (std::find(tasks.begin(), tasks.end(), TaskName(context.task)) == tasks.end()) {
-      context.Fault("task", StrCat(architecture.name(), " cannot be adapted to ", TaskName(context.task), "; it can to ", absl::StrJoin(tasks, ", ")));
-    }
+  if (!v1::Activation_IsValid(head.activation())) {
+    context.Fault("head.activation", StrCat("there is no activation ", static_cast<int>(head.activation()), "; use RELU, GELU, TANH or SILU"));
+  } else if (head.hidden_sizes().empty()) {
+    if (head.activation() != v1::ACTIVATION_UNSPECIFIED) context.Warn("head.activation is for hidden layers and is not used: head.hidden_sizes is empty");
+  } else if (head.activation() == v1::ACTIVATION_UNSPECIFIED) {
+    head.set_activation(v1::ACTIVATION_RELU);
   }
 }
 
@@ -145,8 +103,9 @@ SpecCheckResult CheckSpec(const SpecCheckInput& input) {
   SpecContext context(input, result);
   CheckModel(context);
   CheckDataset(context);
+  CheckModality(context);
   CheckTask(context);
-  if (input.spec.head().has_dropout()) context.Share("head.dropout", input.spec.head().dropout());
+  CheckHead(context);
   if (!input.spec.has_seed()) context.effective.set_seed(42);
   if (!v1::Precision_IsValid(input.spec.precision())) {
     context.Fault("precision", StrCat("there is no precision ", static_cast<int>(input.spec.precision()), "; use PRECISION_FP32 or PRECISION_BF16"));
@@ -155,6 +114,8 @@ SpecCheckResult CheckSpec(const SpecCheckInput& input) {
   }
   CheckResources(context);
   CheckHyperparameters(context);
+  CheckImageSize(context);
+  CheckAugmentation(context);
   CheckEvaluation(context);
   CheckCheckpointing(context);
   CheckPhases(context);

@@ -23,6 +23,7 @@ struct SpecCheckInput {
   std::vector<v1::Layer> layers;  // of the model, for patterns and groups
   std::vector<v1::Device> devices;  // of this server
   std::vector<v1::Architecture> architectures;  // that this server's workers train; empty: not checked
+  std::vector<v1::Model> models;  // of this server, to name those that fit when the chosen one does not (see SameModality); may be empty
   int default_threads = 0;        // what absent resources.threads becomes
 };
 
@@ -33,5 +34,11 @@ struct SpecCheckResult {
 };
 
 SpecCheckResult CheckSpec(const SpecCheckInput& input);
+
+// Whether jobs of this task learn from images; from texts otherwise.
+bool TakesImages(v1::Task task);
+
+// Whether the model takes what the dataset holds, texts or images.
+bool SameModality(const v1::Model& model, const v1::Dataset& dataset);
 
 }  // namespace attune::jobs

@@ -2,13 +2,27 @@
 // context.effective, and reports every fault that it finds.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "server/architectures/architecture.h"
 #include "server/base/str_cat.h"
 #include "server/jobs/spec_check.h"
 
 namespace attune::jobs {
+
+using architectures::Modality;
+
+// What the textbook fills in; said in training_spec.proto at FineTuningSpec.phases, Hyperparameters.n_epochs and Hyperparameters.learning_rate. Photographs differ more
+// from what the base model saw than sentences do, and frozen layers need to see plain images only once: images get a longer head phase, more epochs and a higher rate.
+struct TextbookPolicy {
+  int n_epochs;          // of the main phase
+  double learning_rate;  // of the base model's layers
+  int head_epochs;       // of the head phase before it; 0: as many as the main phase
+};
+inline constexpr TextbookPolicy kTextPolicy = {.n_epochs = 3, .learning_rate = 5e-5, .head_epochs = 1};
+inline constexpr TextbookPolicy kImagePolicy = {.n_epochs = 5, .learning_rate = 1e-4, .head_epochs = 0};
 
 struct SpecContext {
   SpecContext(const SpecCheckInput& input, SpecCheckResult& result) : input(input), effective(result.effective), result(result) {}
@@ -17,12 +31,19 @@ struct SpecContext {
   v1::FineTuningSpec& effective;  // starts as a copy of input.spec
   SpecCheckResult& result;
 
-  // Set by CheckDataset and CheckTask, used by the parts after them.
+  // Set by CheckModel, CheckDataset, CheckModality and CheckTask, used by the parts after them.
   bool model_known = false;
   bool dataset_known = false;
+  std::optional<Modality> modality;      // of the job; none when it can't be decided
   v1::Task task = v1::TASK_UNSPECIFIED;  // stays unspecified when it can't be decided
   int64_t train_rows = 0;
   int64_t evaluation_rows = 0;  // of evaluation.split; set by CheckEvaluation
+
+  bool images() const { return modality == Modality::kImage; }
+  bool texts() const { return modality == Modality::kText; }
+  const TextbookPolicy& policy() const { return images() ? kImagePolicy : kTextPolicy; }
+  // "models/m is a text model", or "datasets/d holds texts" when only that is known.
+  std::string WhyNot() const;
 
   // `field` is relative to the spec: "hyperparameters.n_epochs".
   void Fault(const std::string& field, std::string description) {
@@ -41,6 +62,12 @@ struct SpecContext {
   bool AtLeast(const std::string& field, T value, T low) {
     if (value >= low) return true;
     Fault(field, StrCat("must be at least ", low, ", not ", value));
+    return false;
+  }
+  // Faults unless 0 < value <= 1.
+  bool PositiveShare(const std::string& field, double value) {
+    if (value > 0 && value <= 1) return true;
+    Fault(field, StrCat("must be over 0 and at most 1, not ", value));
     return false;
   }
   // Faults unless low < value < high.
@@ -63,12 +90,19 @@ int64_t RowsOf(const v1::Dataset& dataset, v1::Split split);
 // As workers name tasks: "text-classification".
 std::string TaskName(v1::Task task);
 
+// What is learnt, whatever it is learnt from: the LabelKind that fits the task; unspecified for no task.
+v1::LabelKind KindOf(v1::Task task);
+
 // In the order in which they run.
 void CheckModel(SpecContext& context);                // spec_check.cc
 void CheckDataset(SpecContext& context);
+void CheckModality(SpecContext& context);             // task_check.cc
 void CheckTask(SpecContext& context);
+void CheckHead(SpecContext& context);                 // spec_check.cc
 void CheckResources(SpecContext& context);            // resource_check.cc
 void CheckHyperparameters(SpecContext& context);      // hyperparameter_check.cc
+void CheckImageSize(SpecContext& context);            // image_check.cc
+void CheckAugmentation(SpecContext& context);
 void CheckEvaluation(SpecContext& context);
 void CheckCheckpointing(SpecContext& context);
 void CheckPhases(SpecContext& context);               // phase_check.cc

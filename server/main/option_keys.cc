@@ -83,6 +83,13 @@ std::vector<OptionKey> MakeKeys() {
        .target = [](O& o) -> Target { return &o.workers.warm_workers; },
        .least = 1,
        .most = 64},
+      {.name = "feature_cache_bytes",
+       .placeholder = "BYTES",
+       .help = "Disk for the outputs of frozen layers, which later epochs and jobs then need not compute again; the longest unused go first. Default 8589934592 (8 GiB); "
+               "0 turns it off.",
+       .target = [](O& o) -> Target { return &o.workers.feature_cache_bytes; },
+       .least = 0,
+       .most = int64_t{1} << 50},
       {.name = "metrics_listen",
        .placeholder = "HOST:PORT",
        .help = "Serve Prometheus metrics at http://HOST:PORT/metrics. Port 0 takes a free one. Default: empty, none are served.",

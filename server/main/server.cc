@@ -116,6 +116,7 @@ absl::Status Server::StartScheduler(workers::WorkerDescription description) {
                           scheduler::Scheduler::Create({.data_directory = directory_->path(),
                                                         .job_slots = static_cast<int>(options_.workers.job_slots),
                                                         .worker_threads = WorkerThreads(),
+                                                        .feature_cache_bytes = options_.workers.feature_cache_bytes,
                                                         .drain_grace = absl::Seconds(options_.operation.drain_grace_seconds)},
                                                        {.store = *job_store_,
                                                         .events = *event_log_,

@@ -81,6 +81,10 @@ void JobScheduler::AssignAttempt(const std::string& id, const AttemptPlaces& pla
   assignment.set_dataset_dir(places.dataset_directory);
   assignment.set_output_dir(places.output_directory);
   assignment.set_resume_dir(places.resume_directory);
+  if (options_.feature_cache_bytes > 0) {
+    assignment.set_feature_cache_dir(options_.data_directory + "/feature-cache");
+    assignment.set_feature_cache_bytes(options_.feature_cache_bytes);
+  }
   absl::Status status = draining_ ? absl::UnavailableError("the server is shutting down") : deps_.pool.Assign(assignment);
   if (status.ok()) {
     live->attempt_open = true;

@@ -21,6 +21,7 @@ constexpr size_t kMaxRequestId = 128;
 constexpr int kMaxLabels = 64;
 constexpr size_t kMaxLabelKey = 63;
 constexpr size_t kMaxLabelValue = 255;
+constexpr int32_t kMostListed = 1000;  // of models or datasets, to name those that could be meant
 
 // SHA-256 of the request without its request_id: equal payloads give equal digests (maps are serialised in key order).
 std::string Digest(v1::CreateFineTuningJobRequest request) {
@@ -162,6 +163,10 @@ absl::StatusOr<JobScheduler::CheckedRequest> JobScheduler::CheckRequest(const v1
       input.dataset = *std::move(dataset);
     }
   }
+  if (!input.model.name().empty() && !input.dataset.name().empty() && !jobs::SameModality(input.model, input.dataset)) {
+    ATTUNE_ASSIGN_OR_RETURN(v1::ListModelsResponse all, deps_.models.List(kMostListed, ""));
+    input.models.assign(all.models().begin(), all.models().end());
+  }
   CheckedRequest checked;
   if (request.has_spec()) {
     jobs::SpecCheckResult result = jobs::CheckSpec(input);
@@ -185,7 +190,7 @@ absl::StatusOr<v1::Model> JobScheduler::FindModel(const std::string& name) {
   absl::StatusOr<v1::Model> model = deps_.models.Get(name);
   if (!absl::IsNotFound(model.status())) return model;
   std::vector<std::string> names;
-  if (absl::StatusOr<v1::ListModelsResponse> list = deps_.models.List(1000, ""); list.ok()) {
+  if (absl::StatusOr<v1::ListModelsResponse> list = deps_.models.List(kMostListed, ""); list.ok()) {
     for (const v1::Model& other : list->models()) names.push_back(other.name());
   }
   return NotFound(name, "base_model", names);
@@ -196,7 +201,7 @@ absl::StatusOr<v1::Dataset> JobScheduler::FindDataset(const std::string& name) {
   absl::StatusOr<v1::Dataset> dataset = deps_.datasets.Get(name);
   if (!absl::IsNotFound(dataset.status())) return dataset;
   std::vector<std::string> names;
-  if (absl::StatusOr<v1::ListDatasetsResponse> list = deps_.datasets.List(1000, ""); list.ok()) {
+  if (absl::StatusOr<v1::ListDatasetsResponse> list = deps_.datasets.List(kMostListed, ""); list.ok()) {
     for (const v1::Dataset& other : list->datasets()) names.push_back(other.name());
   }
   return NotFound(name, "dataset", names);

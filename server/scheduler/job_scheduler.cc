@@ -9,26 +9,15 @@
 #include "server/jobs/timestamps.h"
 #include "server/jobs/violations.h"
 #include "server/scheduler/placement_policy.h"
+#include "server/scheduler/predict_inputs.h"
 
 namespace attune::scheduler {
 namespace {
 
-constexpr int kMaxInputs = 256;
 // For workers that were told to exit when the scheduler goes away without a drain.
 constexpr absl::Duration kStopGrace = absl::Seconds(5);
 // Between SIGKILL and the end of the attempts: reaping and bookkeeping only.
 constexpr absl::Duration kKillGrace = absl::Seconds(10);
-
-absl::Status CheckInputs(const v1::PredictRequest& request) {
-  std::vector<jobs::FieldViolation> violations;
-  if (request.inputs().empty() || request.inputs_size() > kMaxInputs) {
-    violations.push_back({"inputs", StrCat("needs 1 to ", kMaxInputs, " texts, not ", request.inputs_size())});
-  }
-  for (int i = 0; i < request.inputs_size() && i < kMaxInputs; ++i) {
-    if (request.inputs(i).text().empty()) violations.push_back({StrCat("inputs[", i, "].text"), "is required"});
-  }
-  return jobs::ViolationsStatus(violations);
-}
 
 }  // namespace
 
@@ -118,20 +107,26 @@ absl::StatusOr<std::string> JobScheduler::CheckpointDirectory(const std::string&
 }
 
 void JobScheduler::Predict(v1::PredictRequest request, std::function<void(absl::StatusOr<v1::PredictResponse>)> done) {
-  if (absl::Status status = CheckInputs(request); !status.ok()) return done(status);
+  if (absl::Status status = jobs::ViolationsStatus(CheckPredictInputs(request)); !status.ok()) return done(status);
   std::string name = request.checkpoint();
   if (name.find("/checkpoints/") == std::string::npos) name += "/checkpoints/best";
   absl::StatusOr<ResolvedCheckpoint> checkpoint = snapshots_.GetCheckpoint(name);
   if (!checkpoint.ok()) return done(checkpoint.status());
-  std::vector<v1::TextInput> inputs(request.inputs().begin(), request.inputs().end());
-  deps_.pool.Predict(DirectoryOf(checkpoint->record), std::move(inputs),
-                     [done = std::move(done), resolved = checkpoint->record.resource.name()](absl::StatusOr<std::vector<v1::Prediction>> predictions) {
-                       if (!predictions.ok()) return done(predictions.status());
-                       v1::PredictResponse response;
-                       response.set_checkpoint(resolved);
-                       for (v1::Prediction& prediction : *predictions) *response.add_predictions() = std::move(prediction);
-                       done(std::move(response));
-                     });
+  absl::StatusOr<v1::FineTuningJob> job = snapshots_.Get(jobs::JobName(checkpoint->record.job_id));
+  if (!job.ok()) return done(job.status());
+  if (absl::Status status = jobs::ViolationsStatus(CheckPredictModality(request, *job)); !status.ok()) return done(status);
+  worker::v1::Predict prediction;
+  prediction.set_checkpoint_dir(DirectoryOf(checkpoint->record));
+  *prediction.mutable_inputs() = std::move(*request.mutable_inputs());
+  *prediction.mutable_images() = std::move(*request.mutable_images());
+  auto answer = [done = std::move(done), resolved = checkpoint->record.resource.name()](absl::StatusOr<std::vector<v1::Prediction>> predictions) {
+    if (!predictions.ok()) return done(predictions.status());
+    v1::PredictResponse response;
+    response.set_checkpoint(resolved);
+    for (v1::Prediction& each : *predictions) *response.add_predictions() = std::move(each);
+    done(std::move(response));
+  };
+  deps_.pool.Predict(std::move(prediction), std::move(answer));
 }
 
 void JobScheduler::Drain() {

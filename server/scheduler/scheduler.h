@@ -11,6 +11,7 @@
 // (request_id reused), FAILED_PRECONDITION (says which state the job is in), UNAVAILABLE while draining. Predict: also those of WorkerPool.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <string>
@@ -47,6 +48,7 @@ struct SchedulerOptions {
   int job_slots = 1;           // jobs that run at once, at least 1
   int worker_threads = 0;      // CPU threads of a job that asks for none; 0: all cores
   int max_lost_attempts = 3;   // in a row, without a new checkpoint; then the job fails
+  int64_t feature_cache_bytes = 0;  // that workers may keep of frozen layers' outputs, in {data_directory}/feature-cache; 0: none
   absl::Duration drain_grace = absl::Seconds(20);  // how long Drain lets workers write a last checkpoint
 };
 

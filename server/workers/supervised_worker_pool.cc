@@ -21,7 +21,7 @@ worker::v1::ConnectResponse ShutdownCommand() {
 }  // namespace
 
 SupervisedWorkerPool::SupervisedWorkerPool(SupervisedWorkerPoolOptions options, WorkerLauncher& launcher, const Clock& clock)
-    : options_(options), launcher_(launcher), clock_(clock), service_(*this), predictions_(options.max_waiting_predictions) {}
+    : options_(options), launcher_(launcher), clock_(clock), service_(*this), predictions_(options.max_waiting_predictions, options.max_waiting_prediction_bytes) {}
 
 SupervisedWorkerPool::~SupervisedWorkerPool() { Stop(absl::ZeroDuration()); }
 
@@ -80,11 +80,10 @@ void SupervisedWorkerPool::Kill(const AttemptId& attempt) {
   });
 }
 
-void SupervisedWorkerPool::Predict(const std::string& checkpoint_directory, std::vector<v1::TextInput> inputs, PredictCallback done) {
+void SupervisedWorkerPool::Predict(worker::v1::Predict prediction, PredictCallback done) {
   WithActions([&](Actions& actions) {
     absl::Status status = stopping_ ? absl::UnavailableError("the server is shutting down")
-                                    : predictions_.Add(checkpoint_directory, std::move(inputs), done,
-                                                       clock_.Now() + options_.predict_timeout);
+                                    : predictions_.Add(std::move(prediction), done, clock_.Now() + options_.predict_timeout);
     if (!status.ok()) {
       actions.push_back([done = std::move(done), status] { done(status); });
       return;

@@ -39,6 +39,7 @@ struct SupervisedWorkerPoolOptions {
   absl::Duration predict_timeout = absl::Minutes(2);     // of one prediction, waiting included
   absl::Duration prediction_idle_timeout = absl::Minutes(10);  // after which the prediction worker is let go
   size_t max_waiting_predictions = 1024;
+  size_t max_waiting_prediction_bytes = 256 << 20;
 };
 
 class SupervisedWorkerPool final : public WorkerPool, private WorkerSessionHost {
@@ -54,7 +55,7 @@ class SupervisedWorkerPool final : public WorkerPool, private WorkerSessionHost 
   void Cancel(const AttemptId& attempt) override;
   void Suspend(const AttemptId& attempt) override;
   void Kill(const AttemptId& attempt) override;
-  void Predict(const std::string& checkpoint_directory, std::vector<v1::TextInput> inputs, PredictCallback done) override;
+  void Predict(worker::v1::Predict prediction, PredictCallback done) override;
   PoolStatus Status() override;
   void Stop(absl::Duration grace) override;
 

@@ -81,6 +81,8 @@ absl::StatusOr<WorkerDescription> ParseWorkerDescription(std::string_view text) 
     v1::Architecture& architecture = *description.architectures.add_architectures();
     architecture.set_name(Text(entry, "name"));
     architecture.set_description(Text(entry, "description"));
+    const std::string modality = Text(entry, "modality");
+    architecture.set_modality(modality.empty() ? "text" : modality);  // workers of before images do not say it
     for (const Json& task : Array(entry, "tasks")) {
       if (task.is_string()) architecture.add_tasks(task.get<std::string>());
     }

@@ -16,7 +16,7 @@
 namespace attune::workers {
 namespace {
 
-// Predictions of many texts over many classes are large.
+// Images to predict for are large, and so are predictions of many texts over many classes.
 constexpr int kMaxMessageBytes = 64 << 20;
 
 }  // namespace

@@ -71,9 +71,9 @@ class WorkerPool {
   virtual void Suspend(const AttemptId& attempt) = 0;
   // At once.
   virtual void Kill(const AttemptId& attempt) = 0;
-  // `done` runs on a pool thread, or on the caller's when the call is refused at once. UNAVAILABLE when the worker was lost or the pool stops,
+  // Of texts or images with a checkpoint; the pool numbers the request. `done` runs on a pool thread, or on the caller's when the call is refused at once. UNAVAILABLE when the worker was lost or the pool stops,
   // RESOURCE_EXHAUSTED when too many wait, DEADLINE_EXCEEDED when it takes too long, otherwise the worker's answer.
-  virtual void Predict(const std::string& checkpoint_directory, std::vector<v1::TextInput> inputs, PredictCallback done) = 0;
+  virtual void Predict(worker::v1::Predict prediction, PredictCallback done) = 0;
   virtual PoolStatus Status() = 0;
   // Tells all workers to exit, waits up to `grace`, kills the rest. After it returns the listener is not called any more.
   virtual void Stop(absl::Duration grace) = 0;

@@ -33,17 +33,18 @@ class FakeWorkerPool final : public WorkerPool {
   void Cancel(const AttemptId& attempt) override { Note(cancelled_, attempt); }
   void Suspend(const AttemptId& attempt) override { Note(suspended_, attempt); }
   void Kill(const AttemptId& attempt) override { Note(killed_, attempt); }
-  // Answers with one prediction whose label is the directory, unless a failure is set.
-  void Predict(const std::string& checkpoint_directory, std::vector<v1::TextInput> inputs, PredictCallback done) override {
+  // Answers with one prediction for each text or image, whose labels are the directory and the image, unless a failure is set.
+  void Predict(worker::v1::Predict prediction, PredictCallback done) override {
     absl::Status failure;
     {
       absl::MutexLock lock(&mutex_);
       failure = predict_failure_;
     }
     if (!failure.ok()) return done(failure);
-    std::vector<v1::Prediction> predictions(inputs.size());
-    for (v1::Prediction& prediction : predictions) prediction.add_labels(checkpoint_directory);
-    done(std::move(predictions));
+    std::vector<v1::Prediction> answers(static_cast<size_t>(prediction.inputs_size() + prediction.images_size()));
+    for (v1::Prediction& answer : answers) answer.add_labels(prediction.checkpoint_dir());
+    for (int i = 0; i < prediction.images_size(); ++i) answers[static_cast<size_t>(prediction.inputs_size() + i)].add_labels(prediction.images(i));
+    done(std::move(answers));
   }
   PoolStatus Status() override {
     absl::MutexLock lock(&mutex_);

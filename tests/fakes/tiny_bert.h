@@ -7,7 +7,6 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <random>
@@ -19,6 +18,7 @@
 #include "server/base/files.h"
 #include "server/base/status_macros.h"
 #include "server/weights/safetensors.h"
+#include "tests/fakes/tiny_tensors.h"
 #include "tests/fakes/tiny_tokenizer.h"
 
 namespace attune {
@@ -34,13 +34,6 @@ struct TinyBertOptions {
   bool old_norm_names = false;                  // gamma and beta
   weights::DType dtype = weights::DType::kF32;  // F32, BF16 or F16
   uint32_t seed = 1;
-};
-
-struct TinyTensor {
-  std::string name;
-  std::vector<int64_t> shape;
-  weights::DType dtype = weights::DType::kF32;
-  std::string bytes;
 };
 
 inline nlohmann::ordered_json TinyBertConfig(const TinyBertOptions& options = {}) {
@@ -60,23 +53,6 @@ inline nlohmann::ordered_json TinyBertConfig(const TinyBertOptions& options = {}
           {"layer_norm_eps", 1e-12},
           {"pad_token_id", 0},
           {"position_embedding_type", "absolute"}};
-}
-
-// One value in the bytes of `dtype`; rounding is towards zero, values too small for F16 become 0.
-inline void AppendTinyValue(float value, weights::DType dtype, std::string* bytes) {
-  uint32_t bits = 0;
-  std::memcpy(&bits, &value, sizeof(bits));
-  if (dtype == weights::DType::kF32) {
-    bytes->append(reinterpret_cast<const char*>(&bits), 4);
-    return;
-  }
-  uint16_t half = static_cast<uint16_t>(bits >> 16);  // BF16
-  if (dtype == weights::DType::kF16) {
-    const int exponent = static_cast<int>((bits >> 23) & 0xff) - 127 + 15;
-    half = static_cast<uint16_t>((bits >> 16) & 0x8000);
-    if (exponent > 0) half = static_cast<uint16_t>(half | (exponent << 10) | ((bits >> 13) & 0x3ff));
-  }
-  bytes->append(reinterpret_cast<const char*>(&half), 2);
 }
 
 // The tensors in the order in which they are written.
@@ -119,12 +95,6 @@ inline std::vector<TinyTensor> TinyBertTensors(const TinyBertOptions& options = 
   }
   if (options.pooler) linear("pooler.dense", options.hidden, options.hidden);
   return tensors;
-}
-
-inline absl::Status WriteTinyTensors(const std::string& path, const std::vector<TinyTensor>& tensors) {
-  std::vector<weights::TensorView> views;
-  for (const TinyTensor& tensor : tensors) views.push_back({tensor.name, tensor.dtype, tensor.shape, tensor.bytes});
-  return weights::WriteSafetensors(Files::Posix(), path, views, {{"format", "pt"}});
 }
 
 // Everything but the weights: name to content.

@@ -144,7 +144,8 @@ class Server:
     def import_model(self, directory, model_id):
         files = []
         for name in sorted(os.listdir(directory)):
-            if name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"):
+            if name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt",
+                        "preprocessor_config.json"):
                 with open(os.path.join(directory, name), "rb") as file:
                     files.append(model_pb.ModelFile(path=name, upload=self.upload(file.read(), name).name))
         return self.models.ImportModel(model_pb.ImportModelRequest(model_id=model_id, files=files), timeout=DEADLINE)

@@ -53,7 +53,7 @@ inline void WriteTinyModel(const std::string& directory, const nlohmann::json& c
   std::vector<weights::TensorView> views;
   for (const Parameter& parameter : model->parameters()) {
     const at::Tensor& t = parameter.tensor;
-    views.push_back({parameter.name.substr(factory->prefix.size()), weights::DType::kF32, t.sizes().vec(),
+    views.push_back({parameter.name.substr(factory->description_of().prefix.size()), weights::DType::kF32, t.sizes().vec(),
                      {static_cast<const char*>(t.const_data_ptr()), static_cast<size_t>(t.nbytes())}});
   }
   const absl::Status status = weights::WriteSafetensors(Files::Posix(), directory + "/model.safetensors", views, {{"format", "pt"}});

@@ -57,10 +57,10 @@ Options Parse(int argc, char** argv) {
   return options;
 }
 
-std::vector<TextBatch> ReadBatches(const Options& options) {
+std::vector<Batch> ReadBatches(const Options& options) {
   const auto tokenizer = tokenizers::LoadTokenizer(options.model_dir).value();
   std::ifstream file(options.texts);
-  std::vector<TextBatch> batches;
+  std::vector<Batch> batches;
   std::vector<TokenizedText> texts;
   for (std::string line; static_cast<int64_t>(batches.size()) < options.steps && std::getline(file, line);) {
     texts.push_back(Tokenize(*tokenizer, line, nullptr, static_cast<int32_t>(options.max_length)));
@@ -79,7 +79,7 @@ double CpuSeconds() {
   return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) * 1e-9;
 }
 
-double Step(Model& model, Task& task, const std::vector<Parameter>& parameters, const TextBatch& batch, const Options& options) {
+double Step(Model& model, Task& task, const std::vector<Parameter>& parameters, const Batch& batch, const Options& options) {
   for (const Parameter& parameter : parameters) at::Tensor(parameter.tensor).mutable_grad().reset();
   at::manual_seed(1);
   const auto start = std::chrono::steady_clock::now();
@@ -87,7 +87,8 @@ double Step(Model& model, Task& task, const std::vector<Parameter>& parameters, 
   at::Tensor loss;
   {
     at::AutoGradMode grad(!options.eval);
-    loss = task.Loss(task.Logits(model.Forward(batch, !options.eval), !options.eval), batch.targets);
+    loss = options.eval ? task.Loss(task.Logits(model.Forward(batch, {}).features, false), batch.targets)
+                        : task.TrainingLoss(model.Forward(batch, {.training = true}), batch);
   }
   at::autocast::clear_cache();
   at::autocast::set_autocast_enabled(at::kCPU, false);
@@ -119,14 +120,14 @@ int main(int argc, char** argv) {
   for (const Parameter& parameter : task->head_parameters()) parameters.push_back(parameter);
   for (const Parameter& parameter : parameters) at::Tensor(parameter.tensor).requires_grad_(true);
 
-  const std::vector<TextBatch> batches = ReadBatches(options);
+  const std::vector<Batch> batches = ReadBatches(options);
   Step(*model, *task, parameters, batches[0], options);
   Step(*model, *task, parameters, batches[0], options);
   std::vector<double> seconds;
   double total = 0;
   const double cpu_before = CpuSeconds();
   int64_t tokens = 0, sequences = 0;
-  for (const TextBatch& batch : batches) {
+  for (const Batch& batch : batches) {
     seconds.push_back(Step(*model, *task, parameters, batch, options));
     total += seconds.back();
     tokens += batch.tokens;

@@ -1,11 +1,15 @@
-"""Measures Attune beside transformers' Trainer, on the same rows, batch size, epochs and rates.
+"""Measures Attune beside the alternative, on the same rows, batch size, epochs and rates: transformers' Trainer for texts, a plain torchvision script for images.
 
   tools/bench text [--rounds 3] [--steps 40] [--corpus tweets|emails] [--bf16]
       speed: both engines in turn (A, B, A, B, ...), samples/s of each, ratios, length histogram, and the test accuracy after these steps
   tools/bench accuracy-text [--seeds 1 2 3] [--same-schedule]
       quality: the demo's job (--same-schedule: and one with the Trainer's own schedule) beside the Trainer on the demo's rows; test accuracy, mean over seeds
+  tools/bench vision [--rounds 3] [--steps 20] [--models mobilenet_v2 resnet50] [--images X.tar] [--image-size 224] [--limit N] [--epochs 10]
+      speed: full fine-tuning with augmentation, both engines in turn; and N epochs of a new head alone, with and without kept features
+  tools/bench accuracy-vision --images X.tar --weights mobilenet_v2=FILE [...] [--seeds 1 2 3] [--modes head full scratch] [--image-size 224] [--epochs 5] [--limit N]
+      quality: a new head, full fine-tuning, and training from scratch beside the same policy in torchvision; test accuracy, mean over seeds
 
-Attune runs through its whole service (server, worker, events, checkpoints); the Trainer runs as a script. One JSON object a line goes to
+Attune runs through its whole service (server, worker, events, checkpoints); the alternative runs as a script. One JSON object a line goes to
 standard output, a table for people to standard error.
 """
 import argparse
@@ -18,18 +22,13 @@ import subprocess
 import sys
 import tempfile
 
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
-sys.path.insert(0, os.path.join(ROOT, "tests", "integration"))
-os.environ["ATTUNE_TEST_PATIENCE"] = "100"
-import harness  # noqa: E402  (the path must be set first)
-from harness import Job, dataset_pb, spec_pb  # noqa: E402
+from service import ROOT, Service, harness, say
+import vision
+
+from harness import spec_pb
 
 DEPS = harness.DEPS
 MODEL = os.path.join(DEPS, "minilm")
-
-
-def say(text):
-    print(text, file=sys.stderr, flush=True)
 
 
 def trainer(data, *flags):
@@ -41,11 +40,11 @@ def trainer(data, *flags):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-class Attune:
+class Attune(Service):
     """A server with MiniLM and one dataset imported."""
 
     def __init__(self, directory, splits):
-        self.server = harness.Server(os.path.join(directory, "data")).start()
+        super().__init__(directory)
         self.model = self.server.import_model(MODEL, "minilm").name
         content = {}
         for split in splits:
@@ -55,26 +54,7 @@ class Attune:
                                                   validation_fraction=0, test_fraction=0)
 
     def run(self, **spec):
-        """Runs a job; (job, seconds from the first phase's start to the last step's metrics, seconds of the whole run)."""
-        created = self.server.create_job(self.model, self.dataset.name, **spec)
-        begin = last = running = None
-        for event in self.server.events(created.name):
-            when = event.create_time.seconds + event.create_time.nanos * 1e-9
-            kind = event.WhichOneof("payload")
-            if kind == "state_changed" and event.state_changed.to == "RUNNING":
-                running = when
-            if kind == "phase_started" and begin is None:
-                begin = when
-            if kind == "metrics":
-                last = when
-        job = self.server.jobs.GetFineTuningJob(harness.job_pb.GetFineTuningJobRequest(name=created.name))
-        if job.state != Job.STATE_SUCCEEDED:
-            raise RuntimeError(f"the job ended as {Job.State.Name(job.state)}: {job.error.message}")
-        ended = job.end_time.seconds + job.end_time.nanos * 1e-9
-        return job, last - begin, ended - running
-
-    def close(self):
-        self.server.__exit__()
+        return super().run(self.model, self.dataset.name, **spec)
 
 
 def trainer_like(precision, **length):
@@ -199,6 +179,7 @@ def main():
     accuracy.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     accuracy.add_argument("--same-schedule", action="store_true", help="also a job with the Trainer's schedule")
     accuracy.set_defaults(run=bench_accuracy_text)
+    vision.add_commands(commands)
     options = parser.parse_args()
     options.run(options)
 

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <map>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "client/cli/render/bars.h"
 #include "client/cli/render/format.h"
 #include "client/cli/render/table.h"
@@ -105,6 +107,46 @@ std::string LengthText(const v1::LengthHistogram& lengths, const Style& style) {
   return table.empty() ? text : text + table.Render(style);
 }
 
+// "640" where all are the same, else "320 to 1,024, median 640".
+std::string Range(int32_t least, int32_t median, int32_t most) {
+  return least == most ? Count(least) : StrCat(Count(least), " to ", Count(most), ", median ", Count(median));
+}
+
+std::string ImageText(const v1::ImageReport& images, const Style& style) {
+  std::map<std::string, int64_t> formats(images.format_counts().begin(), images.format_counts().end());
+  std::vector<std::string> parts;
+  for (const auto& [format, count] : formats) parts.push_back(StrCat(Count(count), " ", OneLine(format)));
+  return StrCat("Images\n",
+                KeyValues({{"width", Range(images.min_width(), images.median_width(), images.max_width())},
+                           {"height", Range(images.min_height(), images.median_height(), images.max_height())},
+                           {"formats", absl::StrJoin(parts, ", ")},
+                           {"size", Bytes(images.total_bytes())}},
+                          style));
+}
+
+void AddImageFacts(const v1::ImageReport& images, std::vector<std::pair<std::string, std::string>>& facts) {
+  if (images.conflicting_labels() > 0)
+    facts.emplace_back("conflicts", StrCat(Count(images.conflicting_labels()), " images occur with another label too"));
+  if (images.wrong_extensions() > 0)
+    facts.emplace_back("endings", StrCat(Count(images.wrong_extensions()), " names end as another format does"));
+  if (images.other_files() > 0)
+    facts.emplace_back("passed over", StrCat(Count(images.other_files()), " files that are no images"));
+}
+
+std::string Base64(std::string_view bytes) {
+  std::string text;
+  absl::Base64Escape(AbslView(bytes), &text);
+  return text;
+}
+
+std::string HtmlText(std::string_view text) {
+  return absl::StrReplaceAll(OneLine(text), {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"\"", "&quot;"}});
+}
+
+std::string LabelText(const v1::PreviewRow& row) {
+  return row.labels_size() > 0 ? absl::StrJoin(row.labels(), " | ") : Number(row.value());
+}
+
 std::string LeftOut(const v1::ImportReport& report) {
   std::map<std::string, int64_t> sorted(report.issue_counts().begin(), report.issue_counts().end());
   std::vector<std::string> parts;
@@ -114,6 +156,13 @@ std::string LeftOut(const v1::ImportReport& report) {
     parts.push_back(StrCat(Count(count), " ", words));
   }
   return absl::StrJoin(parts, ", ");
+}
+
+std::string ImagePreviewTable(const v1::PreviewRowsResponse& preview, const Style& style) {
+  Table table({{"IMAGE"}, {"LABEL"}, {"SIZE", Align::kRight}});
+  for (const v1::PreviewRow& row : preview.rows())
+    table.AddRow({OneLine(row.entry()), OneLine(LabelText(row)), StrCat(row.width(), " x ", row.height())});
+  return table.Render(style);
 }
 
 }  // namespace
@@ -132,9 +181,11 @@ std::string SplitName(v1::Split split) {
 }
 
 std::string DatasetTable(const std::vector<v1::Dataset>& datasets, absl::Time now, const Style& style) {
-  if (datasets.empty()) return "No datasets yet. Upload one: attune datasets upload FILE.csv --id NAME\n";
+  if (datasets.empty())
+    return "No datasets yet. Upload one: attune datasets upload FILE.csv --id NAME, or a folder or archive of images\n";
   Table table({{"DATASET"},
                {"STATE"},
+               {"HOLDS"},
                {"LABELS"},
                {"TRAIN", Align::kRight},
                {"VALIDATION", Align::kRight},
@@ -145,7 +196,8 @@ std::string DatasetTable(const std::vector<v1::Dataset>& datasets, absl::Time no
     const std::string labels = dataset.labels_size() > 0
                                    ? StrCat(dataset.labels_size(), " (", KindName(dataset.label_kind()), ")")
                                    : KindName(dataset.label_kind());
-    table.AddRow({client::ShortName(dataset.name()), StateName(dataset, style), labels,
+    table.AddRow({client::ShortName(dataset.name()), StateName(dataset, style),
+                  dataset.modality() == "image" ? "images" : "texts", labels,
                   Count(Rows(dataset, v1::SPLIT_TRAIN)), Count(Rows(dataset, v1::SPLIT_VALIDATION)),
                   Count(Rows(dataset, v1::SPLIT_TEST)), Ago(ToTime(dataset.create_time()), now),
                   OneLine(dataset.display_name())});
@@ -155,6 +207,8 @@ std::string DatasetTable(const std::vector<v1::Dataset>& datasets, absl::Time no
 
 std::string DatasetReport(const v1::Dataset& dataset, const Style& style) {
   const v1::ImportReport& report = dataset.report();
+  const bool is_images = dataset.modality() == "image";
+  const char* things = is_images ? "images" : "texts";
   const int64_t left_out = report.rows_read() - report.rows_used();
   std::string text = StrCat(Paint(style, Colour::kBold, dataset.name()), "  ", StateName(dataset, style), "\n");
   std::vector<std::pair<std::string, std::string>> facts = {{"name", OneLine(dataset.display_name())},
@@ -162,22 +216,26 @@ std::string DatasetReport(const v1::Dataset& dataset, const Style& style) {
   facts.emplace_back("rows", StrCat(Count(report.rows_used()), " used of ", Count(report.rows_read()), " read"));
   if (left_out > 0) facts.emplace_back("left out", StrCat(Count(left_out), ": ", LeftOut(report)));
   for (const v1::SplitReport& split : report.splits())
-    facts.emplace_back(SplitName(split.split()), StrCat(Count(split.rows()), " rows"));
+    facts.emplace_back(SplitName(split.split()), StrCat(Count(split.rows()), is_images ? " images" : " rows"));
   facts.emplace_back("labels",
                      StrCat(KindName(dataset.label_kind()), dataset.has_text_pair() ? ", pairs of texts" : ""));
   if (report.duplicates_across_splits() > 0) {
     facts.emplace_back("duplicates",
-                       StrCat(Count(report.duplicates_across_splits()), " texts occur in more than one split"));
+                       StrCat(Count(report.duplicates_across_splits()), " ", things, " occur in more than one split"));
   }
   if (report.duplicates_within_split() > 0) {
     facts.emplace_back("repeated",
-                       StrCat(Count(report.duplicates_within_split()), " rows repeat a text of their split"));
+                       StrCat(Count(report.duplicates_within_split()), " rows repeat ",
+                              is_images ? "an image" : "a text", " of their split"));
   }
+  AddImageFacts(report.images(), facts);
   if (dataset.has_create_time()) facts.emplace_back("created", DateAndTime(ToTime(dataset.create_time())));
   StrAppend(&text, KeyValues(facts, style));
   if (dataset.labels_size() > 0 && report.splits_size() > 0) StrAppend(&text, "\n", LabelTable(dataset, style));
   if (report.has_lengths()) StrAppend(&text, "\n", LengthText(report.lengths(), style));
-  if (report.issues_size() > 0) StrAppend(&text, "\nRows to look at\n", IssueList(report, 10, style));
+  if (report.images().total_bytes() > 0) StrAppend(&text, "\n", ImageText(report.images(), style));
+  if (report.issues_size() > 0)
+    StrAppend(&text, "\n", is_images ? "Images" : "Rows", " to look at\n", IssueList(report, 10, style));
   return text;
 }
 
@@ -188,7 +246,9 @@ std::string IssueList(const v1::ImportReport& report, int limit, const Style& st
     if (shown == limit) break;
     ++shown;
     const std::string column = issue.column().empty() ? "" : StrCat(" column ", OneLine(issue.column()));
-    StrAppend(&text, "  ", Paint(style, Colour::kYellow, StrCat(OneLine(issue.filename()), ":", issue.line())), column,
+    const std::string entry = issue.entry().empty() ? "" : StrCat(": ", OneLine(issue.entry()));
+    const std::string line = issue.line() == 0 ? "" : StrCat(":", issue.line());
+    StrAppend(&text, "  ", Paint(style, Colour::kYellow, StrCat(OneLine(issue.filename()), entry, line)), column,
               ": ", OneLine(issue.message()), "\n");
   }
   int64_t all = 0;
@@ -198,7 +258,26 @@ std::string IssueList(const v1::ImportReport& report, int limit, const Style& st
   return text;
 }
 
+std::string PreviewHtml(const v1::PreviewRowsResponse& preview, const std::string& title) {
+  std::string html = StrCat("<!DOCTYPE html>\n<html><head><meta charset=\"utf-8\"><title>", HtmlText(title),
+                            "</title>\n<style>body { font-family: sans-serif } figure { display: inline-block; margin: "
+                            "8px; width: 160px; vertical-align: top; overflow-wrap: anywhere } figcaption { font-size: "
+                            "12px }</style></head><body>\n<h1>",
+                            HtmlText(title), "</h1>\n");
+  for (const v1::PreviewRow& row : preview.rows()) {
+    StrAppend(&html, "<figure>");
+    if (!row.thumbnail().empty())
+      StrAppend(&html, "<img alt=\"\" src=\"data:image/png;base64,", Base64(row.thumbnail()), "\">");
+    StrAppend(&html, "<figcaption><b>", HtmlText(LabelText(row)), "</b><br>",
+              HtmlText(row.width() > 0 ? row.entry() : row.input().text()));
+    if (row.width() > 0) StrAppend(&html, "<br>", row.width(), " x ", row.height());
+    StrAppend(&html, "</figcaption></figure>\n");
+  }
+  return html + "</body></html>\n";
+}
+
 std::string PreviewTable(const v1::PreviewRowsResponse& preview, const Style& style) {
+  if (preview.rows_size() > 0 && preview.rows(0).width() > 0) return ImagePreviewTable(preview, style);
   bool pairs = false, tokens = false;
   for (const v1::PreviewRow& row : preview.rows()) {
     pairs = pairs || !row.input().text_pair().empty();
@@ -209,8 +288,7 @@ std::string PreviewTable(const v1::PreviewRowsResponse& preview, const Style& st
   if (tokens) columns.push_back({"TOKENS"});
   Table table(columns);
   for (const v1::PreviewRow& row : preview.rows()) {
-    const std::string label = row.labels_size() > 0 ? absl::StrJoin(row.labels(), " | ") : Number(row.value());
-    std::vector<std::string> cells = {StrCat(OneLine(row.filename()), ":", row.line()), OneLine(label),
+    std::vector<std::string> cells = {StrCat(OneLine(row.filename()), ":", row.line()), OneLine(LabelText(row)),
                                       OneLine(row.input().text())};
     if (pairs) cells.push_back(OneLine(row.input().text_pair()));
     if (tokens) cells.push_back(absl::StrJoin(row.token_ids(), " "));

@@ -12,11 +12,14 @@ namespace attune::cli {
 
 std::string DatasetTable(const std::vector<v1::Dataset>& datasets, absl::Time now, const Style& style);
 
-// Name, splits with their label counts, lengths as a histogram, and what was found wrong.
+// Name, splits with their label counts, lengths as a histogram or sizes of images, and what was found wrong.
 std::string DatasetReport(const v1::Dataset& dataset, const Style& style);
 
-// Bad rows, one a line: "FILE:LINE column COLUMN: message". At most `limit`, then how many more there are.
+// Bad rows, one a line: "FILE:LINE column COLUMN: message", or "FILE: ENTRY: message" of archives. At most `limit`, then how many more there are.
 std::string IssueList(const v1::ImportReport& report, int limit, const Style& style);
+
+// The rows as a web page of its own, images with their thumbnails.
+std::string PreviewHtml(const v1::PreviewRowsResponse& preview, const std::string& title);
 
 std::string PreviewTable(const v1::PreviewRowsResponse& preview, const Style& style);
 

@@ -59,6 +59,10 @@ std::string ConfusionText(const v1::Evaluation& evaluation, const Style& style) 
   return "\n" + table.Render(style);
 }
 
+bool TakesImages(const v1::FineTuningJob& job) {
+  return absl::StartsWith(v1::Task_Name(job.effective_spec().task()), "TASK_IMAGE_");
+}
+
 }  // namespace
 
 std::string PaintState(const std::string& state, const Style& style) {
@@ -198,7 +202,7 @@ std::string JobSummary(const v1::FineTuningJob& job, const Style& style) {
   if (job.has_test_evaluation()) StrAppend(&text, "\n", EvaluationText(job.test_evaluation(), style));
   StrAppend(&text, "\nNext\n");
   if (!job.best_checkpoint().empty()) {
-    StrAppend(&text, "  attune predict ", id, " \"some text\"\n", "  attune checkpoints download ", id, "/best --to ",
+    StrAppend(&text, "  attune predict ", id, TakesImages(job) ? " --image FILE\n" : " \"some text\"\n", "  attune checkpoints download ", id, "/best --to ",
               id, "\n");
   }
   if (job.state() != v1::FineTuningJob::STATE_SUCCEEDED) StrAppend(&text, "  attune jobs logs ", id, "\n");

@@ -1,5 +1,6 @@
 #include "client/cli/render/model_text.h"
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_join.h"
 #include "client/cli/render/format.h"
 #include "client/cli/render/table.h"
@@ -8,18 +9,46 @@
 
 namespace attune::cli {
 
+namespace {
+
+// "512 tokens", "224 x 224 pixels".
+std::string Input(const v1::Model& model) {
+  if (model.modality() != "image") return StrCat(Count(model.max_length()), " tokens");
+  return StrCat(Count(model.image_size()), " x ", Count(model.image_size()), " pixels");
+}
+
+// Images of other sizes that a job may ask for.
+std::string OtherSizes(const v1::Model& model) {
+  if (model.modality() != "image") return "";
+  const std::string multiple =
+      model.image_size_multiple() > 1 ? StrCat(", in multiples of ", Count(model.image_size_multiple())) : "";
+  return StrCat("from ", Count(model.min_image_size()), " pixels", multiple);
+}
+
+// The tensors of the model's old head, or all others.
+std::string IgnoredTensors(const v1::Model& model, bool of_head) {
+  std::vector<std::string> names;
+  for (const std::string& name : model.ignored_tensors()) {
+    const bool is_of_head = !model.head_name().empty() && absl::StartsWith(name, model.head_name() + ".");
+    if (is_of_head == of_head) names.push_back(OneLine(name));
+  }
+  return absl::StrJoin(names, ", ");
+}
+
+}  // namespace
+
 std::string ModelTable(const std::vector<v1::Model>& models, absl::Time now, const Style& style) {
   if (models.empty()) return "No models yet. Import one: attune models import DIRECTORY --id NAME\n";
   Table table({{"MODEL"},
                {"ARCHITECTURE"},
                {"PARAMETERS", Align::kRight},
                {"SIZE", Align::kRight},
-               {"MAX LENGTH", Align::kRight},
+               {"INPUT", Align::kRight},
                {"CREATED"},
                {"NAME"}});
   for (const v1::Model& model : models) {
     table.AddRow({client::ShortName(model.name()), model.architecture(), Count(model.parameter_count()),
-                  Bytes(model.size_bytes()), Count(model.max_length()), Ago(ToTime(model.create_time()), now),
+                  Bytes(model.size_bytes()), Input(model), Ago(ToTime(model.create_time()), now),
                   OneLine(model.display_name())});
   }
   return table.Render(style);
@@ -31,9 +60,12 @@ std::string ModelDetails(const v1::Model& model, const Style& style) {
                            {"architecture", model.architecture()},
                            {"parameters", Count(model.parameter_count())},
                            {"size", Bytes(model.size_bytes())},
-                           {"max length", StrCat(Count(model.max_length()), " tokens")},
+                           {"takes", model.modality() == "image" ? "images" : "text"},
+                           {model.modality() == "image" ? "image size" : "max length", Input(model)},
+                           {"other sizes", OtherSizes(model)},
                            {"layer groups", absl::StrJoin(model.layer_groups(), ", ")},
-                           {"not used", absl::StrJoin(model.ignored_tensors(), ", ")},
+                           {"old head", IgnoredTensors(model, true)},
+                           {"not used", IgnoredTensors(model, false)},
                            {"digest", model.digest()},
                            {"created", model.has_create_time() ? DateAndTime(ToTime(model.create_time())) : ""}},
                           style));
@@ -63,9 +95,9 @@ std::string LayerTable(const v1::DescribeLayersResponse& layers, const Style& st
 }
 
 std::string ArchitectureTable(const v1::ListArchitecturesResponse& architectures, const Style& style) {
-  Table table({{"ARCHITECTURE"}, {"TASKS"}, {"DESCRIPTION"}});
+  Table table({{"ARCHITECTURE"}, {"TAKES"}, {"TASKS"}, {"DESCRIPTION"}});
   for (const v1::Architecture& architecture : architectures.architectures()) {
-    table.AddRow({architecture.name(), absl::StrJoin(architecture.tasks(), ", "), OneLine(architecture.description())});
+    table.AddRow({architecture.name(), architecture.modality(), absl::StrJoin(architecture.tasks(), ", "), OneLine(architecture.description())});
   }
   return table.Render(style);
 }

@@ -47,17 +47,15 @@ std::string CheckpointTable(const std::vector<v1::Checkpoint>& checkpoints, absl
   return table.Render(style);
 }
 
-std::string PredictionTable(const v1::PredictRequest& request, const v1::PredictResponse& response, bool all_scores,
-                            const Style& style) {
-  Table table({{"PREDICTION"}, {"SCORE", Align::kRight}, {"TEXT"}});
+std::string PredictionTable(const std::string& title, const std::vector<std::string>& inputs,
+                            const v1::PredictResponse& response, bool all_scores, const Style& style) {
+  Table table({{"PREDICTION"}, {"SCORE", Align::kRight}, {title}});
   bool truncated = false;
-  const int rows = std::min(request.inputs_size(), response.predictions_size());
+  const int rows = std::min(static_cast<int>(inputs.size()), response.predictions_size());
   for (int i = 0; i < rows; ++i) {
     const v1::Prediction& prediction = response.predictions(i);
-    const v1::TextInput& input = request.inputs(i);
-    const std::string text = input.text_pair().empty() ? input.text() : StrCat(input.text(), " | ", input.text_pair());
     table.AddRow({Predicted(prediction), prediction.scores_size() > 0 ? Percent(prediction.scores(0).score()) : "",
-                  StrCat(OneLine(text), prediction.truncated() ? " [cut]" : "")});
+                  StrCat(OneLine(inputs[static_cast<size_t>(i)]), prediction.truncated() ? " [cut]" : "")});
     truncated = truncated || prediction.truncated();
     for (int s = 0; all_scores && s < prediction.scores_size(); ++s) {
       const v1::ClassScore& score = prediction.scores(s);

@@ -174,7 +174,7 @@ void EmitValue(const google::protobuf::Message& message, const FieldDescriptor& 
       out << (reflection.GetBool(message, &field) ? "true" : "false");
       break;
     case FieldDescriptor::CPPTYPE_INT32:
-      out << reflection.GetInt32(message, &field);
+      out << (repeated ? reflection.GetRepeatedInt32(message, &field, index) : reflection.GetInt32(message, &field));
       break;
     case FieldDescriptor::CPPTYPE_INT64:
       out << reflection.GetInt64(message, &field);

@@ -2,9 +2,13 @@
 
 #include <algorithm>
 #include <map>
+#include <utility>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_split.h"
 #include "client/cli/spec/spec_values.h"
 #include "google/protobuf/util/json_util.h"
+#include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
 
 namespace attune::cli {
@@ -17,6 +21,12 @@ using google::protobuf::FieldDescriptor;
 const std::map<std::string, std::string>& Renamed() {
   static const auto& names = *new std::map<std::string, std::string>{
       {"attune.v1.HeadSpec.dropout", "head-dropout"},
+      {"attune.v1.HeadSpec.hidden_sizes", "head-hidden"},
+      {"attune.v1.AugmentationSpec.enabled", "augment"},
+      {"attune.v1.AugmentationSpec.mixup_alpha", "mixup"},
+      {"attune.v1.AugmentationSpec.cutmix_alpha", "cutmix"},
+      {"attune.v1.RandAugment.operations", "rand-augment-operations"},
+      {"attune.v1.RandAugment.magnitude", "rand-augment-magnitude"},
       {"attune.v1.EvaluationSpec.split", "evaluation-split"},
   };
   return names;
@@ -29,11 +39,14 @@ const std::map<std::string, std::string>& Helps() {
       {"task", "What is learnt. Default: by the dataset's labels"},
       {"seed", "Seed of everything random. Default: 42"},
       {"precision", "Arithmetic. Default: fp32"},
-      {"head-dropout", "Dropout before the last layer, 0 to below 1. Default: the model's own"},
-      {"n-epochs", "Passes over the training rows in the main phase, 1 to 1000. Default: 3"},
+      {"head-dropout", "Dropout before each layer of the head, 0 to below 1. Default: the model's own"},
+      {"head-hidden", "Sizes of hidden layers of the head, from the features up, for example 256,128. Default: none"},
+      {"activation", "After each hidden layer of the head. Default: relu"},
+      {"n-epochs", "Passes over the training rows in the main phase, 1 to 1000. Default: 3, of images 5"},
       {"max-steps", "Optimizer steps at most in the whole job. Default: as many as the epochs have"},
       {"batch-size", "Rows in an optimizer step, 1 to 4096. Default: 32"},
-      {"learning-rate", "Peak learning rate. Default: 5e-5, and 1e-3 for a phase that trains only the head"},
+      {"learning-rate",
+       "Peak learning rate. Default: 5e-5, of images 1e-4, and 1e-3 for a phase that trains only the head"},
       {"learning-rate-multiplier", "Scales every learning rate. Default: 1"},
       {"weight-decay", "Weight decay, 0 to 1, not for biases and norms. Default: 0.01"},
       {"warmup-ratio", "Share of a phase's steps spent warming up, 0 to 1. Default: 0.06"},
@@ -49,6 +62,18 @@ const std::map<std::string, std::string>& Helps() {
       {"adam-epsilon", "AdamW's epsilon. Default: 1e-8"},
       {"momentum", "SGD's momentum. Default: 0.9"},
       {"max-length", "Texts are cut to this many tokens. Default: the smaller of the model's limit and 512"},
+      {"image-size", "Side in pixels of the square that images are brought to, at most 1024. Default: the model's own"},
+      {"augment", "Change training images at random (crops, flips, and what else is asked for), or not. Default: yes"},
+      {"crop-scale-min", "Smallest share of the image that a random crop keeps, over 0; 1: no crops. Default: 0.4"},
+      {"horizontal-flip", "Probability of a left-right flip, 0 to 1. Default: 0.5"},
+      {"brightness", "Brightness changes by up to this share, 0 to 1. Default: 0"},
+      {"contrast", "Contrast changes by up to this share, 0 to 1. Default: 0"},
+      {"saturation", "Saturation changes by up to this share, 0 to 1. Default: 0"},
+      {"hue", "Hue turns by up to this share of the colour circle, 0 to 0.5. Default: 0"},
+      {"rand-augment-operations", "RandAugment: operations on each image, 1 to 8. Default: none; 2 with a magnitude"},
+      {"rand-augment-magnitude", "RandAugment: strength, 1 to 30. Default: none; 9 with operations"},
+      {"mixup", "Mixup: alpha of its Beta distribution, 0 to 10; 0: none. Default: 0"},
+      {"cutmix", "CutMix: alpha of its Beta distribution, 0 to 10; 0: none. Default: 0"},
       {"eval-steps", "Evaluate each this many steps. Default: at the end of every epoch"},
       {"metric-for-best-model", "accuracy, f1_macro, loss, mse or pearson. Default: by the task"},
       {"evaluation-split", "Rows to evaluate on. Default: validation"},
@@ -79,10 +104,11 @@ void Collect(const Descriptor& type, const std::string& group, std::vector<const
              std::vector<SpecFlag>& flags) {
   for (int i = 0; i < type.field_count(); ++i) {
     const FieldDescriptor& field = *type.field(i);
-    if (field.is_repeated()) continue;  // phases: in a file
+    if (field.is_repeated() && field.message_type() != nullptr) continue;  // phases: in a file
     path.push_back(&field);
     if (field.message_type() != nullptr) {
-      Collect(*field.message_type(), Title(field), path, flags);
+      // What is deeper is listed with what it is part of.
+      Collect(*field.message_type(), path.size() > 1 ? group : Title(field), path, flags);
     } else {
       SpecFlag flag{.name = FlagName(field), .group = group, .path = path};
       auto help = Helps().find(flag.name);
@@ -91,6 +117,24 @@ void Collect(const Descriptor& type, const std::string& group, std::vector<const
       flags.push_back(std::move(flag));
     }
     path.pop_back();
+  }
+}
+
+// "256,128" as a JSON list.
+absl::StatusOr<nlohmann::json> ParseList(const FieldDescriptor& field, const std::string& text) {
+  nlohmann::json list = nlohmann::json::array();
+  for (const std::string& part : std::vector<std::string>(absl::StrSplit(text, ','))) {
+    ATTUNE_ASSIGN_OR_RETURN(nlohmann::json value,
+                            ParseScalar(field, std::string(absl::StripAsciiWhitespace(part))));
+    list.push_back(std::move(value));
+  }
+  return list;
+}
+
+void ClearField(const SpecFlag& flag, google::protobuf::Message* message) {
+  for (const FieldDescriptor* field : flag.path) {
+    if (field == flag.path.back()) return message->GetReflection()->ClearField(message, field);
+    message = message->GetReflection()->MutableMessage(message, field);
   }
 }
 
@@ -107,8 +151,9 @@ const std::vector<SpecFlag>& SpecFlags() {
 }
 
 absl::Status SetSpecFlag(const SpecFlag& flag, const std::string& value, v1::FineTuningSpec* spec) {
-  auto parsed = ParseScalar(*flag.path.back(), value);
+  auto parsed = flag.is_list() ? ParseList(*flag.path.back(), value) : ParseScalar(*flag.path.back(), value);
   if (!parsed.ok()) return absl::InvalidArgumentError(StrCat("--", flag.name, ": ", parsed.status().message()));
+  if (flag.is_list()) ClearField(flag, spec);  // merging would append
   nlohmann::json document = *parsed;
   for (auto field = flag.path.rbegin(); field != flag.path.rend(); ++field)
     document = nlohmann::json{{(*field)->name(), document}};

@@ -1,7 +1,9 @@
 """Client: the whole workflow in a few calls; every RPC is also there as a stub (client.jobs.ListFineTuningJobs(...))."""
 from __future__ import annotations
 
+import json
 import os
+import tempfile
 import uuid
 from pathlib import Path
 from typing import Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple, Union
@@ -16,11 +18,14 @@ from attune_client.errors import AttuneError, JobFailed
 from attune_client.retry import Retrier, RetryPolicy, call, read
 from attune_client.transfer import PathLike, Progress
 
-_MODEL_FILES = {"config.json": True, "model.safetensors": True, "tokenizer.json": True,  # True: required
-                "tokenizer_config.json": False, "special_tokens_map.json": False, "vocab.txt": False}
+# File of a model -> (whether it is required, what a model that has it takes; None: any).
+_MODEL_FILES = {"config.json": (True, None), "model.safetensors": (True, None), "tokenizer.json": (True, "text"), "tokenizer_config.json": (False, "text"),
+                "special_tokens_map.json": (False, "text"), "vocab.txt": (False, "text"), "preprocessor_config.json": (False, "image")}
 _INPUTS_IN_ONE_PREDICT = 256
+_IMAGES_IN_ONE_PREDICT, _IMAGE_BYTES_IN_ONE_PREDICT, _MAX_IMAGE_BYTES = 64, 32 << 20, 16 << 20
 _WATCH_ATTEMPTS = 30
 Text = Union[str, Tuple[str, str]]
+Image = Union[PathLike, bytes]
 
 
 class Client:
@@ -67,13 +72,14 @@ class Client:
 
     def import_dataset(self, files: Union[PathLike, Sequence[PathLike], Mapping[str, Union[PathLike, Sequence[PathLike]]]], *,
                        progress: Optional[Progress] = None, **fields) -> v1.Dataset:
-        """Uploads files and makes a dataset of them. `files` is a path, several, or a mapping from "train", "validation" and "test" to paths. `fields` are
-        those of v1.ImportDatasetRequest: dataset_id, text_column, label_column, max_bad_rows, ..."""
+        """Uploads files and makes a dataset of them. `files` is a path, several, or a mapping from "train", "validation" and "test" to paths; the path of a
+        folder of images (train/CLASS/1.jpg or CLASS/1.jpg, or with a metadata.csv) sends it as one archive. `fields` are those of v1.ImportDatasetRequest:
+        dataset_id, text_column, label_column, max_bad_rows, ..."""
         request = v1.ImportDatasetRequest(**fields)
         request.request_id = request.request_id or uuid.uuid4().hex
         request.tokenizer_model = _full_name(request.tokenizer_model, "models")
         for split, path in _by_split(files):
-            request.files.add(upload=self.upload(path, progress=progress).name, split=split)
+            request.files.add(upload=self._upload_file_or_folder(Path(path), progress).name, split=split)
         dataset = self._import(request)
         while dataset.state == v1.Dataset.STATE_IMPORTING:  # told of the first try's dataset after a cut
             self.retry.sleep(self.retry.initial_backoff)
@@ -81,6 +87,14 @@ class Client:
         if dataset.state == v1.Dataset.STATE_FAILED:
             raise AttuneError(grpc.StatusCode.INVALID_ARGUMENT, f"{dataset.name} could not be imported: {dataset.error}")
         return dataset
+
+    def _upload_file_or_folder(self, path: Path, progress: Optional[Progress]) -> v1.Upload:
+        if not path.is_dir():
+            return self.upload(path, progress=progress)
+        with tempfile.TemporaryDirectory() as scratch:
+            tar = Path(scratch) / "folder.tar"
+            transfer.pack_directory(path, tar)
+            return self.upload(tar, filename=f"{path.resolve().name or 'folder'}.tar", progress=progress)
 
     def _import(self, request: v1.ImportDatasetRequest) -> v1.Dataset:
         retrier = Retrier(self.retry)
@@ -95,16 +109,28 @@ class Client:
 
     def import_model(self, directory: PathLike, *, model_id: Optional[str] = None, display_name: str = "",
                      progress: Optional[Progress] = None) -> v1.Model:
-        """Makes a base model of a Hugging Face style directory. model_id: None means the directory's name."""
+        """Makes a base model of a directory with config.json and model.safetensors, as transformers' save_pretrained() writes it (text models: with
+        tokenizer.json), or with a torchvision state_dict. model_id: None means the directory's name."""
         directory = Path(directory)
-        missing = [name for name, required in _MODEL_FILES.items() if required and not (directory / name).is_file()]
-        if missing:
-            raise FileNotFoundError(f"{directory} has no {', no '.join(missing)}: a directory that save_pretrained() of transformers wrote has them")
+        names = _model_files(directory, None)
+        modality = self._modality(directory / "config.json")
+        if modality:  # otherwise the server says what is wrong
+            names = _model_files(directory, modality)
         request = v1.ImportModelRequest(model_id=model_id or _id_from_path(directory), display_name=display_name, request_id=uuid.uuid4().hex)
-        for name in _MODEL_FILES:
-            if (directory / name).is_file():
-                request.files.add(path=name, upload=self.upload(directory / name, progress=progress).name)
+        for name in names:
+            request.files.add(path=name, upload=self.upload(directory / name, progress=progress).name)
         return self.call(self.models.ImportModel, request, timeout=self.long_timeout)
+
+    def _modality(self, config: Path) -> str:
+        """What the architecture of a config.json takes, "text" or "image"; empty where that cannot be said."""
+        try:
+            model_type = json.loads(config.read_text(encoding="utf-8"))["model_type"]
+        except (ValueError, KeyError, TypeError):
+            return ""
+        for architecture in self.call(self.models.ListArchitectures, v1.ListArchitecturesRequest()).architectures:
+            if architecture.name == model_type:
+                return architecture.modality or "text"  # servers of before images do not say it
+        return ""
 
     # Jobs -------------------------------------------------------------------------------------------------------------------
     def create_job(self, spec: Union[v1.FineTuningSpec, dict, None] = None, *, base_model: str = "", dataset: str = "", display_name: str = "",
@@ -181,18 +207,47 @@ class Client:
         on where it stopped. With resume_files also optimizer state and data cursor."""
         return transfer.download_checkpoint(self, _checkpoint_name(checkpoint), Path(directory), resume_files, progress)
 
-    def predict(self, checkpoint: str, texts: Sequence[Text]) -> List[v1.Prediction]:
-        """Classifies texts, or pairs of texts as tuples; any number."""
+    def predict(self, checkpoint: str, texts: Sequence[Text] = (), *, images: Sequence[Image] = ()) -> List[v1.Prediction]:
+        """Classifies texts, or pairs of texts as tuples; or images: paths of JPEG, PNG, WebP or BMP files, or their content as bytes, 16 MiB at most each. Any number
+        of one of the two, as the checkpoint's model takes."""
+        if len(texts) and len(images):
+            raise ValueError("texts and images are given: a model takes one of the two")
         name, predictions = _checkpoint_name(checkpoint), []
-        for begin in range(0, len(texts), _INPUTS_IN_ONE_PREDICT):
-            request = v1.PredictRequest(checkpoint=name)
-            for text in texts[begin:begin + _INPUTS_IN_ONE_PREDICT]:
-                first, second = (text, "") if isinstance(text, str) else text
-                request.inputs.add(text=first, text_pair=second)
+        for request in (_image_requests(images) if len(images) else _text_requests(texts)):
+            request.checkpoint = name
             response = self.call(self.prediction.Predict, request, timeout=self.long_timeout)
             predictions += response.predictions
             name = response.checkpoint or name  # the best may change between calls
         return predictions
+
+
+def _text_requests(texts: Sequence[Text]) -> Iterator[v1.PredictRequest]:
+    for begin in range(0, len(texts), _INPUTS_IN_ONE_PREDICT):
+        request = v1.PredictRequest()
+        for text in texts[begin:begin + _INPUTS_IN_ONE_PREDICT]:
+            first, second = (text, "") if isinstance(text, str) else text
+            request.inputs.add(text=first, text_pair=second)
+        yield request
+
+
+def _image_requests(images: Sequence[Image]) -> Iterator[v1.PredictRequest]:
+    """Files are checked before the first request, and read as they are sent."""
+    if isinstance(images, (str, bytes, os.PathLike)):
+        raise TypeError("images must be a list: images=[image]")
+    for image in images:
+        size = len(image) if isinstance(image, bytes) else os.path.getsize(image)
+        shown = "an image" if isinstance(image, bytes) else str(image)
+        if not 0 < size <= _MAX_IMAGE_BYTES:
+            raise ValueError(f"{shown} has {size} bytes and must have 1 to {_MAX_IMAGE_BYTES} (16 MiB)")
+    request, size = v1.PredictRequest(), 0
+    for image in images:
+        content = image if isinstance(image, bytes) else Path(image).read_bytes()
+        if len(request.images) == _IMAGES_IN_ONE_PREDICT or size + len(content) > _IMAGE_BYTES_IN_ONE_PREDICT:
+            yield request
+            request, size = v1.PredictRequest(), 0
+        request.images.append(content)
+        size += len(content)
+    yield request
 
 
 def _full_name(text: str, collection: str) -> str:
@@ -216,6 +271,17 @@ def _id_from_path(path: Path) -> str:
     if not text:
         raise ValueError(f"no model id can be made of {path}: give model_id")
     return text
+
+
+def _model_files(directory: Path, modality: Optional[str]) -> List[str]:
+    """Names of the files that go to the server. modality: None means that it is not known yet: whatever is there."""
+    wanted = {name: required for name, (required, only) in _MODEL_FILES.items() if only in (None, modality) or modality is None}
+    present = [name for name in wanted if (directory / name).is_file()]
+    missing = [name for name, required in wanted.items() if required and name not in present and (modality or _MODEL_FILES[name][1] is None)]
+    if missing:
+        raise FileNotFoundError(f"{directory} has no {', no '.join(missing)}: a directory that save_pretrained() of transformers wrote has them; for a "
+                                "torchvision model write config.json ({\"model_type\": \"resnet50\"}) and save the state_dict with safetensors")
+    return present
 
 
 def _by_split(files) -> List[Tuple[int, PathLike]]:

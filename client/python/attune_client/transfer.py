@@ -4,6 +4,7 @@ from __future__ import annotations
 import concurrent.futures
 import hashlib
 import os
+import tarfile
 import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, List, Optional, Union
@@ -29,6 +30,28 @@ def sha256_of(path: Path) -> str:
         while piece := file.read(1 << 20):
             digest.update(piece)
     return digest.hexdigest()
+
+
+def pack_directory(directory: Path, tar: Path) -> None:
+    """Packs a folder of images into a tar file. The same folder gives the same bytes, so that an upload that was cut finds them again: entries are sorted,
+    times and owners left out, hidden files too."""
+    files = 0
+    with tarfile.open(tar, "w", format=tarfile.GNU_FORMAT, dereference=True) as archive:
+        for path in sorted(directory.rglob("*")):
+            name = path.relative_to(directory)
+            if any(part.startswith(".") for part in name.parts) or not (path.is_dir() or path.is_file()):
+                continue
+            info = tarfile.TarInfo(name.as_posix())
+            if path.is_dir():
+                info.type, info.mode = tarfile.DIRTYPE, 0o755
+                archive.addfile(info)
+                continue
+            files += 1
+            with open(path, "rb") as content:
+                info.size = os.fstat(content.fileno()).st_size
+                archive.addfile(info, content)
+    if files == 0:
+        raise ValueError(f"{directory} has no files: put images into it, in a folder for each class")
 
 
 def upload_file(client: "Client", path: Path, filename: str, progress: Optional[Progress]) -> v1.Upload:

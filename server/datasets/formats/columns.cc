@@ -60,10 +60,10 @@ const char* TypeName(Cell::Type type) {
 }
 
 std::array<WantedColumn, kWantedColumns> WantedColumns(const ColumnNames& names) {
-  return {{{names.text, true, "text_column", &Row::text},
+  return {{{names.text, true, names.images ? "image_column" : "text_column", &Row::text},
            {names.text_pair, names.text_pair_required, "text_pair_column", &Row::text_pair},
            {names.label, true, "label_column", &Row::label},
-           {names.split, !names.split.empty(), "split_column", &Row::split}}};
+           {names.split, names.split_required && !names.split.empty(), "split_column", &Row::split}}};
 }
 
 absl::Status MissingColumn(std::string_view filename, const WantedColumn& wanted,

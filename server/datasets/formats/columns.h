@@ -13,11 +13,13 @@
 namespace attune::datasets {
 
 struct ColumnNames {
-  std::string text = "text";
+  std::string text = "text";  // of a manifest of images: the column with their paths
   std::string text_pair = "text_pair";
   bool text_pair_required = false;  // false: a file without that column has single texts
   std::string label = "label";
-  std::string split;  // empty: there is none
+  std::string split;           // empty: there is none
+  bool split_required = true;  // false: a file without that column leaves splits open
+  bool images = false;         // the file is a manifest of images
 };
 
 // One column that is read: its name, whether it must be there, the request's field that names it, and where its cells

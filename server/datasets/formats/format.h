@@ -25,6 +25,9 @@
 
 namespace attune::datasets {
 
+class ArchiveReader;  // server/datasets/images/archive_reader.h
+struct ArchiveLimits;
+
 // Reads rows one after the other in bounded memory.
 class RowReader {
  public:
@@ -47,7 +50,12 @@ struct Format {
   v1::FileFormat id = v1::FILE_FORMAT_UNSPECIFIED;
   std::string name;                  // "CSV"
   std::vector<std::string> endings;  // ".csv"
+  // One of the two; neither of IDX, where two files make one source of images (images/idx_reader.h).
   absl::StatusOr<std::unique_ptr<RowReader>> (*open)(const ReaderOptions& options) = nullptr;
+  absl::StatusOr<std::unique_ptr<ArchiveReader>> (*open_archive)(const InputFile& file,
+                                                                 const ArchiveLimits& limits) = nullptr;
+  // Whether its files hold images. Files of other formats beside them are manifests.
+  bool holds_images() const { return open == nullptr; }
 };
 
 class FormatRegistration {

@@ -64,11 +64,11 @@ int32_t CountWords(std::string_view text) {
   return words;
 }
 
-std::string Quoted(std::string_view text, size_t max_bytes) {
+std::string Printable(std::string_view text, size_t max_bytes) {
   const auto* bytes = reinterpret_cast<const unsigned char*>(text.data());
-  std::string out = "'";
+  std::string out;
   size_t i = 0;
-  while (i < text.size() && out.size() <= max_bytes) {
+  while (i < text.size() && out.size() < max_bytes) {
     const size_t length = CharacterLength(text, i);
     if (length == 0 || (length == 1 && (bytes[i] < 0x20 || bytes[i] == 0x7F))) {
       AppendEscaped(out, bytes[i]);
@@ -79,7 +79,9 @@ std::string Quoted(std::string_view text, size_t max_bytes) {
     }
   }
   if (i < text.size()) out += "...";
-  return out + "'";
+  return out;
 }
+
+std::string Quoted(std::string_view text, size_t max_bytes) { return "'" + Printable(text, max_bytes) + "'"; }
 
 }  // namespace attune::datasets

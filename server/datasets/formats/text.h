@@ -17,8 +17,10 @@ std::string_view TrimAscii(std::string_view text);
 // White-space separated words (ASCII white space).
 int32_t CountWords(std::string_view text);
 
-// `text` in single quotes for a message: always UTF-8, on one line, cut to about `max_bytes`. Bytes that are no UTF-8
-// and control characters show as \xNN.
+// `text` for a message: always UTF-8, on one line, cut to about `max_bytes`. Bytes that are no UTF-8 and control
+// characters show as \xNN.
+std::string Printable(std::string_view text, size_t max_bytes = 60);
+// The same in single quotes.
 std::string Quoted(std::string_view text, size_t max_bytes = 60);
 
 }  // namespace attune::datasets

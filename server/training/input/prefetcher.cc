@@ -6,7 +6,7 @@
 
 namespace attune::training {
 
-Prefetcher::Prefetcher(std::function<TextBatch(int64_t)> make, int64_t begin, int64_t end, const PrefetchOptions& options)
+Prefetcher::Prefetcher(std::function<Batch(int64_t)> make, int64_t begin, int64_t end, const PrefetchOptions& options)
     : make_(std::move(make)), end_(end), depth_(std::max(options.depth, 1)), next_to_make_(begin), next_to_give_(begin) {
   for (int i = 0; i < std::max(options.threads, 1); ++i) threads_.emplace_back([this] { Work(); });
 }
@@ -39,7 +39,7 @@ void Prefetcher::Work() {
   }
 }
 
-std::optional<TextBatch> Prefetcher::Next() {
+std::optional<Batch> Prefetcher::Next() {
   std::unique_lock lock(mutex_);
   if (next_to_give_ >= end_) return std::nullopt;
   if (ready_.find(next_to_give_) == ready_.end()) {

@@ -1,4 +1,4 @@
-// TextBatch: tokenised examples packed end to end, no padding anywhere. Plain tensors; made on loader threads, used by the training thread.
+// TextBatch: tokenised examples packed end to end, no padding anywhere: the text part of a Batch.
 //
 // Sequences are sorted by length (stable), so that runs of equal length are contiguous slices: attention works on views, everything else on the packed
 // tokens [T]. T = sum of lengths, B = sequences.
@@ -24,8 +24,6 @@ struct TextBatch {
   at::Tensor position_ids;  // [T] int64
   at::Tensor first_token;   // [B] int64: index of each sequence's first token ([CLS])
   std::vector<LengthRun> runs;
-  at::Tensor targets;       // single label [B] int64; multi-label [B, C] float; regression [B] float; undefined for prediction
-  std::vector<int64_t> example_indices;  // [B] index in the split (or request), in batch order
   std::vector<bool> truncated;           // [B]
   int64_t tokens = 0;
   int64_t sequences = 0;

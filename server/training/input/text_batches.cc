@@ -8,7 +8,6 @@
 #include <ATen/ops/empty.h>
 
 #include "absl/strings/str_cat.h"
-#include "server/training/input/epoch_order.h"
 
 namespace attune::training {
 namespace {
@@ -24,10 +23,12 @@ std::vector<size_t> ByLength(const std::vector<TokenizedText>& texts) {
 
 }  // namespace
 
-TextBatch PackTexts(const std::vector<TokenizedText>& texts, const std::vector<int64_t>* indices) {
+Batch PackTexts(const std::vector<TokenizedText>& texts, const std::vector<int64_t>* indices) {
   if (texts.empty()) throw std::invalid_argument("a batch needs at least one text");
-  TextBatch batch;
-  batch.sequences = static_cast<int64_t>(texts.size());
+  Batch packed;
+  packed.rows = static_cast<int64_t>(texts.size());
+  TextBatch& batch = packed.text;
+  batch.sequences = packed.rows;
   for (const TokenizedText& text : texts) batch.tokens += static_cast<int64_t>(text.ids.size());
   batch.token_ids = EmptyIndices(batch.tokens);
   batch.type_ids = EmptyIndices(batch.tokens);
@@ -54,61 +55,22 @@ TextBatch PackTexts(const std::vector<TokenizedText>& texts, const std::vector<i
     ++batch.runs.back().count;
     firsts[sequence++] = token;
     token += length;
-    batch.example_indices.push_back(indices != nullptr ? (*indices)[i] : static_cast<int64_t>(i));
+    packed.example_indices.push_back(indices != nullptr ? (*indices)[i] : static_cast<int64_t>(i));
     batch.truncated.push_back(text.truncated);
   }
-  return batch;
+  return packed;
 }
 
-TextBatch ToDevice(const TextBatch& batch, const at::Device& device) {
-  TextBatch out = batch;
-  for (at::Tensor* tensor : {&out.token_ids, &out.type_ids, &out.position_ids, &out.first_token, &out.targets}) {
-    if (tensor->defined()) *tensor = tensor->to(device, /*non_blocking=*/true);
-  }
-  return out;
-}
+TextBatches::TextBatches(std::shared_ptr<const TextDataset> dataset, const BatchRowsOptions& rows, TargetFunction targets)
+    : dataset_(std::move(dataset)), rows_(rows), targets_(std::move(targets)) {}
 
-TextBatches::TextBatches(std::shared_ptr<const TextDataset> dataset, const TextBatchesOptions& options, TargetFunction targets)
-    : dataset_(std::move(dataset)), options_(options), targets_(std::move(targets)) {
-  if (options_.batch_size < 1) throw std::invalid_argument(absl::StrCat("batch_size must be at least 1, not ", options_.batch_size));
-}
-
-int64_t TextBatches::batches_per_epoch() const { return (dataset_->size() + options_.batch_size - 1) / options_.batch_size; }
-
-std::shared_ptr<const std::vector<int64_t>> TextBatches::Order(int64_t epoch) const {
-  std::lock_guard lock(mutex_);
-  if (cached_epoch_ != epoch || cached_order_ == nullptr) {
-    cached_order_ = std::make_shared<const std::vector<int64_t>>(EpochOrder(options_.seed, epoch, dataset_->size()));
-    cached_epoch_ = epoch;
-  }
-  return cached_order_;
-}
-
-TextBatch TextBatches::Make(int64_t epoch, int64_t batch) const {
-  if (batch < 0 || batch >= batches_per_epoch()) {
-    throw std::out_of_range(absl::StrCat("batch ", batch, " of an epoch that has ", batches_per_epoch()));
-  }
-  const int64_t begin = batch * options_.batch_size;
-  const int64_t end = std::min(begin + options_.batch_size, dataset_->size());
-  std::vector<int64_t> rows(end - begin);
-  if (options_.shuffle) {
-    const auto order = Order(epoch);
-    std::copy(order->begin() + begin, order->begin() + end, rows.begin());
-  } else {
-    std::iota(rows.begin(), rows.end(), begin);
-  }
+Batch TextBatches::Make(int64_t epoch, int64_t batch) const {
+  const std::vector<int64_t> rows = rows_.Of(epoch, batch);
   std::vector<TokenizedText> texts;
   texts.reserve(rows.size());
   for (int64_t row : rows) texts.push_back(dataset_->Get(row));
-  TextBatch packed = PackTexts(texts, &rows);
-  if (targets_) {
-    std::vector<examples::Example> examples;
-    examples.reserve(rows.size());
-    for (int64_t row : packed.example_indices) examples.push_back(dataset_->GetExample(row));
-    std::vector<const examples::Example*> pointers;
-    for (const examples::Example& example : examples) pointers.push_back(&example);
-    packed.targets = targets_(pointers);
-  }
+  Batch packed = PackTexts(texts, &rows);
+  packed.targets = ReadTargets(targets_, dataset_->reader(), dataset_->split(), packed.example_indices);
   return packed;
 }
 

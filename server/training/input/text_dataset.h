@@ -39,6 +39,8 @@ class TextDataset {
   TextDataset& operator=(const TextDataset&) = delete;
 
   int64_t size() const { return static_cast<int64_t>(rows_.size()); }
+  const examples::ExampleReader& reader() const { return *reader_; }
+  examples::Split split() const { return split_; }
   const examples::DatasetManifest& manifest() const { return reader_->manifest(); }
   TokenizedText Get(int64_t index) const;
   examples::Example GetExample(int64_t index) const;  // with its text

@@ -36,7 +36,9 @@ class BertModel : public Model {
   const std::vector<std::string>& groups() const override { return groups_; }
   int64_t feature_size() const override { return config_.hidden_size; }
   double default_head_dropout() const override { return config_.head_dropout; }
-  at::Tensor Forward(const TextBatch& batch, bool training) override;
+  ModelOutput Forward(const Batch& batch, const ForwardMode& mode) override;
+  std::vector<int> cut_points() const override { return {static_cast<int>(groups_.size())}; }  // a layer's output needs the batch's runs of tokens beside it
+  at::Tensor Prefix(const Batch& batch, int groups) override;
   void To(const at::Device& device) override;
 
  private:
@@ -47,6 +49,7 @@ class BertModel : public Model {
   NormWeights AddNorm(const std::string& name);
   Layer AddLayer(const std::string& name);
 
+  at::Tensor Features(const TextBatch& batch, bool training) const;
   int LowestTrainableGroup() const;
   void CheckBatch(const TextBatch& batch) const;
   BlockSettings SettingsOf(bool training) const;
@@ -114,6 +117,7 @@ void BertModel::CreateParameters() {
   }
   groups_.push_back("pooler");
   pooler_ = AddLinear("pooler.dense", config_.hidden_size, config_.hidden_size);
+  for (Parameter& parameter : parameters_) parameter.optional = parameter.group + 1 == static_cast<int>(groups_.size());
 }
 
 void BertModel::To(const at::Device& device) {
@@ -155,16 +159,32 @@ BlockSettings BertModel::SettingsOf(bool training) const {
   return settings;
 }
 
-at::Tensor BertModel::Forward(const TextBatch& batch, bool training) {
+ModelOutput BertModel::Forward(const Batch& batch, const ForwardMode& mode) {
+  if (!batch.prefix_output.defined()) return {.features = Features(batch.text, mode.training)};
+  if (batch.prefix_groups != static_cast<int>(groups_.size())) throw std::logic_error(absl::StrCat("a prefix of ", batch.prefix_groups, " groups is no cut point"));
+  return {.features = batch.prefix_output};
+}
+
+at::Tensor BertModel::Prefix(const Batch& batch, int groups) {
+  if (groups != static_cast<int>(groups_.size())) throw std::logic_error(absl::StrCat("a prefix of ", groups, " groups is no cut point"));
+  at::NoGradGuard no_grad;
+  return Features(batch.text, /*training=*/false);
+}
+
+at::Tensor BertModel::Features(const TextBatch& batch, bool training) const {
   CheckBatch(batch);
-  BlockSettings settings = SettingsOf(training);
   const int lowest = LowestTrainableGroup();
   const bool outer = at::GradMode::is_enabled();
   at::AutoGradMode grad(outer && lowest <= 0);  // restores the caller's mode in the end
+  // What nothing below learns is in evaluation mode: its output is then the same in every epoch, computed or read from the feature cache.
+  const BlockSettings learning = SettingsOf(training), frozen = SettingsOf(/*training=*/false);
+  BlockSettings settings = lowest <= 0 ? learning : frozen;
   at::Tensor x = EmbeddingBlock(embeddings_, batch, settings);
   const int count = static_cast<int>(layers_.size());
   for (int i = 0; i < count; ++i) {
     at::GradMode::set_enabled(outer && lowest <= i + 1);  // group 0 is the embeddings
+    settings = lowest <= i + 1 ? learning : frozen;
+    settings.site = 2 * i;
     // Only the first token of each sequence goes on to the pooler: the last layer needs keys and values of all tokens, and everything else of B tokens alone.
     const TokenChoice choice = i + 1 < count ? TokenChoice::kAllTokens : TokenChoice::kFirstTokens;
     ++settings.site;
@@ -181,9 +201,7 @@ ModelFactory BertFactory() {
   factory.architecture = "bert";
   factory.description = "BERT encoder (Devlin et al. 2018): BERT, MiniLM and others that transformers loads as BertModel";
   factory.tasks = {"text-classification", "text-multi-label", "text-regression"};
-  factory.prefix = kPrefix;
   factory.exported_class = [](const std::string&) { return std::string("BertForSequenceClassification"); };
-  factory.head_name = "classifier";
   factory.create = [](const nlohmann::json& config, uint64_t seed) -> std::unique_ptr<Model> {
     return std::make_unique<BertModel>(ParseBertConfig(config), seed);
   };

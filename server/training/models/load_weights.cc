@@ -9,23 +9,20 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/from_blob.h>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "server/architectures/likeness.h"
 #include "server/training/models/model.h"
 #include "server/weights/safetensors.h"
 
 namespace attune::training {
 namespace {
 
-// Checkpoints converted from TensorFlow long ago call a norm's weight gamma and its bias beta.
-std::string ModernName(std::string name) {
-  if (absl::EndsWith(name, ".gamma")) return name.substr(0, name.size() - 5) + "weight";
-  if (absl::EndsWith(name, ".beta")) return name.substr(0, name.size() - 4) + "bias";
-  return name;
-}
+using architectures::Architecture;
+using weights::SafetensorsFile;
+using weights::TensorInfo;
 
-at::ScalarType TorchType(const weights::TensorInfo& info, const std::string& path) {
+at::ScalarType TorchType(const TensorInfo& info, bool whole_numbers, const std::string& path) {
   switch (info.dtype) {
     case weights::DType::kF32:
       return at::kFloat;
@@ -35,65 +32,133 @@ at::ScalarType TorchType(const weights::TensorInfo& info, const std::string& pat
       return at::kBFloat16;
     case weights::DType::kF64:
       return at::kDouble;
+    case weights::DType::kI64:
+      if (whole_numbers) return at::kLong;
+      break;
+    case weights::DType::kI32:
+      if (whole_numbers) return at::kInt;
+      break;
     default:
-      throw std::invalid_argument(
-          absl::StrCat(path, ": tensor ", info.name, " has type ", weights::DTypeName(info.dtype), "; weights must be F32, F16 or BF16"));
+      break;
   }
+  throw std::invalid_argument(absl::StrCat(path, ": tensor ", info.name, " has type ", weights::DTypeName(info.dtype), "; weights must be F32, F16 or BF16"));
 }
 
-void CopyInto(at::Tensor parameter, const weights::SafetensorsFile& file, const weights::TensorInfo& info, const std::string& path) {
-  const std::vector<int64_t> expected = parameter.sizes().vec();
-  if (info.shape != expected) {
-    throw std::invalid_argument(absl::StrCat(path, ": tensor ", info.name, " has shape [", absl::StrJoin(info.shape, ", "), "], but config.json asks for [",
-                                             absl::StrJoin(expected, ", "), "]; the two files do not belong together"));
+class Loader {
+ public:
+  Loader(const Architecture& architecture, const SafetensorsFile& file, const std::string& path) : architecture_(architecture), file_(file), path_(path) {
+    for (const TensorInfo& info : file.tensors()) by_name_.emplace(architectures::CanonicalName(architecture, info.name), &info);
   }
-  const at::ScalarType type = TorchType(info, path);
-  std::string_view bytes = file.data(info);
+
+  LoadReport Load(const Model& model);
+
+ private:
+  const TensorInfo* Find(const std::string& full_name) const;
+  void Copy(at::Tensor into, const TensorInfo& info);
+  void LoadBuffer(const Buffer& buffer, bool group_is_new);
+  std::set<int> GroupsThatAreNew(const Model& model) const;
+  [[noreturn]] void FailMissing() const;
+  std::string ClosestOrElse(const std::string& otherwise) const;
+
+  const Architecture& architecture_;
+  const SafetensorsFile& file_;
+  const std::string& path_;
+  std::map<std::string, const TensorInfo*> by_name_;  // canonical name -> tensor
+  std::set<const TensorInfo*> used_;
+  std::vector<std::string> missing_;
+  LoadReport report_;
+};
+
+const TensorInfo* Loader::Find(const std::string& full_name) const {
+  const auto it = by_name_.find(full_name.substr(architecture_.prefix.size()));
+  return it == by_name_.end() ? nullptr : it->second;
+}
+
+void Loader::Copy(at::Tensor into, const TensorInfo& info) {
+  const std::vector<int64_t> expected = into.sizes().vec();
+  // Some writers know no scalars.
+  if (info.shape != expected && !(expected.empty() && info.shape == std::vector<int64_t>{1})) {
+    throw std::invalid_argument(absl::StrCat(path_, ": tensor ", info.name, " has shape [", absl::StrJoin(info.shape, ", "), "], but config.json asks for [",
+                                             absl::StrJoin(expected, ", "), "]; ", ClosestOrElse("the two files do not belong together")));
+  }
+  const at::ScalarType type = TorchType(info, /*whole_numbers=*/into.scalar_type() == at::kLong, path_);
+  std::string_view bytes = file_.data(info);
   std::string aligned;  // ATen reads whole values, and the format promises no alignment
   if (reinterpret_cast<uintptr_t>(bytes.data()) % at::elementSize(type) != 0) {
     aligned.assign(bytes);
     bytes = aligned;
   }
-  parameter.copy_(at::from_blob(const_cast<char*>(bytes.data()), info.shape, at::TensorOptions().dtype(type)));
+  into.copy_(at::from_blob(const_cast<char*>(bytes.data()), expected, at::TensorOptions().dtype(type)));
+  used_.insert(&info);
+}
+
+void Loader::LoadBuffer(const Buffer& buffer, bool group_is_new) {
+  const bool counts_batches = buffer.tensor.scalar_type() == at::kLong;
+  const TensorInfo* info = Find(buffer.name);
+  if (info == nullptr) {
+    if (!group_is_new && !counts_batches) missing_.push_back(buffer.name);
+    return;
+  }
+  Copy(buffer.tensor, *info);
+  if (buffer.name.ends_with(".running_var") && !(buffer.tensor.ge(0).all().item<bool>())) {
+    throw std::invalid_argument(absl::StrCat(path_, ": tensor ", info->name, " holds a value that is negative or not a number; a variance cannot be"));
+  }
+  report_.loaded.push_back(buffer.name);
+}
+
+// Of an optional group that has something in the file, everything must be there.
+std::set<int> Loader::GroupsThatAreNew(const Model& model) const {
+  std::set<int> groups;
+  for (const Parameter& parameter : model.parameters()) {
+    if (parameter.optional) groups.insert(parameter.group);
+  }
+  for (const Parameter& parameter : model.parameters()) {
+    if (!parameter.optional || Find(parameter.name) != nullptr) groups.erase(parameter.group);
+  }
+  return groups;
+}
+
+LoadReport Loader::Load(const Model& model) {
+  const std::set<int> new_groups = GroupsThatAreNew(model);
+  for (const Parameter& parameter : model.parameters()) {
+    if (const TensorInfo* info = Find(parameter.name)) {
+      Copy(parameter.tensor, *info);
+      report_.loaded.push_back(parameter.name);
+    } else {
+      (new_groups.count(parameter.group) > 0 ? report_.newly_initialised : missing_).push_back(parameter.name);
+    }
+  }
+  for (const Buffer& buffer : model.buffers()) LoadBuffer(buffer, new_groups.count(buffer.group) > 0);
+  if (!missing_.empty()) FailMissing();
+  for (const TensorInfo& info : file_.tensors()) {
+    if (used_.count(&info) == 0) report_.ignored.push_back(info.name);
+  }
+  return std::move(report_);
+}
+
+void Loader::FailMissing() const {
+  const size_t shown = std::min<size_t>(missing_.size(), 3);
+  const bool text = architecture_.modality == architectures::Modality::kText;
+  throw std::invalid_argument(absl::StrCat(path_, ": ", missing_.size(), " tensors that a ", architecture_.name, " needs are missing: ",
+                                           absl::StrJoin(missing_.begin(), missing_.begin() + shown, ", "), missing_.size() > shown ? ", ..." : "", "; ",
+                                           ClosestOrElse(text ? "export the whole model with save_pretrained" : "export the model's whole state_dict")));
+}
+
+std::string Loader::ClosestOrElse(const std::string& otherwise) const {
+  std::vector<architectures::NamedShape> tensors;
+  for (const TensorInfo& info : file_.tensors()) tensors.push_back({info.name, info.shape});
+  const architectures::Likeness closest = architectures::ClosestArchitecture(tensors);
+  if (closest.same < architectures::kAlike || closest.architecture == &architecture_) return otherwise;
+  return absl::StrCat("the file looks like a ", closest.architecture->name, ": is model_type in config.json right?");
 }
 
 }  // namespace
 
 LoadReport LoadWeights(Model& model, const ModelFactory& factory, const std::string& path) {
-  auto opened = weights::SafetensorsFile::Open(path);
+  auto opened = SafetensorsFile::Open(path);
   if (!opened.ok()) throw std::invalid_argument(std::string(opened.status().message()));
-  const weights::SafetensorsFile& file = **opened;
-
-  std::map<std::string, const weights::TensorInfo*> by_name;  // full modern name -> tensor
-  for (const weights::TensorInfo& info : file.tensors()) {
-    const std::string name = ModernName(info.name);
-    by_name.emplace(absl::StartsWith(name, factory.prefix) ? name : factory.prefix + name, &info);
-  }
-
   at::NoGradGuard no_grad;
-  LoadReport report;
-  std::set<const weights::TensorInfo*> used;
-  std::vector<std::string> missing;
-  for (const Parameter& parameter : model.parameters()) {
-    auto it = by_name.find(parameter.name);
-    if (it == by_name.end()) {
-      (absl::StartsWith(parameter.name, factory.prefix + "pooler.") ? report.newly_initialised : missing).push_back(parameter.name);
-      continue;
-    }
-    CopyInto(parameter.tensor, file, *it->second, path);
-    used.insert(it->second);
-    report.loaded.push_back(parameter.name);
-  }
-  if (!missing.empty()) {
-    const size_t shown = std::min<size_t>(missing.size(), 3);
-    throw std::invalid_argument(absl::StrCat(path, ": ", missing.size(), " tensors that a ", factory.architecture, " needs are missing: ",
-                                             absl::StrJoin(missing.begin(), missing.begin() + shown, ", "), missing.size() > shown ? ", ..." : "",
-                                             "; export the whole model with save_pretrained"));
-  }
-  for (const weights::TensorInfo& info : file.tensors()) {
-    if (used.find(&info) == used.end()) report.ignored.push_back(info.name);
-  }
-  return report;
+  return Loader(factory.description_of(), **opened, path).Load(model);
 }
 
 }  // namespace attune::training

@@ -1,5 +1,7 @@
 #include "server/training/recipes/checkpoint_files.h"
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -9,7 +11,9 @@
 namespace attune::training {
 namespace {
 
-constexpr int kRecordVersion = 1;
+constexpr int kRecordVersion = 2;  // 1 had texts only
+
+constexpr const char* kActivations[] = {"relu", "gelu", "tanh", "silu"};  // in the order of HeadActivation
 
 // What transformers' save_pretrained writes for slow and fast tokenizers of every kind.
 constexpr const char* kTokenizerFiles[] = {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",    "vocab.txt",
@@ -17,9 +21,8 @@ constexpr const char* kTokenizerFiles[] = {"tokenizer.json", "tokenizer_config.j
 
 }  // namespace
 
-std::string ExportedConfig(const nlohmann::json& base, const ExportedHead& head) {
+std::string ExportedConfig(const nlohmann::json& base, const ExportedHead& head, const images::ViewSpec* view) {
   nlohmann::json config = base;
-  config["architectures"] = {head.architecture_class};
   config["problem_type"] = head.problem_type;
   config["id2label"] = nlohmann::json::object();
   config["label2id"] = nlohmann::json::object();
@@ -28,31 +31,74 @@ std::string ExportedConfig(const nlohmann::json& base, const ExportedHead& head)
     config["id2label"][absl::StrCat(i)] = labels[i];
     config["label2id"][labels[i]] = i;
   }
-  config.erase("num_labels");  // transformers derives it from id2label
-  config["classifier_dropout"] = head.dropout;
   // transformers loads weights in the type that config.json names, and the base model's may have been stored as fp16.
   config.erase("torch_dtype");
   config["dtype"] = "float32";
+  if (head.architecture_class.empty()) {
+    config["num_classes"] = labels.size();
+    config["dropout"] = head.dropout;
+    if (view != nullptr) {
+      config.update({{"image_size", view->image_size},
+                     {"resize_size", view->resize_size},
+                     {"interpolation", view->bicubic ? "bicubic" : "bilinear"},
+                     {"image_mean", view->mean},
+                     {"image_std", view->standard_deviation}});
+    }
+    return config.dump(2) + "\n";
+  }
+  config["architectures"] = {head.architecture_class};
+  config.erase("num_labels");  // transformers derives it from id2label
+  if (view == nullptr) config["classifier_dropout"] = head.dropout;
   return config.dump(2) + "\n";
 }
 
+std::string ExportedPreprocessor(const images::ViewSpec& view) {
+  constexpr int kBilinear = 2, kBicubic = 3;  // Pillow's numbers
+  const nlohmann::ordered_json json = {{"image_processor_type", "BitImageProcessor"},
+                                       {"do_convert_rgb", true},
+                                       {"do_resize", true},
+                                       {"size", {{"shortest_edge", view.resize_size}}},
+                                       {"resample", view.bicubic ? kBicubic : kBilinear},
+                                       {"do_center_crop", true},
+                                       {"crop_size", {{"height", view.image_size}, {"width", view.image_size}}},
+                                       {"do_rescale", true},
+                                       {"rescale_factor", 1 / 255.0},
+                                       {"do_normalize", true},
+                                       {"image_mean", view.mean},
+                                       {"image_std", view.standard_deviation}};
+  return json.dump(2) + "\n";
+}
+
 std::string AttuneRecord::ToJson() const {
-  const nlohmann::ordered_json json = {
-      {"version", kRecordVersion}, {"base_model", base_model}, {"task", task}, {"labels", labels}, {"max_length", max_length}};
+  const nlohmann::ordered_json json = {{"version", kRecordVersion},
+                                       {"base_model", base_model},
+                                       {"task", task},
+                                       {"labels", labels},
+                                       {"max_length", max_length},
+                                       {"image_size", image_size},
+                                       {"head_hidden_sizes", head_hidden_sizes},
+                                       {"head_activation", kActivations[static_cast<int>(head_activation)]}};
   return json.dump(2) + "\n";
 }
 
 AttuneRecord AttuneRecord::FromJson(std::string_view text) {
   try {
     const nlohmann::json json = nlohmann::json::parse(text);
-    if (json.at("version").get<int>() != kRecordVersion) {
-      throw TrainingError(FailureCategory::kData, absl::StrCat("attune.json has version ", json.at("version").dump(), "; this worker reads ", kRecordVersion));
+    const int version = json.at("version").get<int>();
+    if (version < 1 || version > kRecordVersion) {
+      throw TrainingError(FailureCategory::kData, absl::StrCat("attune.json has version ", version, "; this worker reads 1 to ", kRecordVersion));
     }
     AttuneRecord record;
     record.base_model = json.at("base_model").get<std::string>();
     record.task = json.at("task").get<std::string>();
     record.labels = json.at("labels").get<std::vector<std::string>>();
     record.max_length = json.at("max_length").get<int>();
+    if (version == 1) return record;
+    record.image_size = json.at("image_size").get<int>();
+    record.head_hidden_sizes = json.at("head_hidden_sizes").get<std::vector<int>>();
+    const auto activation = std::find(std::begin(kActivations), std::end(kActivations), json.at("head_activation").get<std::string>());
+    if (activation == std::end(kActivations)) throw TrainingError(FailureCategory::kData, "attune.json: head_activation is not one that this worker knows");
+    record.head_activation = static_cast<HeadActivation>(activation - std::begin(kActivations));
     return record;
   } catch (const nlohmann::json::exception& error) {
     throw TrainingError(FailureCategory::kData, absl::StrCat("attune.json: ", error.what()));

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "server/training/recipes/checkpoint_keeper.h"
+#include "server/training/recipes/feature_cache.h"
 #include "server/training/recipes/job_setup.h"
 #include "server/training/recipes/run_reporter.h"
 #include "server/training/steps/evaluate.h"
@@ -21,7 +22,8 @@ class FineTuneRun {
  public:
   FineTuneRun(const FineTuneSpec& spec, const JobPaths& paths, JobReporter& reporter, Files& files, const Clock& clock)
       : spec_(spec), paths_(paths), reporter_(reporter), setup_(SetUp(spec, paths, reporter)),
-        run_reporter_(*setup_.plan, StepCosts(setup_), setup_.evaluation.rows, reporter, clock),
+        features_(setup_, paths, files, reporter),
+        run_reporter_(*setup_.plan, StepCosts(setup_, spec, !paths.feature_cache_dir.empty()), setup_.rows(setup_.evaluation_split), reporter, clock),
         keeper_(files, paths.output_dir, setup_.fixed_files, reporter), tracker_(spec.best_metric, LargerIsBetter(spec.best_metric)) {}
 
   JobResult Run() {
@@ -54,6 +56,13 @@ class FineTuneRun {
     keeper_.Resumed(state_.step);
   }
 
+  // Batches of a split in order, for figures. Null when stopped.
+  std::unique_ptr<BatchSource> Evaluated(examples::Split split) {
+    return features_.Batches(split, {.rows = setup_.rows(split), .batch_size = spec_.eval_batch_size, .seed = spec_.seed, .shuffle = false}, /*augmented=*/false,
+                             setup_.targets(), [this] { return StopRequested(); });
+  }
+  EvaluateOptions evaluate_options() const { return {setup_.device, setup_.precision, setup_.input->loader_threads(setup_.threads)}; }
+
   void NextPhase() {
     if (IsLastPhase()) {
       ++state_.phase;
@@ -68,6 +77,12 @@ class FineTuneRun {
   void TrainPhase() {
     const PhaseSpec& phase = spec_.phases[planned().index];
     optimizer_ = SetUpPhase(setup_, spec_, planned().index);
+    features_.BeginPhase();
+    train_ = features_.Batches(examples::Split::kTrain,
+                               {.rows = setup_.rows(examples::Split::kTrain), .batch_size = spec_.batch_size, .seed = spec_.seed, .shuffle = true}, phase.augment,
+                               setup_.targets(), [this] { return StopRequested(); });
+    evaluation_ = train_ != nullptr && setup_.rows(setup_.evaluation_split) > 0 ? Evaluated(setup_.evaluation_split) : nullptr;
+    if (stop_ != StopRequest::kNone) return;
     if (state_.step_in_phase > 0) {
       LoadTensors(optimizer_->State(), paths_.resume_dir + "/" + kOptimizerFile);
       optimizer_->set_steps(state_.optimizer_steps);
@@ -83,8 +98,9 @@ class FineTuneRun {
     loop.peak_rate = phase.learning_rate;
     loop.schedule = spec_.schedule;
     loop.warmup_steps = WarmupSteps(phase.warmup_steps, phase.warmup_ratio, planned().steps);
-    const LoopOptions options = {setup_.device, setup_.precision, spec_.optimizer.max_grad_norm, spec_.seed};
-    RunPhase(*setup_.headed.model, *setup_.headed.task, *optimizer_, *setup_.train, *setup_.plan, loop, options,
+    loop.train_batch_norm = phase.train_batch_norm;
+    const LoopOptions options = {setup_.device, setup_.precision, spec_.optimizer.max_grad_norm, spec_.seed, setup_.input->loader_threads(setup_.threads)};
+    RunPhase(*setup_.headed.model, *setup_.headed.task, *optimizer_, *train_, *setup_.plan, loop, options,
              {[this] { return StopRequested(); }, [this](const StepReport& report) { return AfterStep(report); }});
   }
 
@@ -102,7 +118,7 @@ class FineTuneRun {
     keeper_.Check();
     run_reporter_.Step(report);
     bool best = false;
-    if (setup_.evaluation.rows > 0 && setup_.plan->EvaluationDue(state_.phase, state_.step_in_phase, state_.step)) {
+    if (evaluation_ != nullptr && setup_.plan->EvaluationDue(state_.phase, state_.step_in_phase, state_.step)) {
       const std::optional<Verdict> verdict = EvaluateNow();
       if (!verdict.has_value()) return false;  // cancelled
       best = verdict->best;
@@ -118,7 +134,7 @@ class FineTuneRun {
   std::optional<Verdict> EvaluateNow() {
     const auto start = std::chrono::steady_clock::now();
     const std::optional<EvaluationResult> result = Evaluate(
-        *setup_.headed.model, *setup_.headed.task, *setup_.evaluation.batches, setup_.evaluation.rows, {setup_.device, setup_.precision}, [this] {
+        *setup_.headed.model, *setup_.headed.task, *evaluation_, setup_.rows(setup_.evaluation_split), evaluate_options(), [this] {
           if (reporter_.Stop() == StopRequest::kCancel) stop_ = StopRequest::kCancel;
           return stop_ == StopRequest::kCancel;
         });
@@ -182,10 +198,15 @@ class FineTuneRun {
     Settle();
     JobResult result;
     result.best_step = BestStep();
-    if (setup_.test.rows == 0) return result;
+    const int64_t rows = setup_.rows(examples::Split::kTest);
+    if (rows == 0) return result;
     if (result.best_step != state_.step) LoadTensors(setup_.headed.tensors(), keeper_.PathOf(result.best_step) + "/" + kModelFile);
-    const std::optional<EvaluationResult> test = Evaluate(*setup_.headed.model, *setup_.headed.task, *setup_.test.batches, setup_.test.rows,
-                                                          {setup_.device, setup_.precision}, [this] { return StopRequested(); });
+    features_.BeginPhase();  // the best checkpoint's weights, not those of the last step
+    const std::unique_ptr<BatchSource> batches = Evaluated(examples::Split::kTest);
+    std::optional<EvaluationResult> test;
+    if (batches != nullptr) {
+      test = Evaluate(*setup_.headed.model, *setup_.headed.task, *batches, rows, evaluate_options(), [this] { return StopRequested(); });
+    }
     if (!test.has_value()) {
       result.cancelled = stop_ == StopRequest::kCancel;
       result.preempted = stop_ == StopRequest::kPreempt;
@@ -206,12 +227,15 @@ class FineTuneRun {
   const JobPaths& paths_;
   JobReporter& reporter_;
   JobSetup setup_;
+  FeatureCache features_;
   RunReporter run_reporter_;
   CheckpointKeeper keeper_;
   BestTracker tracker_;
   BestState saved_best_;  // the tracker's state when the best checkpoint was last known to be durable
   TrainingState state_;
-  std::unique_ptr<Optimizer> optimizer_;  // of the current phase
+  std::unique_ptr<Optimizer> optimizer_;     // of the current phase
+  std::unique_ptr<BatchSource> train_;       // of the current phase
+  std::unique_ptr<BatchSource> evaluation_;  // of the current phase; null: nothing to evaluate on
   StopRequest stop_ = StopRequest::kNone;
 };
 

@@ -11,6 +11,7 @@ namespace attune::training {
 enum class OptimizerKind { kAdamW, kSgd };
 enum class ScheduleKind { kLinear, kCosine, kConstant };
 enum class Precision { kFp32, kBf16 };
+enum class HeadActivation { kRelu, kGelu, kTanh, kSilu };
 
 struct OptimizerSpec {
   OptimizerKind kind = OptimizerKind::kAdamW;
@@ -28,6 +29,17 @@ struct TrainableSpec {
   std::vector<std::string> freeze;
 };
 
+// Of training images; nothing is changed where not enabled.
+struct AugmentationSpec {
+  bool enabled = false;
+  double crop_scale_min = 1;  // 1: no random crop
+  double horizontal_flip = 0;
+  double brightness = 0, contrast = 0, saturation = 0, hue = 0;
+  int rand_augment_operations = 0;  // 0: none
+  int rand_augment_magnitude = 9;
+  double mixup_alpha = 0, cutmix_alpha = 0;  // 0: none
+};
+
 struct PhaseSpec {
   std::string name;
   int n_epochs = 0;             // > 0: ends by epochs (for plateau phases: at most)
@@ -38,18 +50,24 @@ struct PhaseSpec {
   double layer_decay = 1.0;
   int64_t warmup_steps = -1;    // -1: by ratio
   double warmup_ratio = 0.06;
+  bool train_batch_norm = true;  // of layers that learn; false: its running statistics stay and are used
+  bool augment = true;           // as FineTuneSpec::augmentation says, if that is enabled
 };
 
 struct FineTuneSpec {
   std::string base_model;       // resource name, for the checkpoint's own record
   std::string task;             // "text-classification", ...
   double head_dropout = 0.1;
+  std::vector<int> head_hidden_sizes;  // from the features up; empty: one linear layer
+  HeadActivation head_activation = HeadActivation::kRelu;  // after each hidden layer
   std::vector<PhaseSpec> phases;
   int64_t max_steps = 0;        // of the whole job; 0: no limit
   int batch_size = 32;
   int accumulation = 1;
   int eval_batch_size = 64;
-  int max_length = 512;
+  int max_length = 512;         // of texts
+  int image_size = 0;           // side of images; 0: the model's own
+  AugmentationSpec augmentation;
   ScheduleKind schedule = ScheduleKind::kLinear;
   OptimizerSpec optimizer;
   double label_smoothing = 0;
@@ -70,6 +88,8 @@ struct JobPaths {
   std::string dataset_dir;
   std::string output_dir;  // checkpoints go to {output_dir}/checkpoints/step-N
   std::string resume_dir;  // empty: from the start
+  std::string feature_cache_dir;    // outputs of frozen layers, shared by jobs; empty: nothing is kept
+  int64_t feature_cache_bytes = 0;  // most to keep there
 };
 
 }  // namespace attune::training

@@ -20,20 +20,6 @@ constexpr double kInitializerRange = 0.02;  // transformers' own when config.jso
 constexpr int64_t kModelStream = -1;
 constexpr int64_t kHeadStream = -2;
 
-const ModelFactory& FindFactory(const nlohmann::json& config) {
-  const auto type = config.find("model_type");
-  if (type == config.end() || !type->is_string()) {
-    throw std::invalid_argument("config.json has no model_type; export the model with transformers' save_pretrained");
-  }
-  const std::string name = type->get<std::string>();
-  if (const ModelFactory* factory = ModelRegistry::Get().Find(name); factory != nullptr) return *factory;
-  std::vector<std::string> known;
-  for (const ModelFactory* factory : ModelRegistry::Get().All()) known.push_back(factory->architecture);
-  const std::string nearest = Nearest(name, known);
-  throw std::invalid_argument(StrCat("config.json: model_type \"", name, "\" is not supported", nearest.empty() ? "" : StrCat("; did you mean \"", nearest, "\"?"),
-                                     " This worker knows ", absl::StrJoin(known, ", ")));
-}
-
 const TaskFactory& FindTask(const std::string& name, const ModelFactory& model) {
   const TaskFactory* task = TaskRegistry::Get().Find(name);
   bool supported = false;
@@ -56,6 +42,7 @@ std::vector<Parameter> HeadedModel::parameters() const {
 std::vector<NamedTensor> HeadedModel::tensors() const {
   std::vector<NamedTensor> all;
   for (const Parameter& parameter : parameters()) all.push_back({parameter.name, parameter.tensor});
+  for (const Buffer& buffer : model->buffers()) all.push_back({buffer.name, buffer.tensor});
   return all;
 }
 
@@ -73,20 +60,40 @@ nlohmann::json ReadConfig(const std::string& directory) {
   return config;
 }
 
+const ModelFactory& FactoryOf(const nlohmann::json& config) {
+  const auto type = config.find("model_type");
+  if (type == config.end() || !type->is_string()) {
+    throw std::invalid_argument("config.json has no model_type; export the model with transformers' save_pretrained, or torchvision's with tools/import_torchvision.py");
+  }
+  const std::string name = type->get<std::string>();
+  if (const ModelFactory* factory = ModelRegistry::Get().Find(name); factory != nullptr) return *factory;
+  std::vector<std::string> known;
+  for (const ModelFactory* factory : ModelRegistry::Get().All()) known.push_back(factory->architecture);
+  const std::string nearest = Nearest(name, known);
+  throw std::invalid_argument(StrCat("config.json: model_type \"", name, "\" is not supported", nearest.empty() ? "" : StrCat("; did you mean \"", nearest, "\"?"),
+                                     " This worker knows ", absl::StrJoin(known, ", ")));
+}
+
 HeadedModel CreateHeadedModel(const nlohmann::json& config, const HeadOptions& options) {
   HeadedModel headed;
-  headed.factory = &FindFactory(config);
+  headed.factory = &FactoryOf(config);
   const TaskFactory& task = FindTask(options.task, *headed.factory);
   headed.model = headed.factory->create(config, StepSeed(options.seed, kModelStream));
   headed.head_dropout = options.dropout >= 0 ? options.dropout : headed.model->default_head_dropout();
   TaskOptions head;
   head.labels = options.labels;
   head.feature_size = headed.model->feature_size();
+  head.hidden_sizes.assign(options.hidden_sizes.begin(), options.hidden_sizes.end());
+  head.activation = options.activation;
+  head.init = headed.factory->head_init;
   head.head_dropout = headed.head_dropout;
   head.label_smoothing = options.label_smoothing;
   const auto range = config.find("initializer_range");
   head.initializer_range = range != config.end() && range->is_number() ? range->get<double>() : kInitializerRange;
-  head.head_name = headed.factory->head_name;
+  const architectures::Architecture& architecture = headed.factory->description_of();
+  head.head_name = architecture.head_name;
+  head.auxiliary_head_name = architecture.auxiliary_head_name;
+  head.auxiliary_size = headed.model->auxiliary_size();
   head.head_group = headed.head_group();
   head.seed = StepSeed(options.seed, kHeadStream);
   headed.task = task.create(head);

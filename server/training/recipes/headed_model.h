@@ -26,13 +26,15 @@ struct HeadedModel {
 
   int head_group() const { return static_cast<int>(model->groups().size()); }
   std::vector<Parameter> parameters() const;  // the model's, then the head's
-  std::vector<NamedTensor> tensors() const;   // the same, as a checkpoint names them
+  std::vector<NamedTensor> tensors() const;   // the same and the buffers, as a checkpoint names them
   void To(const at::Device& device);
 };
 
 struct HeadOptions {
   std::string task;                 // "text-classification", ...
   std::vector<std::string> labels;  // class names in index order; empty for regression
+  std::vector<int> hidden_sizes;    // of layers between features and logits
+  HeadActivation activation = HeadActivation::kRelu;
   double dropout = -1;              // negative: the model's own
   double label_smoothing = 0;
   uint64_t seed = 0;                // of weights that no file gives
@@ -40,6 +42,9 @@ struct HeadOptions {
 
 // Reads {directory}/config.json.
 nlohmann::json ReadConfig(const std::string& directory);
+
+// The factory of config.json's model_type.
+const ModelFactory& FactoryOf(const nlohmann::json& config);
 
 // Every weight is random (seeded): load those that files have.
 HeadedModel CreateHeadedModel(const nlohmann::json& config, const HeadOptions& options);

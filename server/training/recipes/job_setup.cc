@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <future>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "server/base/sha256.h"
 #include "server/training/recipes/checkpoint_files.h"
 #include "server/training/steps/plan/trainable_set.h"
 #include "server/training/steps/precision.h"
@@ -22,13 +24,20 @@ examples::Split SplitOf(const std::string& name) {
   throw std::invalid_argument(absl::StrCat("evaluation.split must be validation or test, not \"", name, "\""));
 }
 
-void CheckLabelKind(const std::string& task, const examples::DatasetManifest& manifest) {
-  const std::map<std::string, examples::LabelKind> kinds = {{"text-classification", examples::LabelKind::kSingleLabel},
-                                                            {"text-multi-label", examples::LabelKind::kMultiLabel},
-                                                            {"text-regression", examples::LabelKind::kRegression}};
-  const auto kind = kinds.find(task);
-  if (kind != kinds.end() && kind->second != manifest.label_kind) {
-    throw std::invalid_argument(absl::StrCat("task \"", task, "\" does not fit the dataset's labels; leave task out to go by the dataset"));
+// The task must be one for the dataset's labels, and the model one for what the dataset holds.
+void CheckFit(const FineTuneSpec& spec, const examples::DatasetManifest& manifest, const architectures::Architecture& architecture) {
+  const std::map<examples::LabelKind, std::string> endings = {{examples::LabelKind::kSingleLabel, "-classification"},
+                                                              {examples::LabelKind::kMultiLabel, "-multi-label"},
+                                                              {examples::LabelKind::kRegression, "-regression"}};
+  const bool image = manifest.modality == examples::Modality::kImage;
+  const std::string fits = (image ? "image" : "text") + endings.at(manifest.label_kind);
+  if (spec.task != fits) {
+    throw std::invalid_argument(absl::StrCat("task \"", spec.task, "\" does not fit the dataset's labels, which are for ", fits,
+                                             "; leave task out to go by the dataset"));
+  }
+  if (image != (architecture.modality == architectures::Modality::kImage)) {
+    throw std::invalid_argument(absl::StrCat("the dataset holds ", image ? "images" : "texts", ", but ", architecture.name, " takes ",
+                                             image ? "texts" : "images", "; choose a model or a dataset of the other kind"));
   }
 }
 
@@ -41,13 +50,6 @@ void ReportLoad(const LoadReport& report, JobReporter& reporter) {
     reporter.LogLine(absl::StrCat(report.ignored.size(), " tensors of the base model are not used: ",
                                   absl::StrJoin(report.ignored.begin(), report.ignored.begin() + shown, ", "), shown < report.ignored.size() ? ", ..." : ""));
   }
-}
-
-std::unique_ptr<TextBatches> MakeBatches(const std::shared_ptr<const examples::ExampleReader>& reader,
-                                         const std::shared_ptr<const tokenizers::Tokenizer>& tokenizer, examples::Split split, const TextDatasetOptions& dataset,
-                                         const TextBatchesOptions& options, const Task* task) {
-  return std::make_unique<TextBatches>(std::make_shared<TextDataset>(reader, tokenizer, split, dataset), options,
-                                       [task](const std::vector<const examples::Example*>& examples) { return task->Targets(examples); });
 }
 
 std::vector<NamedGroup> Names(const HeadedModel& headed) {
@@ -66,64 +68,93 @@ void LoadModel(JobSetup& setup, const JobPaths& paths, JobReporter& reporter) {
 }
 
 std::vector<CheckpointFile> FixedFiles(const FineTuneSpec& spec, const nlohmann::json& config, const HeadedModel& headed,
-                                       const std::vector<std::string>& labels, const std::string& model_dir) {
+                                       const examples::DatasetManifest& manifest, const images::ViewSpec* view, const std::string& model_dir) {
   std::vector<CheckpointFile> files = ReadTokenizerFiles(model_dir);
-  const ExportedHead head = {headed.factory->exported_class(spec.task), headed.task->problem_type(), labels, headed.head_dropout};
-  files.push_back({kConfigFile, std::make_shared<const std::string>(ExportedConfig(config, head)), false});
-  const AttuneRecord record = {spec.base_model, spec.task, labels, spec.max_length};
+  const ExportedHead head = {headed.factory->exported_class(spec.task), headed.task->problem_type(), manifest.labels, headed.head_dropout};
+  files.push_back({kConfigFile, std::make_shared<const std::string>(ExportedConfig(config, head, view)), false});
+  if (view != nullptr && !head.architecture_class.empty()) files.push_back({kPreprocessorFile, std::make_shared<const std::string>(ExportedPreprocessor(*view)), false});
+  AttuneRecord record;
+  record.base_model = spec.base_model;
+  record.task = spec.task;
+  record.labels = manifest.labels;
+  record.max_length = spec.max_length;
+  record.image_size = view != nullptr ? view->image_size : 0;
+  record.head_hidden_sizes = spec.head_hidden_sizes;
+  record.head_activation = spec.head_activation;
   files.push_back({kAttuneFile, std::make_shared<const std::string>(record.ToJson()), false});
   return files;
 }
 
+HeadedModel CreateHeaded(const FineTuneSpec& spec, const nlohmann::json& config, const std::vector<std::string>& labels) {
+  HeadOptions options;
+  options.task = spec.task;
+  options.labels = labels;
+  options.hidden_sizes = spec.head_hidden_sizes;
+  options.activation = spec.head_activation;
+  options.dropout = spec.head_dropout;
+  options.label_smoothing = spec.label_smoothing;
+  options.seed = spec.seed;
+  return CreateHeadedModel(config, options);
+}
+
+using TokenizerOr = absl::StatusOr<std::shared_ptr<const tokenizers::Tokenizer>>;
+
+// Where the job's rows come from; `view` is set for images.
+std::unique_ptr<JobInput> MakeInput(const JobSetup& setup, const FineTuneSpec& spec, const JobPaths& paths, const nlohmann::json& config,
+                                    std::future<TokenizerOr>& tokenizer_later, std::optional<images::ViewSpec>* view) {
+  const architectures::Architecture& architecture = setup.headed.factory->description_of();
+  if (architecture.modality == architectures::Modality::kImage) {
+    const auto layout = architecture.describe(config);
+    if (!layout.ok()) throw std::invalid_argument(std::string(layout.status().message()));
+    *view = ViewOf(layout->image, spec.image_size);
+    return MakeImageInput(setup.reader, **view, spec.augmentation);
+  }
+  auto tokenizer = tokenizer_later.get();
+  ThrowIfError(tokenizer.status());
+  const auto digest = Sha256OfFile(paths.model_dir + "/tokenizer.json");
+  ThrowIfError(digest.status());
+  return MakeTextInput(setup.reader, *tokenizer, *digest, spec.max_length);
+}
+
 }  // namespace
 
+TargetFunction JobSetup::targets() const {
+  return [task = headed.task.get()](const std::vector<const examples::Example*>& examples) { return task->Targets(examples); };
+}
+
 JobSetup SetUp(const FineTuneSpec& spec, const JobPaths& paths, JobReporter& reporter) {
-  // Reading a tokenizer takes about as long as reading the weights: side by side.
-  auto tokenizer_later = std::async(std::launch::async, [&] { return tokenizers::LoadTokenizer(paths.model_dir); });
   auto reader = examples::ExampleReader::Open(paths.dataset_dir);
   ThrowIfError(reader.status());
-  const examples::DatasetManifest& manifest = (*reader)->manifest();
-  CheckLabelKind(spec.task, manifest);
-
   JobSetup setup;
+  setup.reader = *reader;
+  const examples::DatasetManifest& manifest = setup.reader->manifest();
+  // Reading a tokenizer takes about as long as reading the weights: side by side.
+  std::future<TokenizerOr> tokenizer_later;
+  if (manifest.modality == examples::Modality::kText) {
+    tokenizer_later = std::async(std::launch::async, [&] { return TokenizerOr(tokenizers::LoadTokenizer(paths.model_dir)); });
+  }
   setup.device = c10::Device(spec.device);
+  setup.threads = spec.threads;
   setup.precision = SupportedPrecision(setup.device, spec.precision);
   if (setup.precision != spec.precision) reporter.LogLine("this processor has no bf16 instructions, and without them bf16 is far slower: the job trains in fp32");
-  setup.plan = std::make_unique<TrainingPlan>(spec.phases, PlanOptions{.rows = (*reader)->size(examples::Split::kTrain),
+  setup.plan = std::make_unique<TrainingPlan>(spec.phases, PlanOptions{.rows = setup.rows(examples::Split::kTrain),
                                                                        .batch_size = spec.batch_size,
                                                                        .accumulation = spec.accumulation,
                                                                        .max_steps = spec.max_steps,
                                                                        .eval_steps = spec.eval_steps,
                                                                        .save_steps = spec.save_steps});
   const nlohmann::json config = ReadConfig(paths.model_dir);
-  setup.headed = CreateHeadedModel(config, {.task = spec.task,
-                                            .labels = manifest.labels,
-                                            .dropout = spec.head_dropout,
-                                            .label_smoothing = spec.label_smoothing,
-                                            .seed = spec.seed});
+  setup.config_digest = Sha256Hex(config.dump());
+  CheckFit(spec, manifest, FactoryOf(config).description_of());
+  setup.headed = CreateHeaded(spec, config, manifest.labels);
+  const ModelShape shape = {.prefix = setup.headed.factory->description_of().prefix, .groups = setup.headed.head_group()};
   // All phases at once: a pattern that matches nothing should not be found after hours.
-  for (const PhaseSpec& phase : spec.phases) {
-    setup.trainable.push_back(TrainableSet(
-        Names(setup.headed), {.prefix = setup.headed.factory->prefix, .groups = static_cast<int>(setup.headed.model->groups().size())}, phase.trainable));
-  }
+  for (const PhaseSpec& phase : spec.phases) setup.trainable.push_back(TrainableSet(Names(setup.headed), shape, phase.trainable));
+  setup.evaluation_split = SplitOf(spec.eval_split);
   LoadModel(setup, paths, reporter);
-  setup.fixed_files = FixedFiles(spec, config, setup.headed, manifest.labels, paths.model_dir);
-
-  auto tokenizer = tokenizer_later.get();
-  ThrowIfError(tokenizer.status());
-  const TextDatasetOptions dataset = {.max_length = spec.max_length};
-  const auto batches = [&](examples::Split split, const TextBatchesOptions& options) {
-    return MakeBatches(*reader, *tokenizer, split, dataset, options, setup.headed.task.get());
-  };
-  const auto evaluated = [&](examples::Split split) {
-    EvaluationData data;
-    data.rows = (*reader)->size(split);
-    if (data.rows > 0) data.batches = batches(split, {.batch_size = spec.eval_batch_size, .seed = spec.seed, .shuffle = false});
-    return data;
-  };
-  setup.train = batches(examples::Split::kTrain, {.batch_size = spec.batch_size, .seed = spec.seed, .shuffle = true});
-  setup.evaluation = evaluated(SplitOf(spec.eval_split));
-  setup.test = evaluated(examples::Split::kTest);
+  std::optional<images::ViewSpec> view;
+  setup.input = MakeInput(setup, spec, paths, config, tokenizer_later, &view);
+  setup.fixed_files = FixedFiles(spec, config, setup.headed, manifest, view.has_value() ? &*view : nullptr, paths.model_dir);
   return setup;
 }
 
@@ -151,7 +182,7 @@ std::unique_ptr<Optimizer> SetUpPhase(const JobSetup& setup, const FineTuneSpec&
   return std::make_unique<Optimizer>(options, optimized);
 }
 
-std::vector<double> StepCosts(const JobSetup& setup) {
+std::vector<double> StepCosts(const JobSetup& setup, const FineTuneSpec& spec, bool cached) {
   const std::vector<Parameter> parameters = setup.headed.parameters();
   const int head = setup.headed.head_group();
   std::vector<double> costs;
@@ -160,7 +191,9 @@ std::vector<double> StepCosts(const JobSetup& setup) {
     for (size_t i = 0; i < parameters.size(); ++i) {
       if (setup.trainable[phase.index][i]) lowest = std::min(lowest, parameters[i].group);
     }
-    costs.push_back(1.0 + 2.0 * (head + 1 - lowest) / (head + 1));
+    const double share = static_cast<double>(head + 1 - lowest) / (head + 1);
+    const bool fixed = !setup.input->augments() || !spec.phases[phase.index].augment;
+    costs.push_back((cached && fixed ? share : 1.0) + 2.0 * share);
   }
   return costs;
 }

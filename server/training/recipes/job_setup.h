@@ -10,10 +10,10 @@
 #include <c10/core/Device.h>
 
 #include "server/examples/example.h"
-#include "server/tokenizers/tokenizer.h"
-#include "server/training/input/text_batches.h"
+#include "server/training/input/targets.h"
 #include "server/training/recipes/fine_tune_spec.h"
 #include "server/training/recipes/headed_model.h"
+#include "server/training/recipes/job_input.h"
 #include "server/training/recipes/job_reporter.h"
 #include "server/training/steps/checkpoint_io.h"
 #include "server/training/steps/optimizer.h"
@@ -21,21 +21,21 @@
 
 namespace attune::training {
 
-// A split that is evaluated.
-struct EvaluationData {
-  std::unique_ptr<TextBatches> batches;
-  int64_t rows = 0;  // 0: the dataset has no such split, and batches is null
-};
-
 struct JobSetup {
   c10::Device device = c10::Device(c10::kCPU);
   Precision precision = Precision::kFp32;      // what the device supports of the spec's
   HeadedModel headed;                          // on the device; weights of the base model, or of the checkpoint to resume from
   std::vector<std::vector<bool>> trainable;    // for each phase of the spec, for each of headed.parameters()
   std::unique_ptr<TrainingPlan> plan;
-  std::unique_ptr<TextBatches> train;
-  EvaluationData evaluation, test;
+  std::shared_ptr<const examples::ExampleReader> reader;
+  std::unique_ptr<JobInput> input;             // of the dataset's rows
+  examples::Split evaluation_split = examples::Split::kValidation;
+  std::string config_digest;                   // SHA-256 of the base model's config.json
+  int threads = 1;
   std::vector<CheckpointFile> fixed_files;     // of every checkpoint
+
+  int64_t rows(examples::Split split) const { return reader->size(split); }
+  TargetFunction targets() const;              // of the task; as long as the setup lives
 };
 
 // Notes about the base weights (a new pooler, an old head that is not used) go to the reporter's log.
@@ -44,7 +44,8 @@ JobSetup SetUp(const FineTuneSpec& spec, const JobPaths& paths, JobReporter& rep
 // Turns gradients on and off for a phase, and makes its optimizer.
 std::unique_ptr<Optimizer> SetUpPhase(const JobSetup& setup, const FineTuneSpec& spec, int phase_of_spec);
 
-// Relative cost of a step of each planned phase: forward 1, backward 2 for the share of layer groups from the lowest that learns.
-std::vector<double> StepCosts(const JobSetup& setup);
+// Relative cost of a step of each planned phase: forward 1, backward 2 for the share of layer groups from the lowest that learns; where the output of the layers below is
+// kept (`cached`), forward counts for that share alone too.
+std::vector<double> StepCosts(const JobSetup& setup, const FineTuneSpec& spec, bool cached);
 
 }  // namespace attune::training

@@ -10,6 +10,7 @@ namespace attune::training {
 struct PredictionInput {
   std::string text;
   std::string text_pair;  // empty: a single text
+  std::string image;      // content of an image file; for image models, in place of texts
 };
 
 struct PredictionOutput {

@@ -7,7 +7,9 @@
 #include <ATen/core/grad_mode.h>
 
 #include "server/base/files.h"
+#include "server/training/input/image_batches.h"
 #include "server/training/input/text_batches.h"
+#include "server/training/recipes/job_input.h"
 #include "server/training/steps/training_error.h"
 
 namespace attune::training {
@@ -31,8 +33,21 @@ std::unique_ptr<Predictor::Loaded> Predictor::Load(const std::string& checkpoint
   auto record = ReadFile(checkpoint_dir + "/" + kAttuneFile);
   ThrowIfError(record.status());
   loaded->record = AttuneRecord::FromJson(*record);
-  loaded->headed = CreateHeadedModel(ReadConfig(checkpoint_dir), {.task = loaded->record.task, .labels = loaded->record.labels});
+  const nlohmann::json config = ReadConfig(checkpoint_dir);
+  HeadOptions head;
+  head.task = loaded->record.task;
+  head.labels = loaded->record.labels;
+  head.hidden_sizes = loaded->record.head_hidden_sizes;
+  head.activation = loaded->record.head_activation;
+  loaded->headed = CreateHeadedModel(config, head);
   LoadTensors(loaded->headed.tensors(), checkpoint_dir + "/" + kModelFile);
+  const architectures::Architecture& architecture = loaded->headed.factory->description_of();
+  if (architecture.modality == architectures::Modality::kImage) {
+    const auto layout = architecture.describe(config);
+    ThrowIfError(layout.status());
+    loaded->view = ViewOf(layout->image, loaded->record.image_size);
+    return loaded;
+  }
   auto tokenizer = tokenizers::LoadTokenizer(checkpoint_dir);
   ThrowIfError(tokenizer.status());
   loaded->tokenizer = *std::move(tokenizer);
@@ -51,23 +66,36 @@ std::vector<PredictionOutput> Predictor::Predict(const std::string& checkpoint_d
   return outputs;
 }
 
-void Predictor::PredictBatch(const Loaded& loaded, const std::vector<PredictionInput>& inputs, size_t begin, size_t end,
-                             std::vector<PredictionOutput>* outputs) {
-  at::NoGradGuard no_grad;
+Batch Predictor::MakeBatch(const Loaded& loaded, const std::vector<PredictionInput>& inputs, size_t begin, size_t end) {
+  if (loaded.view.has_value()) {
+    std::vector<std::string_view> files;
+    for (size_t i = begin; i < end; ++i) files.push_back(inputs[i].image);
+    Batch batch;
+    batch.rows = static_cast<int64_t>(files.size());
+    for (int64_t i = 0; i < batch.rows; ++i) batch.example_indices.push_back(i);
+    batch.pixels = PixelsOf(files, *loaded.view, static_cast<int64_t>(begin));
+    return batch;
+  }
   std::vector<TokenizedText> texts;
   for (size_t i = begin; i < end; ++i) {
     const std::string_view pair = inputs[i].text_pair;
     texts.push_back(Tokenize(*loaded.tokenizer, inputs[i].text, pair.empty() ? nullptr : &pair, loaded.record.max_length));
   }
-  const TextBatch batch = PackTexts(texts);
+  return PackTexts(texts);
+}
+
+void Predictor::PredictBatch(const Loaded& loaded, const std::vector<PredictionInput>& inputs, size_t begin, size_t end,
+                             std::vector<PredictionOutput>* outputs) {
+  at::NoGradGuard no_grad;
+  const Batch batch = MakeBatch(loaded, inputs, begin, end);
   Task& task = *loaded.headed.task;
-  const at::Tensor logits = task.Logits(loaded.headed.model->Forward(batch, /*training=*/false), /*training=*/false);
+  const at::Tensor logits = task.Logits(loaded.headed.model->Forward(batch, {.training = false}).features, /*training=*/false);
   const at::Tensor probabilities = task.Probabilities(logits);
   const bool multi_label = task.problem_type() == kMultiLabel;
-  for (int64_t row = 0; row < batch.sequences; ++row) {
+  for (int64_t row = 0; row < batch.rows; ++row) {
     PredictionOutput& output = (*outputs)[begin + batch.example_indices[row]];
     output = MakePrediction(loaded.record.labels, multi_label, RowOf<double>(probabilities, row, at::kDouble), RowOf<float>(logits, row, at::kFloat));
-    output.truncated = batch.truncated[row];
+    output.truncated = !batch.text.truncated.empty() && batch.text.truncated[row];
   }
 }
 

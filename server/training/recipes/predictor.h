@@ -1,15 +1,18 @@
-// Predictor: runs checkpoints on texts. Keeps the last checkpoint loaded, so that a second request does not wait for it. The training thread alone. Throws
-// std::invalid_argument (a text that cannot be tokenised) and TrainingError (a checkpoint that cannot be read).
+// Predictor: runs checkpoints on texts or images. Keeps the last checkpoint loaded, so that a second request does not wait for it. The training thread alone. Throws
+// std::invalid_argument (a text that cannot be tokenised, an image that cannot be read) and TrainingError (a checkpoint that cannot be read).
 //
 //   Predictor predictor;
 //   std::vector<PredictionOutput> out = predictor.Predict(checkpoint_dir, {{.text = "well done"}});
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "server/images/view.h"
 #include "server/tokenizers/tokenizer.h"
+#include "server/training/input/batch.h"
 #include "server/training/recipes/checkpoint_files.h"
 #include "server/training/recipes/headed_model.h"
 #include "server/training/recipes/prediction.h"
@@ -28,9 +31,11 @@ class Predictor {
     std::string directory;
     AttuneRecord record;
     HeadedModel headed;
-    std::shared_ptr<const tokenizers::Tokenizer> tokenizer;
+    std::shared_ptr<const tokenizers::Tokenizer> tokenizer;  // text models
+    std::optional<images::ViewSpec> view;                    // image models
   };
   static std::unique_ptr<Loaded> Load(const std::string& checkpoint_dir);
+  static Batch MakeBatch(const Loaded& loaded, const std::vector<PredictionInput>& inputs, size_t begin, size_t end);
   static void PredictBatch(const Loaded& loaded, const std::vector<PredictionInput>& inputs, size_t begin, size_t end,
                            std::vector<PredictionOutput>* outputs);
 

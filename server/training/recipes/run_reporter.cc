@@ -16,7 +16,7 @@ double Rate(const RecentMean& amount, const RecentMean& seconds) { return second
 
 RunReporter::RunReporter(const TrainingPlan& plan, std::vector<double> costs, int64_t evaluation_rows, JobReporter& reporter, const Clock& clock)
     : plan_(plan), costs_(std::move(costs)), evaluation_rows_(evaluation_rows), reporter_(reporter), clock_(clock), progress_pace_(kProgressInterval),
-      metric_pace_(kMetricBurst, kMetricsPerSecond), seconds_(kWindow), rows_(kWindow), tokens_(kWindow), loss_(kWindow) {}
+      metric_pace_(kMetricBurst, kMetricsPerSecond), seconds_(kWindow), rows_(kWindow), tokens_(kWindow), loss_(kWindow), waited_(kWindow) {}
 
 void RunReporter::BeginPhase(int phase, const PhaseReport& report) {
   phase_ = phase;
@@ -26,6 +26,7 @@ void RunReporter::BeginPhase(int phase, const PhaseReport& report) {
   seconds_ = RecentMean(kWindow);
   rows_ = RecentMean(kWindow);
   tokens_ = RecentMean(kWindow);
+  waited_ = RecentMean(kWindow);
   reporter_.Phase(report);
 }
 
@@ -35,6 +36,7 @@ void RunReporter::Step(const StepReport& step) {
   rows_.Add(static_cast<double>(step.rows));
   tokens_.Add(static_cast<double>(step.tokens));
   loss_.Add(step.loss);
+  waited_.Add(step.waited_seconds);
   seconds_per_cost_ = seconds_.value() / costs_[phase_];
   rows_per_step_ = rows_.value();
   const absl::Time now = clock_.Now();
@@ -48,7 +50,8 @@ void RunReporter::Step(const StepReport& step) {
                      {"learning_rate", step.learning_rate},
                      {"grad_norm", step.grad_norm},
                      {"samples_per_second", Rate(rows_, seconds_)},
-                     {"tokens_per_second", Rate(tokens_, seconds_)}};
+                     {"input_wait", Rate(waited_, seconds_)}};  // share of the steps' time spent waiting for batches
+    if (step.tokens > 0) report.values["tokens_per_second"] = Rate(tokens_, seconds_);
     reporter_.Metrics(report);
   }
   if (progress_pace_.Due(now) || last) reporter_.Progress(MakeProgress(step));

@@ -38,7 +38,7 @@ class RunReporter {
   int phase_ = 0;
   std::string phase_name_;
   int64_t steps_in_phase_ = 0;
-  RecentMean seconds_, rows_, tokens_, loss_;
+  RecentMean seconds_, rows_, tokens_, loss_, waited_;
   double seconds_per_cost_ = 0;
   double rows_per_step_ = 0;
   double seconds_per_evaluation_ = 0;

@@ -23,20 +23,21 @@ void Scatter(const at::Tensor& values, const at::Tensor& rows, int64_t total, at
 
 }  // namespace
 
-std::optional<EvaluationResult> Evaluate(Model& model, Task& task, const TextBatches& batches, int64_t rows, const EvaluateOptions& options,
+std::optional<EvaluationResult> Evaluate(Model& model, Task& task, const BatchSource& batches, int64_t rows, const EvaluateOptions& options,
                                          const std::function<bool()>& stop_requested) {
   at::NoGradGuard no_grad;
   at::Tensor logits, targets;
-  Prefetcher loader([&](int64_t i) { return batches.Make(0, i); }, 0, batches.batches_per_epoch(), {.depth = 4, .threads = 1});
+  Prefetcher loader([&](int64_t i) { return batches.Make(0, i); }, 0, batches.batches_per_epoch(),
+                    {.depth = 2 * options.loader_threads + 2, .threads = options.loader_threads});
   while (true) {
     if (stop_requested()) return std::nullopt;
-    std::optional<TextBatch> batch = loader.Next();
+    std::optional<Batch> batch = loader.Next();
     if (!batch.has_value()) break;
-    const at::Tensor place = at::from_blob(batch->example_indices.data(), {batch->sequences}, at::TensorOptions().dtype(at::kLong));
+    const at::Tensor place = at::from_blob(batch->example_indices.data(), {batch->rows}, at::TensorOptions().dtype(at::kLong));
     Scatter(batch->targets, place, rows, targets);
-    const TextBatch moved = ToDevice(*batch, options.device);
+    const Batch moved = ToDevice(*batch, options.device);
     AutocastGuard autocast(options.device, options.precision);
-    Scatter(task.Logits(model.Forward(moved, /*training=*/false), /*training=*/false).to(at::kCPU, at::kFloat), place, rows, logits);
+    Scatter(task.Logits(model.Forward(moved, {.training = false}).features, /*training=*/false).to(at::kCPU, at::kFloat), place, rows, logits);
   }
   return task.Evaluate(logits, targets);
 }

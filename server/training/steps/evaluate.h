@@ -10,7 +10,7 @@
 
 #include <c10/core/Device.h>
 
-#include "server/training/input/text_batches.h"
+#include "server/training/input/batch.h"
 #include "server/training/models/model.h"
 #include "server/training/recipes/fine_tune_spec.h"
 #include "server/training/tasks/task.h"
@@ -20,10 +20,11 @@ namespace attune::training {
 struct EvaluateOptions {
   c10::Device device = c10::Device(c10::kCPU);
   Precision precision = Precision::kFp32;
+  int loader_threads = 1;
 };
 
 // `batches` must not shuffle. Empty when `stop_requested` (asked before each batch) said to stop.
-std::optional<EvaluationResult> Evaluate(Model& model, Task& task, const TextBatches& batches, int64_t rows, const EvaluateOptions& options,
+std::optional<EvaluationResult> Evaluate(Model& model, Task& task, const BatchSource& batches, int64_t rows, const EvaluateOptions& options,
                                          const std::function<bool()>& stop_requested);
 
 }  // namespace attune::training

@@ -18,6 +18,9 @@ bool AllFinite(const at::Tensor& tensor) { return !tensor.is_floating_point() ||
 
 std::string FirstNotFinite(const Model& model, const Task& task) {
   at::NoGradGuard no_grad;
+  for (const Buffer& buffer : model.buffers()) {
+    if (!AllFinite(buffer.tensor)) return buffer.name;
+  }
   for (const std::vector<Parameter>* parameters : {&model.parameters(), &task.head_parameters()}) {
     for (const Parameter& parameter : *parameters) {
       if (!AllFinite(parameter.tensor)) return parameter.name;

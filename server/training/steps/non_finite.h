@@ -22,7 +22,7 @@ struct NonFiniteStep {
 // step's last batch.
 [[noreturn]] void ThrowNotFinite(const Model& model, const Task& task, const at::Tensor& targets, const NonFiniteStep& step);
 
-// Name of the first parameter that has a NaN or an infinity; empty when there is none.
+// Name of the first buffer or parameter that has a NaN or an infinity; empty when there is none.
 std::string FirstNotFinite(const Model& model, const Task& task);
 
 }  // namespace attune::training

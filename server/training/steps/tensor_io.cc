@@ -37,16 +37,19 @@ void CopyAll(const std::vector<Copy>& copies) {
   });
 }
 
+weights::DType TypeOf(const at::Tensor& tensor) { return tensor.scalar_type() == at::kLong ? weights::DType::kI64 : weights::DType::kF32; }
+
 void LoadOne(const NamedTensor& into, const weights::SafetensorsFile& file, const std::string& path) {
   const weights::TensorInfo* info = file.Find(into.name);
   if (info == nullptr) {
     throw TrainingError(FailureCategory::kData, absl::StrCat(path, " has no tensor ", into.name, "; it is not of this job's model and phase"));
   }
   const std::vector<int64_t> shape = into.tensor.sizes().vec();
-  if (info->dtype != weights::DType::kF32 || info->shape != shape) {
+  const weights::DType type = TypeOf(into.tensor);
+  if (info->dtype != type || info->shape != shape) {
     throw TrainingError(FailureCategory::kData,
                         absl::StrCat(path, ": tensor ", into.name, " is ", weights::DTypeName(info->dtype), " [", absl::StrJoin(info->shape, ", "),
-                                     "], but F32 [", absl::StrJoin(shape, ", "), "] is needed"));
+                                     "], but ", weights::DTypeName(type), " [", absl::StrJoin(shape, ", "), "] is needed"));
   }
   const std::string_view bytes = file.data(*info);
   at::Tensor target = into.tensor.detach();
@@ -54,7 +57,7 @@ void LoadOne(const NamedTensor& into, const weights::SafetensorsFile& file, cons
     std::memcpy(target.mutable_data_ptr(), bytes.data(), bytes.size());
     return;
   }
-  at::Tensor staging = at::empty(shape, at::TensorOptions().dtype(at::kFloat));
+  at::Tensor staging = at::empty(shape, at::TensorOptions().dtype(into.tensor.scalar_type()));
   std::memcpy(staging.mutable_data_ptr(), bytes.data(), bytes.size());
   target.copy_(staging);
 }
@@ -83,9 +86,9 @@ void Snapshot::Capture(const std::vector<NamedTensor>& tensors) {
       sources.push_back(named.tensor.contiguous());
       copies.push_back({next, static_cast<const char*>(sources.back().const_data_ptr()), bytes});
     } else {
-      at::from_blob(next, named.tensor.sizes(), at::TensorOptions().dtype(at::kFloat)).copy_(named.tensor.detach());
+      at::from_blob(next, named.tensor.sizes(), at::TensorOptions().dtype(named.tensor.scalar_type())).copy_(named.tensor.detach());
     }
-    views_.push_back({named.name, weights::DType::kF32, named.tensor.sizes().vec(), {next, static_cast<size_t>(bytes)}});
+    views_.push_back({named.name, TypeOf(named.tensor), named.tensor.sizes().vec(), {next, static_cast<size_t>(bytes)}});
     next += bytes;
   }
   CopyAll(copies);

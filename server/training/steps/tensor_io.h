@@ -14,10 +14,10 @@ namespace attune::training {
 
 struct NamedTensor {
   std::string name;
-  at::Tensor tensor;  // fp32
+  at::Tensor tensor;  // fp32; counters of BatchNorm int64
 };
 
-// Fills each tensor from the file's tensor of the same name. Every name must be there with the same shape, as F32; other tensors of the file are not looked at.
+// Fills each tensor from the file's tensor of the same name. Every name must be there with the same shape and type (F32, I64); other tensors of the file are not looked at.
 void LoadTensors(const std::vector<NamedTensor>& into, const std::string& path);
 
 // A copy of tensors in the CPU's memory, to be written while training goes on. The memory is kept for the next capture.

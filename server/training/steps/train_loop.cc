@@ -24,7 +24,7 @@ double SecondsSince(SteadyClock::time_point start) { return std::chrono::duratio
 
 class PhaseLoop {
  public:
-  PhaseLoop(Model& model, Task& task, Optimizer& optimizer, const TextBatches& batches, const TrainingPlan& plan, const LoopPhase& phase,
+  PhaseLoop(Model& model, Task& task, Optimizer& optimizer, const BatchSource& batches, const TrainingPlan& plan, const LoopPhase& phase,
             const LoopOptions& options, const LoopCallbacks& callbacks)
       : model_(model), task_(task), optimizer_(optimizer), plan_(plan), phase_(phase), options_(options), callbacks_(callbacks),
         steps_(plan.phases()[phase.phase].steps),
@@ -34,7 +34,7 @@ class PhaseLoop {
               const BatchPlace place = plan.Place(phase, i);
               return batches.Make(place.epoch, place.batch);
             },
-            next_batch_, plan.BatchesBefore(phase.phase, steps_), {.depth = 4, .threads = 1}) {}
+            next_batch_, plan.BatchesBefore(phase.phase, steps_), {.depth = 2 * options.loader_threads + 2, .threads = options.loader_threads}) {}
 
   LoopEnd Run() {
     for (int64_t step = phase_.begin_step; step < steps_; ++step) {
@@ -72,16 +72,16 @@ class PhaseLoop {
 
   // Adds one batch's gradients, weighted by its share of the step's rows. Returns its share of the loss, on the device.
   at::Tensor MicroStep(int64_t rows_of_step, StepReport& report) {
-    TextBatch batch = ToDevice(*loader_.Next(), options_.device);
+    const Batch batch = ToDevice(*loader_.Next(), options_.device);
     SeedGenerators(StepSeed(options_.seed, plan_.Place(phase_.phase, next_batch_++).micro_step));
-    report.rows += batch.sequences;
-    report.tokens += batch.tokens;
+    report.rows += batch.rows;
+    report.tokens += batch.text.tokens;
     at::Tensor loss;
     {
       AutocastGuard autocast(options_.device, options_.precision);
-      loss = task_.Loss(task_.Logits(model_.Forward(batch, /*training=*/true), /*training=*/true), batch.targets);
+      loss = task_.TrainingLoss(model_.Forward(batch, {.training = true, .train_batch_norm = phase_.train_batch_norm}), batch);
     }
-    if (batch.sequences != rows_of_step) loss = loss * (static_cast<double>(batch.sequences) / static_cast<double>(rows_of_step));
+    if (batch.rows != rows_of_step) loss = loss * (static_cast<double>(batch.rows) / static_cast<double>(rows_of_step));
     loss.backward();
     last_targets_ = batch.targets;
     return loss.detach();
@@ -113,7 +113,7 @@ class PhaseLoop {
 
 }  // namespace
 
-LoopEnd RunPhase(Model& model, Task& task, Optimizer& optimizer, const TextBatches& batches, const TrainingPlan& plan, const LoopPhase& phase,
+LoopEnd RunPhase(Model& model, Task& task, Optimizer& optimizer, const BatchSource& batches, const TrainingPlan& plan, const LoopPhase& phase,
                  const LoopOptions& options, const LoopCallbacks& callbacks) {
   return PhaseLoop(model, task, optimizer, batches, plan, phase, options, callbacks).Run();
 }

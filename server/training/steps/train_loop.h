@@ -10,7 +10,7 @@
 
 #include <c10/core/Device.h>
 
-#include "server/training/input/text_batches.h"
+#include "server/training/input/batch.h"
 #include "server/training/models/model.h"
 #include "server/training/recipes/fine_tune_spec.h"
 #include "server/training/steps/optimizer.h"
@@ -24,6 +24,7 @@ struct LoopOptions {
   Precision precision = Precision::kFp32;
   double max_grad_norm = 0;  // 0: not clipped
   uint64_t seed = 0;         // of dropout
+  int loader_threads = 1;    // that make batches ahead
 };
 
 struct LoopPhase {
@@ -33,6 +34,7 @@ struct LoopPhase {
   double peak_rate = 0;
   ScheduleKind schedule = ScheduleKind::kLinear;
   int64_t warmup_steps = 0;
+  bool train_batch_norm = true;  // of the layers that learn
 };
 
 // What one optimizer step did.
@@ -43,7 +45,7 @@ struct StepReport {
   double grad_norm = 0;       // before clipping
   double learning_rate = 0;   // of the topmost layer
   int64_t rows = 0;
-  int64_t tokens = 0;
+  int64_t tokens = 0;         // of texts; 0 for images
   double seconds = 0;         // of the step alone
   double waited_seconds = 0;  // of them, for batches
 };
@@ -55,7 +57,7 @@ struct LoopCallbacks {
 
 enum class LoopEnd { kCompleted, kEndedByCallback, kStopped };
 
-LoopEnd RunPhase(Model& model, Task& task, Optimizer& optimizer, const TextBatches& batches, const TrainingPlan& plan, const LoopPhase& phase,
+LoopEnd RunPhase(Model& model, Task& task, Optimizer& optimizer, const BatchSource& batches, const TrainingPlan& plan, const LoopPhase& phase,
                  const LoopOptions& options, const LoopCallbacks& callbacks);
 
 }  // namespace attune::training

@@ -13,16 +13,22 @@
 
 #include "server/examples/example.h"
 #include "server/training/models/model.h"
+#include "server/training/recipes/fine_tune_spec.h"
 
 namespace attune::training {
 
 struct TaskOptions {
   std::vector<std::string> labels;  // empty for regression
   int64_t feature_size = 0;
-  double head_dropout = 0;
+  std::vector<int64_t> hidden_sizes;  // of layers between features and logits
+  HeadActivation activation = HeadActivation::kRelu;
+  double head_dropout = 0;          // before each linear layer
   double label_smoothing = 0;
-  double initializer_range = 0.02;
+  HeadInit init = HeadInit::kNormal;
+  double initializer_range = 0.02;  // of kNormal
   std::string head_name;            // "classifier"
+  int64_t auxiliary_size = 0;       // 0: the model has no auxiliary classifier
+  std::string auxiliary_head_name;  // "AuxLogits.fc"
   int head_group = 0;
   uint64_t seed = 0;
 };
@@ -45,8 +51,12 @@ class Task {
   virtual ~Task() = default;
   virtual const std::vector<Parameter>& head_parameters() const = 0;  // "classifier.weight" [C, F], "classifier.bias" [C]
   virtual at::Tensor Logits(const at::Tensor& features, bool training) = 0;                    // [B, C] fp32
+  virtual at::Tensor AuxiliaryLogits(const at::Tensor& features);                              // [B, C]; only where options had an auxiliary_size
   virtual at::Tensor Loss(const at::Tensor& logits, const at::Tensor& targets) const = 0;      // mean over the batch, scalar fp32
-  virtual at::Tensor Targets(const std::vector<const examples::Example*>& examples) const = 0; // as TextBatch::targets
+  // What is minimised: the head's loss with dropout, mixed targets as Batch::mix says, and 0.4 of the auxiliary classifier's (Szegedy et al. 2015, as in torchvision's
+  // training script) where the model gave its features.
+  at::Tensor TrainingLoss(const ModelOutput& output, const Batch& batch);
+  virtual at::Tensor Targets(const std::vector<const examples::Example*>& examples) const = 0; // as Batch::targets
   // Figures from all logits [N, C] and targets of a split (CPU). Pure.
   virtual EvaluationResult Evaluate(const at::Tensor& logits, const at::Tensor& targets) const = 0;
   // Probabilities [B, C] (softmax, sigmoid), or the values themselves for regression.
@@ -57,7 +67,7 @@ class Task {
 };
 
 struct TaskFactory {
-  std::string name;  // "text-classification", "text-multi-label", "text-regression"
+  std::string name;  // "text-classification", "text-multi-label", "text-regression", and the same with "image-"
   std::function<std::unique_ptr<Task>(const TaskOptions&)> create;
 };
 
@@ -71,8 +81,10 @@ class TaskRegistry {
   std::vector<TaskFactory> factories_;
 };
 
-#define ATTUNE_REGISTER_TASK(factory) \
-  [[maybe_unused]] static const bool attune_task_registered_ = ::attune::training::TaskRegistry::Get().Register(factory)
+// A task on features does not ask what they are of: it is registered under the name for texts and the name for images.
+#define ATTUNE_REGISTER_TASK(text_name, image_name, create)                                                                 \
+  [[maybe_unused]] static const bool attune_task_registered_ = ::attune::training::TaskRegistry::Get().Register({text_name, create}) && \
+                                                               ::attune::training::TaskRegistry::Get().Register({image_name, create})
 
 // True when a larger value of the metric is better (accuracy, f1_*, pearson); false for loss and mse.
 bool LargerIsBetter(const std::string& metric);

@@ -1,8 +1,27 @@
+#include <stdexcept>
 #include <utility>
+
+#include <ATen/TensorOperators.h>
 
 #include "server/training/tasks/task.h"
 
 namespace attune::training {
+namespace {
+
+constexpr double kAuxiliaryWeight = 0.4;
+
+}  // namespace
+
+at::Tensor Task::AuxiliaryLogits(const at::Tensor&) { throw std::logic_error("this task has no auxiliary classifier"); }
+
+at::Tensor Task::TrainingLoss(const ModelOutput& output, const Batch& batch) {
+  const auto loss = [&](const at::Tensor& logits) {
+    const at::Tensor own = Loss(logits, batch.targets);
+    return batch.mixed_targets.defined() ? own * batch.mix + Loss(logits, batch.mixed_targets) * (1 - batch.mix) : own;
+  };
+  const at::Tensor main = loss(Logits(output.features, /*training=*/true));
+  return output.auxiliary.defined() ? main + loss(AuxiliaryLogits(output.auxiliary)) * kAuxiliaryWeight : main;
+}
 
 TaskRegistry& TaskRegistry::Get() {
   static TaskRegistry* registry = new TaskRegistry;  // never destroyed, as ModelRegistry

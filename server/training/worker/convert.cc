@@ -9,9 +9,49 @@ std::string TaskName(v1::Task task) {
       return "text-multi-label";
     case v1::TASK_TEXT_REGRESSION:
       return "text-regression";
+    case v1::TASK_IMAGE_CLASSIFICATION:
+      return "image-classification";
+    case v1::TASK_IMAGE_MULTI_LABEL:
+      return "image-multi-label";
+    case v1::TASK_IMAGE_REGRESSION:
+      return "image-regression";
     default:
       return "text-classification";
   }
+}
+
+HeadActivation FromProto(v1::Activation activation) {
+  switch (activation) {
+    case v1::ACTIVATION_GELU:
+      return HeadActivation::kGelu;
+    case v1::ACTIVATION_TANH:
+      return HeadActivation::kTanh;
+    case v1::ACTIVATION_SILU:
+      return HeadActivation::kSilu;
+    default:
+      return HeadActivation::kRelu;
+  }
+}
+
+// The effective spec of an image job has one; a text job's has none, and nothing is augmented.
+AugmentationSpec FromProto(const v1::AugmentationSpec& augmentation) {
+  AugmentationSpec out;
+  out.enabled = augmentation.enabled();
+  if (!out.enabled) return out;
+  out.crop_scale_min = augmentation.has_crop_scale_min() ? augmentation.crop_scale_min() : 0.4;
+  out.horizontal_flip = augmentation.has_horizontal_flip() ? augmentation.horizontal_flip() : 0.5;
+  out.brightness = augmentation.brightness();
+  out.contrast = augmentation.contrast();
+  out.saturation = augmentation.saturation();
+  out.hue = augmentation.hue();
+  if (augmentation.has_rand_augment()) {
+    const v1::RandAugment& rand_augment = augmentation.rand_augment();
+    out.rand_augment_operations = rand_augment.operations() > 0 ? rand_augment.operations() : 2;
+    out.rand_augment_magnitude = rand_augment.magnitude() > 0 ? rand_augment.magnitude() : 9;
+  }
+  out.mixup_alpha = augmentation.mixup_alpha();
+  out.cutmix_alpha = augmentation.cutmix_alpha();
+  return out;
 }
 
 TrainableSpec FromProto(const v1::Trainable& trainable) {
@@ -62,6 +102,8 @@ PhaseSpec FromProto(const v1::Phase& phase, const v1::Hyperparameters& h) {
   out.layer_decay = phase.has_layer_decay() ? phase.layer_decay() : 1;
   out.warmup_steps = h.has_warmup_steps() ? h.warmup_steps() : -1;
   out.warmup_ratio = h.has_warmup_ratio() ? h.warmup_ratio() : 0.06;
+  out.train_batch_norm = phase.batch_norm() != v1::BATCH_NORM_FROZEN;
+  out.augment = phase.has_augment() ? phase.augment() : out.trainable.base != TrainableSpec::Base::kHeadOnly;
   return out;
 }
 
@@ -117,12 +159,16 @@ FineTuneSpec FromProto(const v1::FineTuningSpec& spec) {
   out.base_model = spec.base_model();
   out.task = TaskName(spec.task());
   out.head_dropout = spec.head().has_dropout() ? spec.head().dropout() : -1;
+  out.head_hidden_sizes = {spec.head().hidden_sizes().begin(), spec.head().hidden_sizes().end()};
+  out.head_activation = FromProto(spec.head().activation());
   for (const v1::Phase& phase : spec.phases()) out.phases.push_back(FromProto(phase, h));
   out.max_steps = h.max_steps();
   if (h.has_batch_size()) out.batch_size = h.batch_size();
   if (h.has_gradient_accumulation_steps()) out.accumulation = h.gradient_accumulation_steps();
   out.eval_batch_size = spec.evaluation().has_eval_batch_size() ? spec.evaluation().eval_batch_size() : 2 * out.batch_size;
   if (h.has_max_length()) out.max_length = h.max_length();
+  out.image_size = h.image_size();
+  out.augmentation = FromProto(spec.augmentation());
   out.schedule = FromProto(h.lr_scheduler_type());
   out.optimizer = OptimizerFromProto(h);
   out.label_smoothing = h.label_smoothing();
@@ -141,12 +187,13 @@ FineTuneSpec FromProto(const v1::FineTuningSpec& spec) {
 
 AssignCommand FromProto(const worker::v1::Assign& assign) {
   return {FromProto(assign.fence()), FromProto(assign.effective_spec()),
-          JobPaths{assign.model_dir(), assign.dataset_dir(), assign.output_dir(), assign.resume_dir()}};
+          JobPaths{assign.model_dir(), assign.dataset_dir(), assign.output_dir(), assign.resume_dir(), assign.feature_cache_dir(), assign.feature_cache_bytes()}};
 }
 
 PredictCommand FromProto(const worker::v1::Predict& predict) {
   PredictCommand command{predict.request(), predict.checkpoint_dir(), {}};
-  for (const v1::TextInput& input : predict.inputs()) command.inputs.push_back({input.text(), input.text_pair()});
+  for (const v1::TextInput& input : predict.inputs()) command.inputs.push_back({.text = input.text(), .text_pair = input.text_pair()});
+  for (const std::string& image : predict.images()) command.inputs.push_back({.image = image});
   return command;
 }
 

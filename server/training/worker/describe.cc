@@ -13,7 +13,10 @@ std::string DescribeWorker() {
   json["libtorch_version"] = LibtorchVersion();
   json["architectures"] = nlohmann::ordered_json::array();
   for (const ModelFactory* factory : ModelRegistry::Get().All()) {
-    json["architectures"].push_back({{"name", factory->architecture}, {"description", factory->description}, {"tasks", factory->tasks}});
+    json["architectures"].push_back({{"name", factory->architecture},
+                                     {"description", factory->description},
+                                     {"modality", architectures::ModalityName(factory->description_of().modality)},
+                                     {"tasks", factory->tasks}});
   }
   json["devices"] = nlohmann::ordered_json::array();
   for (const DeviceInfo& device : ListDevices()) {

@@ -6,7 +6,7 @@
 namespace attune::training {
 
 // One JSON object:
-//   {"libtorch_version", "architectures": [{"name", "description", "tasks": []}],
+//   {"libtorch_version", "architectures": [{"name", "description", "modality", "tasks": []}],
 //    "devices": [{"name", "description", "memory_bytes", "usable", "unusable_reason", "cores"}]}
 std::string DescribeWorker();
 

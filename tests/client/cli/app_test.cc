@@ -34,7 +34,10 @@ TEST_F(AppTest, AWrongCommandLineIsExplainedAndNothingIsSent) {
       {{"datasets", "upload", "a.csv", "--test-fraction", "2"}, "--test-fraction"},
       {{"checkpoints", "delete", "j1"}, "must be JOB/STEP"},
       {{"checkpoints", "download", "j1"}, "--to is required"},
-      {{"predict", "j1"}, "no text is given"},
+      {{"jobs", "create", "--base-model", "m", "--dataset", "d", "--head-hidden", "256,many"},
+       "--head-hidden: expected a whole number, got 'many'"},
+      {{"jobs", "create", "--activation", "relo"}, "did you mean 'relu'?"},
+      {{"predict", "j1"}, "no text is given, and no image"},
       {{"jobs", "show", "j1", "--", "x"}, "only `attune predict` takes arguments after --"},
   };
   for (const auto& c : cases) {

@@ -45,6 +45,8 @@ TEST_F(CompletionTest, BashOffersCommandsOptionsAndValues) {
   EXPECT_THAT(Bash({"jobs", "c"}), ElementsAre("create", "cancel"));
   EXPECT_THAT(Bash({"jobs", "create", "--warmup"}), ElementsAre("--warmup-ratio", "--warmup-steps"));
   EXPECT_THAT(Bash({"jobs", "create", "--precision", ""}), ElementsAre("fp32", "bf16"));
+  EXPECT_THAT(Bash({"jobs", "create", "--activation", ""}), ElementsAre("relu", "gelu", "tanh", "silu"));
+  EXPECT_THAT(Bash({"jobs", "create", "--no-a"}), ElementsAre("--no-augment"));
   EXPECT_THAT(Bash({"--server", "x:1", "jobs", "list", "--state", "ca"}), ElementsAre("cancelling", "cancelled"));
   EXPECT_THAT(Bash({"jobs", "list", "--output", "j"}), ElementsAre("json"));
   EXPECT_THAT(Bash({"jobs", "create", "--base-model", ""}), IsEmpty()) << "a value that only the server knows";
@@ -55,6 +57,7 @@ TEST_F(CompletionTest, BashOffersFilesWhereFilesAreMeant) {
   Put("reviews.csv", "x");
   EXPECT_THAT(Bash({"datasets", "upload", "rev"}), ElementsAre("reviews.csv"));
   EXPECT_THAT(Bash({"datasets", "upload", "--train", "rev"}), ElementsAre("reviews.csv"));
+  EXPECT_THAT(Bash({"predict", "j1", "--image", "rev"}), ElementsAre("reviews.csv"));
   EXPECT_THAT(Bash({"jobs", "show", "rev"}), IsEmpty());
 }
 
@@ -89,7 +92,7 @@ TEST_F(CompletionTest, ChoicesComeFromTheTree) {
     EXPECT_THAT(option.choices, Not(Contains("")));
   }
   EXPECT_EQ(with_choices, (std::set<std::string>{"--output", "--task", "--precision", "--lr-scheduler-type",
-                                                 "--optimizer", "--evaluation-split"}));
+                                                 "--optimizer", "--evaluation-split", "--activation"}));
 }
 
 }  // namespace

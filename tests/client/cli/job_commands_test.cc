@@ -69,6 +69,26 @@ TEST_F(JobCommandsTest, CreateFromFlags) {
   EXPECT_FALSE(request.validate_only());
 }
 
+TEST_F(JobCommandsTest, CreateFromFlagsForImages) {
+  const std::string file = Put("job.yaml", "base_model: resnet\ndataset: flowers\nhead: {hidden_sizes: [1, 2, 3]}\n"
+                                           "phases: [{trainable: {all: true}, batch_norm: frozen, augment: true}]\n");
+  CliResult result = Run({"jobs", "create", "-f", file, "--image-size", "192", "--head-hidden", "256,128", "--activation", "gelu", "--no-augment"});
+  ASSERT_EQ(result.code, kOk) << result.err;
+  const v1::FineTuningSpec& spec = server_.jobs.created.at(0).spec();
+  EXPECT_EQ(spec.hyperparameters().image_size(), 192);
+  EXPECT_THAT(spec.head().hidden_sizes(), ElementsAre(256, 128)) << "in place of the file's";
+  EXPECT_EQ(spec.head().activation(), v1::ACTIVATION_GELU);
+  EXPECT_TRUE(spec.augmentation().has_enabled());
+  EXPECT_FALSE(spec.augmentation().enabled());
+  EXPECT_EQ(spec.phases(0).batch_norm(), v1::BATCH_NORM_FROZEN);
+  result = Run({"jobs", "create", "-f", file, "--augment", "--mixup", "0.2", "--rand-augment-operations", "2"});
+  ASSERT_EQ(result.code, kOk) << result.err;
+  EXPECT_TRUE(server_.jobs.created.at(1).spec().augmentation().enabled());
+  EXPECT_EQ(server_.jobs.created.at(1).spec().augmentation().mixup_alpha(), 0.2);
+  ASSERT_EQ(Run({"jobs", "create", "-f", file}).code, kOk);
+  EXPECT_FALSE(server_.jobs.created.at(2).spec().has_augmentation()) << "neither is the server's default";
+}
+
 TEST_F(JobCommandsTest, FlagsOverrideTheFile) {
   const std::string file = Put("job.yaml",
                                "base_model: a\ndataset: d\nlabels: {team: x}\nhyperparameters: {n_epochs: 3, "

@@ -4,6 +4,7 @@
 namespace attune::cli {
 namespace {
 
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -132,6 +133,37 @@ TEST_F(ResourceCommandsTest, WithoutTheReportTheErrorsOwnFaultsAreListed) {
               HasSubstr("         files[0]: a.csv line 40: not UTF-8\n"));
 }
 
+TEST_F(ResourceCommandsTest, AFolderOfImagesGoesAsOneArchive) {
+  ScriptImport();
+  const std::string folder = directory_.path() + "/photos";
+  ASSERT_TRUE(Files::Posix().CreateDirectories(folder + "/cat").ok());
+  ASSERT_TRUE(WriteFileAtomically(Files::Posix(), folder + "/cat/1.jpg", "an image").ok());
+  const CliResult result = Run({"datasets", "import", folder + "/", "--validation-fraction", "0.1", "--image-column", "path",
+                                "--class-name", "a", "--class-name", "b"});
+  EXPECT_EQ(result.code, kOk) << result.err;
+  const v1::ImportDatasetRequest& request = server_.datasets.requests.at(0);
+  EXPECT_EQ(request.image_column(), "path");
+  EXPECT_THAT(request.class_names(), ::testing::ElementsAre("a", "b"));
+  const auto& upload = server_.uploads.uploads[request.files(0).upload()];
+  EXPECT_THAT(upload.content, HasSubstr("cat/1.jpg"));
+  EXPECT_THAT(upload.content, HasSubstr("an image"));
+  EXPECT_THAT(result.err, HasSubstr("uploading photos.tar"));
+
+  ASSERT_TRUE(Files::Posix().CreateDirectories(directory_.path() + "/nothing").ok());
+  EXPECT_THAT(Run({"datasets", "upload", directory_.path() + "/nothing"}).err, HasSubstr("has no files"));
+}
+
+TEST_F(ResourceCommandsTest, PreviewAsAWebPage) {
+  const std::string page = directory_.path() + "/sheet.html";
+  const CliResult result = Run({"datasets", "preview", "reviews", "--html", page});
+  EXPECT_EQ(result.code, kOk) << result.err;
+  EXPECT_THAT(result.err + result.out, HasSubstr("open it in a browser"));
+  auto html = ReadFile(page);
+  ASSERT_TRUE(html.ok());
+  EXPECT_THAT(*html, HasSubstr("<!DOCTYPE html>"));
+  EXPECT_EQ(Run({"datasets", "preview", "reviews", "--html", directory_.path() + "/none/sheet.html"}).code, kNotFound);
+}
+
 TEST_F(ResourceCommandsTest, AFileThatIsNotThere) {
   const CliResult result = Run({"datasets", "upload", directory_.path() + "/none.csv"});
   EXPECT_EQ(result.code, kNotFound);
@@ -162,6 +194,21 @@ TEST_F(ResourceCommandsTest, ModelsFromADirectory) {
   EXPECT_THAT(Run({"models", "show", "minilm"}).out, HasSubstr("models/minilm"));
   EXPECT_THAT(Run({"models", "architectures"}).out, HasSubstr("bert"));
   EXPECT_THAT(Run({"models", "layers", "--match", "x*", "minilm"}).out, HasSubstr("x*: matches nothing"));
+}
+
+TEST_F(ResourceCommandsTest, AnImageModelFromADirectory) {
+  Put("config.json", R"({"model_type": "resnet50"})");
+  Put("model.safetensors", "weights");
+  server_.models.imported.set_modality("image");
+  server_.models.imported.set_image_size(224);
+  const CliResult result = Run({"models", "import", directory_.path(), "--id", "resnet"});
+  EXPECT_EQ(result.code, kOk) << result.err;
+  EXPECT_EQ(server_.models.requests.at(0).files_size(), 2);
+  EXPECT_THAT(result.out, HasSubstr("224 x 224 pixels"));
+  EXPECT_THAT(result.out, HasSubstr("attune jobs create --base-model resnet --dataset DATASET_OF_IMAGES --watch\n"));
+  EXPECT_THAT(result.out, HasSubstr("attune models layers resnet"));
+  const std::string architectures = Run({"models", "architectures"}).out;
+  EXPECT_THAT(architectures, HasSubstr("resnet50      image"));
 }
 
 TEST_F(ResourceCommandsTest, DownloadACheckpoint) {
@@ -195,6 +242,40 @@ TEST_F(ResourceCommandsTest, PredictTakesTextsFromEverywhere) {
 
   ASSERT_EQ(Run({"predict", "j1", "a", "--pair", "b"}).code, kOk);
   EXPECT_EQ(server_.prediction.requests[3].inputs(0).text_pair(), "b");
+}
+
+TEST_F(ResourceCommandsTest, PredictTakesImages) {
+  const std::string a = Put("a.jpg", "daisy"), b = Put("b.png", "rose");
+  const CliResult result = Run({"predict", "j1", "--image", a, b});
+  ASSERT_EQ(result.code, kOk) << result.err;
+  ASSERT_EQ(server_.prediction.requests.size(), 1u);
+  EXPECT_EQ(server_.prediction.requests[0].checkpoint(), "fineTuningJobs/j1/checkpoints/best");
+  ASSERT_EQ(server_.prediction.requests[0].images_size(), 2);
+  EXPECT_EQ(server_.prediction.requests[0].images(1), "rose");
+  EXPECT_THAT(result.out, HasSubstr("IMAGE"));
+  EXPECT_THAT(result.out, HasSubstr("75.0 %  " + b));
+  EXPECT_THAT(Run({"predict", "j1", "--image", a, "--output", "json"}).out, HasSubstr("\"daisy\""));
+}
+
+TEST_F(ResourceCommandsTest, PredictExplainsBadImages) {
+  const std::string a = Put("a.jpg", "daisy");
+  CliResult result = Run({"predict", "j1", "--image", a, a + ".none"});
+  EXPECT_EQ(result.code, kNotFound);
+  EXPECT_THAT(result.err, HasSubstr("a.jpg.none cannot be read"));
+  EXPECT_THAT(Run({"predict", "j1", "some text", "--image", a}).err, HasSubstr("a model takes one of the two"));
+  EXPECT_THAT(Run({"predict", "j1", "--image", Put("empty.png", "")}).err, HasSubstr("empty.png is empty"));
+  EXPECT_THAT(server_.prediction.requests, IsEmpty());
+}
+
+TEST_F(ResourceCommandsTest, ADownloadSaysHowToUseIt) {
+  server_.checkpoints.checkpoint.set_name("fineTuningJobs/j1/checkpoints/30");
+  const auto next = [&](const std::string& target) { return Run({"checkpoints", "download", "j1", "--to", directory_.path() + "/" + target}).out; };
+  server_.checkpoints.Add("model.safetensors", "weights");
+  EXPECT_THAT(next("torchvision"), HasSubstr("load_file("));
+  server_.checkpoints.Add("preprocessor_config.json", "{}");
+  EXPECT_THAT(next("image"), HasSubstr("pipeline(\"image-classification\""));
+  server_.checkpoints.Add("tokenizer.json", "{}");
+  EXPECT_THAT(next("text"), HasSubstr("pipeline(\"text-classification\""));
 }
 
 TEST_F(ResourceCommandsTest, PredictExplainsBadInput) {

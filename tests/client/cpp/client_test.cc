@@ -110,6 +110,32 @@ TEST(ClientTest, PredictSplitsLongLists) {
   EXPECT_FALSE(server.Connect()->Predict({}).ok()) << "no texts is for the server to refuse";
 }
 
+TEST(ClientTest, PredictSplitsImagesByNumberAndBytes) {
+  FakeServer server;
+  v1::PredictRequest request;
+  request.set_checkpoint("fineTuningJobs/j1");
+  for (int i = 0; i < 70; ++i) request.add_images(std::to_string(i));
+  auto response = server.Connect()->Predict(request);
+  ASSERT_TRUE(response.ok()) << response.status();
+  ASSERT_EQ(server.prediction.requests.size(), 2u);
+  EXPECT_EQ(server.prediction.requests[0].images_size(), 64);
+  EXPECT_EQ(server.prediction.requests[1].checkpoint(), "fineTuningJobs/j1/checkpoints/30");
+  EXPECT_EQ(response->predictions(69).labels(0), "69");
+
+  request.clear_images();
+  for (int i = 0; i < 3; ++i) request.add_images(std::string(16 << 20, static_cast<char>('a' + i)));
+  response = server.Connect()->Predict(request);
+  ASSERT_TRUE(response.ok()) << response.status();
+  ASSERT_EQ(server.prediction.requests.size(), 4u);
+  EXPECT_EQ(server.prediction.requests[2].images_size(), 2) << "32 MiB in a call";
+  EXPECT_EQ(response->predictions(2).labels(0), std::string(20, 'c'));
+
+  request.clear_images();
+  request.add_images(std::string(33 << 20, 'x'));
+  EXPECT_EQ(server.Connect()->Predict(request).status().code(), absl::StatusCode::kInvalidArgument)
+      << "too large an image is for the server to refuse";
+}
+
 TEST(ClientTest, SpeaksOverARealSocket) {
   FakeServer server;
   auto client = *Client::Connect(server.Options());

@@ -356,6 +356,7 @@ class FakeModels final : public v1::ModelService::Service {
  public:
   Script get, import;
   std::vector<v1::ImportModelRequest> requests;
+  v1::Model imported;                   // what an import answers, name aside
   absl::Notification* block = nullptr;  // GetModel waits for it
 
   grpc::Status GetModel(grpc::ServerContext*, const v1::GetModelRequest* request, v1::Model* response) override {
@@ -376,11 +377,15 @@ class FakeModels final : public v1::ModelService::Service {
   }
   grpc::Status ListArchitectures(grpc::ServerContext*, const v1::ListArchitecturesRequest*,
                                  v1::ListArchitecturesResponse* response) override {
-    response->add_architectures()->set_name("bert");
+    response->add_architectures()->set_name("bert");  // its modality is left out, as by servers of before images
+    v1::Architecture& resnet = *response->add_architectures();
+    resnet.set_name("resnet50");
+    resnet.set_modality("image");
     return grpc::Status::OK;
   }
   grpc::Status ImportModel(grpc::ServerContext*, const v1::ImportModelRequest* request, v1::Model* response) override {
     requests.push_back(*request);
+    *response = imported;
     response->set_name("models/" + request->model_id());
     return import.Next();
   }
@@ -393,17 +398,24 @@ class FakePrediction final : public v1::PredictionService::Service {
   grpc::Status Predict(grpc::ServerContext*, const v1::PredictRequest* request,
                        v1::PredictResponse* response) override {
     requests.push_back(*request);
-    if (request->inputs_size() < 1 || request->inputs_size() > 256)
-      return {grpc::StatusCode::INVALID_ARGUMENT, "1 to 256 texts"};
+    size_t image_bytes = 0;
+    for (const std::string& image : request->images()) image_bytes += image.size();
+    if (request->inputs_size() + request->images_size() < 1 || request->inputs_size() > 256 ||
+        request->images_size() > 64 || image_bytes > 32 << 20)
+      return {grpc::StatusCode::INVALID_ARGUMENT, "1 to 256 texts, or 1 to 64 images of 32 MiB together"};
     response->set_checkpoint("fineTuningJobs/j1/checkpoints/30");
-    for (const v1::TextInput& input : request->inputs()) {
-      v1::Prediction& prediction = *response->add_predictions();
-      prediction.add_labels(input.text());
-      v1::ClassScore& score = *prediction.add_scores();
-      score.set_label(input.text());
-      score.set_score(0.75);
-    }
+    for (const v1::TextInput& input : request->inputs()) Add(input.text(), response);
+    for (const std::string& image : request->images()) Add(image.substr(0, 20), response);
     return grpc::Status::OK;
+  }
+
+ private:
+  static void Add(const std::string& label, v1::PredictResponse* response) {
+    v1::Prediction& prediction = *response->add_predictions();
+    prediction.add_labels(label);
+    v1::ClassScore& score = *prediction.add_scores();
+    score.set_label(label);
+    score.set_score(0.75);
   }
 };
 
@@ -425,6 +437,7 @@ class FakeServer {
  public:
   FakeServer() {
     grpc::ServerBuilder builder;
+    builder.SetMaxReceiveMessageSize(36 << 20);
     for (grpc::Service* service : std::initializer_list<grpc::Service*>{&uploads, &jobs, &checkpoints, &datasets,
                                                                         &models, &prediction, &system}) {
       builder.RegisterService(service);

@@ -32,6 +32,17 @@ class ImportTest : public ::testing::Test {
     return response;
   }
 
+  static v1::ImportModelRequest Named(const std::string& id) {
+    v1::ImportModelRequest request;
+    request.set_model_id(id);
+    return request;
+  }
+  std::vector<std::string> SentFiles(size_t request) {
+    std::vector<std::string> names;
+    for (const v1::ModelFile& file : server_.models.requests[request].files()) names.push_back(file.path());
+    return names;
+  }
+
   TemporaryDirectory directory_;
   FakeServer server_;
   std::unique_ptr<Client> client_ = server_.Connect();
@@ -97,6 +108,40 @@ TEST_F(ImportTest, AModelDirectorySendsWhatTheServerKnows) {
   EXPECT_THAT(sent, ElementsAre("config.json", "model.safetensors", "tokenizer.json", "vocab.txt"));
 }
 
+TEST_F(ImportTest, AnImageModelsDirectoryNeedsNoTokenizer) {
+  Put("config.json", R"({"model_type": "resnet50"})");
+  Put("model.safetensors");
+  Put("vocab.txt", "a stray file, which the server would refuse");
+  ASSERT_TRUE(ImportModelDirectory(*client_, directory_.path(), Named("resnet")).ok());
+  EXPECT_THAT(SentFiles(0), ElementsAre("config.json", "model.safetensors"));
+  Put("preprocessor_config.json", "{}");
+  ASSERT_TRUE(ImportModelDirectory(*client_, directory_.path(), Named("resnet")).ok());
+  EXPECT_THAT(SentFiles(1), ElementsAre("config.json", "model.safetensors", "preprocessor_config.json"));
+}
+
+TEST_F(ImportTest, ATextModelsTokenizerIsMissedBeforeAnythingIsUploaded) {
+  Put("config.json", R"({"model_type": "bert"})");
+  Put("model.safetensors");
+  Put("preprocessor_config.json", "{}");
+  const absl::Status status = ImportModelDirectory(*client_, directory_.path(), Named("bert")).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("has no tokenizer.json: AutoTokenizer"));
+  EXPECT_EQ(server_.uploads.create.calls, 0);
+  Put("tokenizer.json");
+  ASSERT_TRUE(ImportModelDirectory(*client_, directory_.path(), Named("bert")).ok());
+  EXPECT_THAT(SentFiles(0), ElementsAre("config.json", "model.safetensors", "tokenizer.json"));
+}
+
+TEST_F(ImportTest, AConfigThatSaysNothingIsForTheServerToJudge) {
+  Put("model.safetensors");
+  Put("vocab.txt");
+  for (const char* config : {"{", "[]", "{}", R"({"model_type": 7})", R"({"model_type": "mamba"})"}) {
+    Put("config.json", config);
+    ASSERT_TRUE(ImportModelDirectory(*client_, directory_.path(), Named("m")).ok()) << config;
+    EXPECT_THAT(SentFiles(server_.models.requests.size() - 1), ElementsAre("config.json", "model.safetensors", "vocab.txt")) << config;
+  }
+}
+
 TEST_F(ImportTest, AnIncompleteDirectorySaysWhatToDo) {
   Put("config.json");
   Put("pytorch_model.bin");
@@ -104,7 +149,7 @@ TEST_F(ImportTest, AnIncompleteDirectorySaysWhatToDo) {
   const absl::Status status = ImportModelDirectory(*client_, directory_.path(), {}).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("has no model.safetensors: pytorch_model.bin is a pickle"));
-  EXPECT_EQ(FindModelFiles(directory_.path() + "/none").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(FindModelFiles(directory_.path() + "/none", "").status().code(), absl::StatusCode::kNotFound);
   EXPECT_EQ(server_.uploads.create.calls, 0);
 }
 

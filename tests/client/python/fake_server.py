@@ -111,6 +111,9 @@ class Models(model_pb2_grpc.ModelServiceServicer):
         self.requests.append(request)
         return v1.Model(name=f"models/{request.model_id}")
 
+    def ListArchitectures(self, request, context):
+        return v1.ListArchitecturesResponse(architectures=[v1.Architecture(name="bert"), v1.Architecture(name="resnet50", modality="image")])
+
 
 class Jobs(fine_tuning_job_pb2_grpc.FineTuningJobServiceServicer):
     def __init__(self):
@@ -170,14 +173,15 @@ class Prediction(prediction_pb2_grpc.PredictionServiceServicer):
     def Predict(self, request, context):
         self.requests.append(request)
         return v1.PredictResponse(checkpoint="fineTuningJobs/j1/checkpoints/30",
-                                  predictions=[v1.Prediction(labels=[i.text + i.text_pair]) for i in request.inputs])
+                                  predictions=[v1.Prediction(labels=[i.text + i.text_pair]) for i in request.inputs] +
+                                  [v1.Prediction(labels=[image[:20].decode()]) for image in request.images])
 
 
 class FakeServer:
     def __init__(self):
         self.uploads, self.datasets, self.models, self.jobs = Uploads(), Datasets(), Models(), Jobs()
         self.checkpoints, self.prediction = Checkpoints(), Prediction()
-        self._server = grpc.server(concurrent.futures.ThreadPoolExecutor(4))
+        self._server = grpc.server(concurrent.futures.ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", 36 << 20)])
         upload_pb2_grpc.add_UploadServiceServicer_to_server(self.uploads, self._server)
         dataset_pb2_grpc.add_DatasetServiceServicer_to_server(self.datasets, self._server)
         model_pb2_grpc.add_ModelServiceServicer_to_server(self.models, self._server)

@@ -1,3 +1,5 @@
+import io
+import tarfile
 import threading
 
 import grpc
@@ -149,6 +151,26 @@ def test_files_by_split_become_a_dataset(server, client, tmp_path):
         client.import_dataset({"dev": tmp_path / "a.csv"})
 
 
+def test_a_folder_goes_as_one_archive(server, client, tmp_path):
+    folder = tmp_path / "photos"
+    for name in ("dog/2.jpg", "cat/1.jpg", ".hidden/x", "cat/.DS_Store"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+    server.datasets.imports = [[ready()], [ready()]]
+    client.import_dataset(folder)
+    client.import_dataset(folder)
+    first, second = (request.files[0].upload for request in server.datasets.requests)
+    assert first == second, "the same folder gives the same bytes, and so the same upload"
+    content = server.uploads.contents[first]
+    with tarfile.open(fileobj=io.BytesIO(bytes(content))) as archive:
+        assert archive.getnames() == ["cat", "cat/1.jpg", "dog", "dog/2.jpg"]
+        assert archive.extractfile("cat/1.jpg").read() == b"cat/1.jpg"
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    with pytest.raises(ValueError, match="has no files"):
+        client.import_dataset(empty)
+
+
 def test_a_cut_import_is_asked_for_again_with_the_same_id(server, client, reviews):
     server.datasets.imports = [[v1.ImportDatasetResponse(rows_read=5), cut], [ready(v1.Dataset.STATE_IMPORTING)]]
     server.datasets.answers = [ready(v1.Dataset.STATE_IMPORTING).dataset, ready().dataset]
@@ -166,13 +188,36 @@ def test_a_failed_import_raises(server, client, reviews):
 def test_a_model_directory(server, client, tmp_path):
     directory = tmp_path / "All_MiniLM.v2"
     directory.mkdir()
-    (directory / "config.json").write_text("{}")
-    with pytest.raises(FileNotFoundError, match="no model.safetensors, no tokenizer.json"):
+    with pytest.raises(FileNotFoundError, match="no config.json, no model.safetensors"):
         client.import_model(directory)
-    for name in ("model.safetensors", "tokenizer.json", "vocab.txt", "README.md"):
+    (directory / "config.json").write_text('{"model_type": "bert"}')
+    for name in ("model.safetensors", "vocab.txt", "README.md", "preprocessor_config.json"):
         (directory / name).write_text(name)
+    with pytest.raises(FileNotFoundError, match="no tokenizer.json"):
+        client.import_model(directory)
+    (directory / "tokenizer.json").write_text("{}")
     assert client.import_model(directory).name == "models/all-minilm-v2"
     assert [f.path for f in server.models.requests[0].files] == ["config.json", "model.safetensors", "tokenizer.json", "vocab.txt"]
+
+
+def test_an_image_models_directory(server, client, tmp_path):
+    (tmp_path / "model.safetensors").write_text("weights")
+    (tmp_path / "vocab.txt").write_text("a stray file")
+    (tmp_path / "config.json").write_text('{"model_type": "resnet50"}')
+    client.import_model(tmp_path, model_id="resnet")
+    assert [f.path for f in server.models.requests[0].files] == ["config.json", "model.safetensors"]
+    (tmp_path / "preprocessor_config.json").write_text("{}")
+    client.import_model(tmp_path, model_id="resnet")
+    assert [f.path for f in server.models.requests[1].files] == ["config.json", "model.safetensors", "preprocessor_config.json"]
+
+
+@pytest.mark.parametrize("config", ["{", "[]", "{}", '{"model_type": 7}', '{"model_type": "mamba"}'])
+def test_a_config_that_says_nothing_is_for_the_server_to_judge(server, client, tmp_path, config):
+    (tmp_path / "config.json").write_text(config)
+    for name in ("model.safetensors", "vocab.txt"):
+        (tmp_path / name).write_text(name)
+    client.import_model(tmp_path, model_id="m")
+    assert [f.path for f in server.models.requests[0].files] == ["config.json", "model.safetensors", "vocab.txt"]
 
 
 # Jobs -------------------------------------------------------------------------------------------------------------------------
@@ -293,3 +338,31 @@ def test_predict_takes_any_number_of_texts_and_pairs(server, client):
     assert [len(r.inputs) for r in server.prediction.requests] == [256, 256, 88]
     assert [r.checkpoint.split("/")[-1] for r in server.prediction.requests] == ["best", "30", "30"]
     assert client.predict("j1", []) == []
+
+
+def test_predict_sends_images_from_files_and_memory_in_parts(server, client, tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(b"file")
+    predictions = client.predict("j1/last", images=[str(path), path, b"bytes"] + [b"x"] * 64)
+    assert [p.labels[0] for p in predictions[:4]] == ["file", "file", "bytes", "x"] and len(predictions) == 67
+    assert [len(r.images) for r in server.prediction.requests] == [64, 3]
+    assert [r.checkpoint.split("/")[-1] for r in server.prediction.requests] == ["last", "30"]
+    assert not server.prediction.requests[0].inputs
+    server.prediction.requests.clear()
+    large = b"l" * (16 << 20)
+    assert len(client.predict("j1", images=[large, large, b"x"])) == 3
+    assert [len(r.images) for r in server.prediction.requests] == [2, 1]
+
+
+def test_predict_refuses_images_that_cannot_be_sent(server, client, tmp_path):
+    (tmp_path / "empty.png").write_bytes(b"")
+    for images, words in (([b"x", tmp_path / "empty.png"], "empty.png has 0 bytes"), ([b"x" * ((16 << 20) + 1)], "an image has 16777217 bytes"), ([b""], "0 bytes")):
+        with pytest.raises(ValueError, match=words):
+            client.predict("j1", images=images)
+    with pytest.raises(FileNotFoundError):
+        client.predict("j1", images=[tmp_path / "none.png"])
+    with pytest.raises(TypeError, match="must be a list"):
+        client.predict("j1", images=str(tmp_path / "empty.png"))
+    with pytest.raises(ValueError, match="one of the two"):
+        client.predict("j1", ["text"], images=[b"x"])
+    assert server.prediction.requests == []

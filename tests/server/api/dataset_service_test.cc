@@ -6,6 +6,7 @@
 #include "absl/strings/cord.h"
 #include "absl/synchronization/notification.h"
 #include "gtest/gtest.h"
+#include "server/base/str_cat.h"
 #include "tests/server/api/api_fixture.h"
 
 namespace attune::api {
@@ -111,6 +112,10 @@ TEST_F(DatasetServiceTest, ABadFileNamesItsRows) {
   issue->set_filename("train.csv");
   issue->set_line(3);
   issue->set_message("5 columns, and the header has 4");
+  issue = failed.mutable_report()->add_issues();
+  issue->set_filename("photos.tar");
+  issue->set_entry("cat/1.jpg");
+  issue->set_message("the file is cut short: upload it again");
   (*failed.mutable_report()->mutable_issue_counts())["missing_label"] = 1;
   (*failed.mutable_report()->mutable_issue_counts())["ragged_row"] = 1;
   EXPECT_CALL(datasets_, Import).WillOnce([](const auto&, const auto&) {
@@ -129,7 +134,8 @@ TEST_F(DatasetServiceTest, ABadFileNamesItsRows) {
   Details details = DetailsOf(status);
   EXPECT_EQ(details.info.reason(), "BAD_ROWS");
   EXPECT_EQ(details.info.metadata().at("dataset"), "datasets/reviews");
-  ASSERT_EQ(details.bad_request.field_violations_size(), 2);
+  ASSERT_EQ(details.bad_request.field_violations_size(), 3);
+  EXPECT_EQ(details.bad_request.field_violations(2).field(), "files: photos.tar: cat/1.jpg");
   EXPECT_EQ(details.bad_request.field_violations(0).field(), "files[1]: test.csv line 17 column label");
   EXPECT_EQ(details.bad_request.field_violations(0).description(), "the label is empty; fill it in");
   EXPECT_EQ(details.bad_request.field_violations(1).field(), "files[0]: train.csv line 3");
@@ -237,6 +243,26 @@ TEST_F(DatasetServiceTest, UnaryMethodsCheckTheirFields) {
   preview.set_tokenizer_model("x");
   v1::PreviewRowsResponse previewed;
   EXPECT_EQ(OnlyField(stub_->PreviewRows(&c4, preview, &previewed)), "tokenizer_model");
+  preview.clear_tokenizer_model();
+  for (const int pixels : {-1, 257}) {
+    grpc::ClientContext context;
+    preview.set_thumbnail_pixels(pixels);
+    EXPECT_EQ(OnlyField(stub_->PreviewRows(&context, preview, &previewed)), "thumbnail_pixels");
+  }
+}
+
+TEST_F(DatasetServiceTest, ClassNamesAreNamedAndDistinct) {
+  const auto field = [&](const std::vector<std::string>& names) {
+    v1::ImportDatasetRequest request = Request();
+    for (const std::string& name : names) request.add_class_names(name);
+    return OnlyField(Import(request).status);
+  };
+  EXPECT_EQ(field({"shirt", ""}), "class_names[1]");
+  EXPECT_EQ(field({"shirt", "bag", "shirt"}), "class_names[2]");
+  EXPECT_EQ(field({std::string(256, 'x')}), "class_names[0]");
+  std::vector<std::string> many;
+  for (int i = 0; i < 257; ++i) many.push_back(StrCat("class ", i));
+  EXPECT_EQ(field(many), "class_names");
 }
 
 }  // namespace

@@ -84,5 +84,31 @@ TEST_F(ApiTest, PredictChecksItsFields) {
   EXPECT_EQ(fault("fineTuningJobs/j1", 1, ""), "inputs[0].text");
 }
 
+TEST_F(ApiTest, PredictTakesImagesUpToTheirLimits) {
+  scheduler_.on_predict = [](const v1::PredictRequest& request) {
+    v1::PredictResponse response;
+    for (const std::string& image : request.images()) response.add_predictions()->set_value(static_cast<double>(image.size()));
+    return response;
+  };
+  auto stub = v1::PredictionService::NewStub(channel_);
+  auto predict = [&](std::vector<size_t> sizes, v1::PredictResponse* response) {
+    v1::PredictRequest request;
+    request.set_checkpoint("fineTuningJobs/j1");
+    for (size_t bytes : sizes) request.add_images(std::string(bytes, 'i'));
+    grpc::ClientContext context;
+    return stub->Predict(&context, request, response);
+  };
+  constexpr size_t kMost = 16 << 20;
+  v1::PredictResponse response;
+  grpc::Status status = predict({kMost, kMost}, &response);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(response.predictions(1).value(), kMost);
+  EXPECT_EQ(OnlyField(predict({kMost, kMost, 1}, &response)), "images");
+  EXPECT_EQ(OnlyField(predict({kMost + 1}, &response)), "images[0]");
+  EXPECT_EQ(OnlyField(predict({0}, &response)), "images[0]");
+  EXPECT_EQ(OnlyField(predict(std::vector<size_t>(65, 1), &response)), "images");
+  EXPECT_EQ(predict({kMost, kMost, kMost}, &response).error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << "not even received";
+}
+
 }  // namespace
 }  // namespace attune::api

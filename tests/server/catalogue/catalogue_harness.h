@@ -7,6 +7,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "server/artifacts/local_artifact_store.h"
 #include "server/base/status_macros.h"
@@ -15,6 +16,7 @@
 #include "tests/fakes/fault_injecting_files.h"
 #include "tests/fakes/manual_clock.h"
 #include "tests/fakes/tiny_bert.h"
+#include "tests/fakes/tiny_image_model.h"
 
 namespace attune::catalogue {
 
@@ -56,13 +58,12 @@ class CatalogueHarness {
     return "uploads/" + upload->id;
   }
 
-  // The files of a tiny BERT by name.
+  // The files of a tiny BERT, or of a tiny image model, by name.
   static std::map<std::string, std::string> TinyBertFiles(const TinyBertOptions& options = {}) {
-    TemporaryDirectory scratch;
-    EXPECT_TRUE(WriteTinyTensors(scratch.path() + "/model.safetensors", TinyBertTensors(options)).ok());
-    std::map<std::string, std::string> files = TinyBertTextFiles(options);
-    files["model.safetensors"] = *ReadFile(scratch.path() + "/model.safetensors");
-    return files;
+    return WithWeights(TinyBertTextFiles(options), TinyBertTensors(options));
+  }
+  static std::map<std::string, std::string> TinyImageFiles(const TinyImageModelOptions& options = {}) {
+    return WithWeights(TinyImageTextFiles(options), TinyImageTensors(options));
   }
 
   // Uploads the files and asks for them as `id`.
@@ -81,6 +82,14 @@ class CatalogueHarness {
   }
 
  private:
+  static std::map<std::string, std::string> WithWeights(std::map<std::string, std::string> files,
+                                                        const std::vector<TinyTensor>& tensors) {
+    TemporaryDirectory scratch;
+    EXPECT_TRUE(WriteTinyTensors(scratch.path() + "/model.safetensors", tensors).ok());
+    files["model.safetensors"] = *ReadFile(scratch.path() + "/model.safetensors");
+    return files;
+  }
+
   TemporaryDirectory directory_;
   FaultInjectingFiles files_;
   ManualClock clock_;

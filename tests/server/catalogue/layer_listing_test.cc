@@ -14,7 +14,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 absl::StatusOr<v1::DescribeLayersResponse> List(const std::vector<std::string>& patterns) {
-  const ModelLayout layout{.parameters = {{"embeddings.word.weight", {10, 4}, "embeddings"},
+  const architectures::ModelLayout layout{.parameters = {{"embeddings.word.weight", {10, 4}, "embeddings"},
                                           {"encoder.layer.0.dense.weight", {4, 4}, "layer.0"},
                                           {"encoder.layer.0.dense.bias", {4}, "layer.0"},
                                           {"encoder.layer.1.dense.weight", {4, 4}, "layer.1"}}};

@@ -4,7 +4,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <functional>
@@ -12,6 +11,7 @@
 
 #include "server/base/files.h"
 #include "tests/fakes/tiny_bert.h"
+#include "tests/server/catalogue/model_directory_test_base.h"
 
 namespace attune::catalogue {
 namespace {
@@ -19,43 +19,12 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-using ::testing::Not;
 using Json = nlohmann::ordered_json;
-using Tensors = std::vector<TinyTensor>;
 
-class ModelCheckTest : public ::testing::Test {
+class ModelCheckTest : public ModelDirectoryTest {
  protected:
   void SetUp() override { ASSERT_TRUE(WriteTinyBert(dir_.path()).ok()); }
-  std::string Path(const std::string& name) const { return dir_.path() + "/" + name; }
-  void Write(const std::string& name, const std::string& content) {
-    ASSERT_TRUE(WriteFileAtomically(Files::Posix(), Path(name), content).ok());
-  }
-  void SetTensors(const Tensors& tensors) { ASSERT_TRUE(WriteTinyTensors(Path("model.safetensors"), tensors).ok()); }
-  absl::StatusOr<ModelDescription> Check() { return CheckModelDirectory(dir_.path()); }
-  // Every one of `parts` must be in the message, and the place of the file must not.
-  void ExpectRefused(const std::string& what, const std::vector<std::string>& parts) {
-    const auto description = Check();
-    EXPECT_EQ(description.status().code(), absl::StatusCode::kInvalidArgument) << what << ": " << description.status();
-    const std::string message(description.status().message());
-    for (const std::string& part : parts) EXPECT_THAT(message, HasSubstr(part)) << what;
-    EXPECT_THAT(message, Not(HasSubstr(dir_.path()))) << what;
-  }
-  TemporaryDirectory dir_;
 };
-
-TinyTensor& Named(Tensors& tensors, const std::string& name) {
-  for (TinyTensor& tensor : tensors) {
-    if (tensor.name == name) return tensor;
-  }
-  ADD_FAILURE() << name;
-  return tensors.front();
-}
-
-void Erase(Tensors& tensors, const std::string& part) {
-  tensors.erase(std::remove_if(tensors.begin(), tensors.end(),
-                               [&](const TinyTensor& t) { return t.name.find(part) != std::string::npos; }),
-                tensors.end());
-}
 
 TEST_F(ModelCheckTest, AcceptsNamesAndTypesOfAllKinds) {
   for (const char* prefix : {"", "bert."}) {
@@ -241,7 +210,7 @@ TEST_F(ModelCheckTest, RefusesConfigs) {
       {untyped.dump(), {"model_type is missing", "bert"}},
       {with("model_type", 7), {"model_type"}},
       {with("model_type", "bret"), {"\"bret\"", "did you mean \"bert\"?"}},
-      {with("model_type", "mamba"), {"\"mamba\"", "supported: bert"}},
+      {with("model_type", "mamba"), {"\"mamba\"", "supported: bert, dinov2"}},
       {with("hidden_size", int64_t{1} << 40), {"hidden_size"}},
       {with("hidden_size", 64), {"embeddings.word_embeddings.weight", "do not belong together"}},
       {with("num_hidden_layers", 3), {"encoder.layer.2.attention.self.query.weight"}},
@@ -285,6 +254,14 @@ TEST_F(ModelCheckTest, RefusesTokenizersThatDoNotFit) {
     Write("tokenizer.json", c.content);
     ExpectRefused(c.content.substr(0, 40), c.parts);
   }
+}
+
+TEST_F(ModelCheckTest, FilesAreThoseOfTextModels) {
+  Write("preprocessor_config.json", "{}");
+  ExpectRefused("image file", {"files: preprocessor_config.json is for models that take images", "the bert of config.json takes text"});
+  ASSERT_TRUE(Files::Posix().Remove(Path("preprocessor_config.json")).ok());
+  ASSERT_TRUE(Files::Posix().Remove(Path("tokenizer.json")).ok());
+  ExpectRefused("no tokenizer", {"files: tokenizer.json is missing, and the bert of config.json takes text", "AutoTokenizer"});
 }
 
 TEST_F(ModelCheckTest, RefusesBrokenSideFiles) {

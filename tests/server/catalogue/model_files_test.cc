@@ -13,7 +13,7 @@ namespace {
 using ::testing::HasSubstr;
 using Names = std::vector<std::string>;
 
-const Names kRequired = {"config.json", "model.safetensors", "tokenizer.json"};
+const Names kRequired = {"config.json", "model.safetensors"};
 
 Names With(const std::string& name) {
   Names names = kRequired;
@@ -23,7 +23,8 @@ Names With(const std::string& name) {
 
 TEST(ModelFilesTest, AcceptsTheUsualFiles) {
   EXPECT_TRUE(CheckModelFileNames(kRequired).ok());
-  for (const char* name : {"tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "README.md", "LICENSE"}) {
+  for (const char* name : {"tokenizer_config.json", "special_tokens_map.json", "vocab.txt", "preprocessor_config.json", "README.md", "LICENSE",
+                           "tokenizer.json"}) {
     EXPECT_TRUE(CheckModelFileNames(With(name)).ok()) << name;
   }
 }
@@ -39,6 +40,8 @@ TEST(ModelFilesTest, RefusesOtherNamesAndSaysWhatToDo) {
       {"tf_model.h5", "only safetensors weights"},
       {"model-00001-of-00002.safetensors", "max_shard_size"},
       {"model.safetensors.index.json", "max_shard_size"},
+      {"resnet50-0676ba61.pth", "save_file(model.state_dict()"},
+      {"preprocesor_config.json", "did you mean preprocessor_config.json?"},
       {"tokeniser.json", "did you mean tokenizer.json?"},
       {"confg.json", "did you mean config.json?"},
       {"notes.docx", "leave it out"},
@@ -55,7 +58,7 @@ TEST(ModelFilesTest, RefusesOtherNamesAndSaysWhatToDo) {
   for (const Case& c : cases) {
     const absl::Status status = CheckModelFileNames(With(c.name));
     EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << c.name;
-    EXPECT_THAT(std::string(status.message()), HasSubstr("files[3].path")) << c.name;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("files[2].path")) << c.name;
     EXPECT_THAT(std::string(status.message()), HasSubstr(c.advice)) << c.name;
   }
 }
@@ -68,6 +71,25 @@ TEST(ModelFilesTest, NamesWhatIsMissing) {
     }
     EXPECT_THAT(std::string(CheckModelFileNames(names).message()), HasSubstr(missing + " is missing"));
   }
+}
+
+TEST(ModelFilesTest, FilesGoWithWhatTheModelTakes) {
+  const architectures::Architecture text{.name = "bert"};
+  const architectures::Architecture image{.name = "resnet50", .modality = architectures::Modality::kImage};
+  EXPECT_TRUE(CheckModelFilesFit(text, With("tokenizer.json")).ok());
+  EXPECT_TRUE(CheckModelFilesFit(image, kRequired).ok());
+  EXPECT_TRUE(CheckModelFilesFit(image, With("preprocessor_config.json")).ok());
+  const absl::Status missing = CheckModelFilesFit(text, kRequired);
+  EXPECT_EQ(missing.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(missing.message()), HasSubstr("tokenizer.json is missing, and the bert of config.json takes text"));
+  for (const char* name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.txt"}) {
+    const absl::Status status = CheckModelFilesFit(image, With(name));
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << name;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(std::string(name) + " is for models that take text, but the resnet50")) << name;
+  }
+  Names names = With("tokenizer.json");
+  names.push_back("preprocessor_config.json");
+  EXPECT_THAT(std::string(CheckModelFilesFit(text, names).message()), HasSubstr("preprocessor_config.json is for models that take images"));
 }
 
 TEST(ModelFilesTest, SizesAreBounded) {
@@ -105,6 +127,8 @@ TEST(ReadJsonObjectTest, RefusesWhatIsNotAShallowObject) {
   EXPECT_FALSE(ReadJsonObject(dir.path(), "config.json", 5).ok());
 }
 
+const Names kFiles = {"config.json", "model.safetensors", "tokenizer.json"};
+
 v1::ImportModelRequest Request(const Names& names) {
   v1::ImportModelRequest request;
   request.set_model_id("mini");
@@ -117,17 +141,17 @@ v1::ImportModelRequest Request(const Names& names) {
 }
 
 TEST(ImportRequestTest, NamesTheFieldAtFault) {
-  EXPECT_TRUE(CheckImportRequest(Request(kRequired)).ok());
-  v1::ImportModelRequest request = Request(kRequired);
+  EXPECT_TRUE(CheckImportRequest(Request(kFiles)).ok());
+  v1::ImportModelRequest request = Request(kFiles);
   request.set_model_id("No/Good");
   EXPECT_THAT(std::string(CheckImportRequest(request).message()), HasSubstr("model_id"));
-  request = Request(kRequired);
+  request = Request(kFiles);
   request.set_display_name(std::string(257, 'x'));
   EXPECT_THAT(std::string(CheckImportRequest(request).message()), HasSubstr("display_name"));
-  request = Request(kRequired);
+  request = Request(kFiles);
   request.set_request_id(std::string(129, 'x'));
   EXPECT_THAT(std::string(CheckImportRequest(request).message()), HasSubstr("request_id"));
-  request = Request(kRequired);
+  request = Request(kFiles);
   request.mutable_files(1)->set_upload("datasets/d");
   EXPECT_THAT(std::string(CheckImportRequest(request).message()), HasSubstr("files[1].upload"));
   EXPECT_THAT(std::string(CheckImportRequest(Request(Names(65, "vocab.txt"))).message()), HasSubstr("too many"));
@@ -135,18 +159,18 @@ TEST(ImportRequestTest, NamesTheFieldAtFault) {
 }
 
 TEST(ImportRequestTest, DigestsDifferExactlyWhenRequestsDo) {
-  const std::string digest = ImportRequestDigest(Request(kRequired));
-  v1::ImportModelRequest same = Request(kRequired);
+  const std::string digest = ImportRequestDigest(Request(kFiles));
+  v1::ImportModelRequest same = Request(kFiles);
   same.set_request_id("r");
   same.mutable_files()->SwapElements(0, 2);
   EXPECT_EQ(ImportRequestDigest(same), digest);
-  v1::ImportModelRequest other = Request(kRequired);
+  v1::ImportModelRequest other = Request(kFiles);
   other.mutable_files(0)->set_upload("uploads/other");
   EXPECT_NE(ImportRequestDigest(other), digest);
-  other = Request(kRequired);
+  other = Request(kFiles);
   other.set_display_name("d");
   EXPECT_NE(ImportRequestDigest(other), digest);
-  other = Request(kRequired);
+  other = Request(kFiles);
   other.set_model_id("min");
   other.set_display_name("i");
   EXPECT_NE(ImportRequestDigest(other), digest);

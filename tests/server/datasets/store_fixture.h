@@ -12,7 +12,7 @@
 #include "server/base/str_cat.h"
 #include "server/database/database.h"
 #include "server/datasets/dataset_store.h"
-#include "server/datasets/issue_log.h"
+#include "server/datasets/importing/issue_log.h"
 #include "tests/fakes/fault_injecting_files.h"
 #include "tests/fakes/manual_clock.h"
 #include "tests/fakes/memory_artifact_store.h"

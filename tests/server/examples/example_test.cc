@@ -103,6 +103,63 @@ TEST_F(ExampleTest, ManyRowsPassTheBuffer) {
   }
 }
 
+TEST_F(ExampleTest, Images) {
+  auto writer = ExampleWriter::Create(Files::Posix(), directory());
+  const std::string image(2'000'000, 'i');
+  ASSERT_TRUE((*writer)->Add(Split::kTrain, {.image = image, .entry = "a/1.jpg", .labels = {0}}).ok());
+  ASSERT_TRUE((*writer)->Add(Split::kTest, {.image = "small", .entry = "b/2.jpg", .labels = {1}}).ok());
+  DatasetManifest manifest{.modality = Modality::kImage, .labels = {"a", "b"}, .filenames = {"x.tar"}};
+  ASSERT_TRUE((*writer)->Finish(manifest).ok());
+  auto reader = ExampleReader::Open(directory());
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  EXPECT_EQ((*reader)->manifest().modality, Modality::kImage);
+  EXPECT_EQ((*reader)->manifest().version, 2);
+  auto view = (*reader)->View(Split::kTrain, 0);
+  ASSERT_TRUE(view.ok());
+  EXPECT_EQ(view->image, image);
+  EXPECT_EQ(view->image.data(), (*reader)->View(Split::kTrain, 0)->image.data()) << "not a copy";
+  EXPECT_EQ((*reader)->Get(Split::kTest, 0)->image, "small");
+  EXPECT_EQ((*reader)->Get(Split::kTest, 0)->entry, "b/2.jpg");
+  EXPECT_EQ((*reader)->View(Split::kTest, 1).status().code(), absl::StatusCode::kOutOfRange);
+  EXPECT_TRUE((*reader)->VerifyDigest().ok());
+
+  // The manifest says texts, and the rows are images.
+  manifest.modality = Modality::kText;
+  Overwrite("manifest.json", manifest.ToJson());
+  EXPECT_EQ((*ExampleReader::Open(directory()))->View(Split::kTest, 0).status().code(), absl::StatusCode::kDataLoss);
+}
+
+TEST_F(ExampleTest, ARowIsOfTheManifestsModality) {
+  for (Modality modality : {Modality::kText, Modality::kImage}) {
+    const bool images = modality == Modality::kImage;
+    auto writer = ExampleWriter::Create(Files::Posix(), directory());
+    Example other{.text = images ? "text" : "", .image = images ? "" : "image", .labels = {0}};
+    ASSERT_TRUE((*writer)->Add(Split::kTrain, other).ok());
+    DatasetManifest manifest{.modality = modality, .labels = {"a"}};
+    EXPECT_EQ((*writer)->Finish(manifest).code(), absl::StatusCode::kInvalidArgument);
+  }
+  auto writer = ExampleWriter::Create(Files::Posix(), directory());
+  const absl::Status status = (*writer)->Add(Split::kTrain, {.text = "t", .image = "i", .entry = "a/1.jpg"});
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("a/1.jpg has both"));
+}
+
+// What the program wrote before there were images.
+TEST_F(ExampleTest, VersionOneIsRead) {
+  WriteSmall();
+  DatasetManifest old = manifest_;
+  old.version = 1;
+  const std::string json = old.ToJson();
+  EXPECT_EQ(json.find("modality"), std::string::npos);
+  Overwrite("manifest.json", json);
+  auto reader = ExampleReader::Open(directory());
+  ASSERT_TRUE(reader.ok()) << reader.status();
+  EXPECT_EQ((*reader)->manifest().version, 1);
+  EXPECT_EQ((*reader)->manifest().modality, Modality::kText);
+  EXPECT_EQ((*reader)->Get(Split::kTrain, 0)->text, "first");
+  EXPECT_TRUE((*reader)->VerifyDigest().ok());
+}
+
 TEST_F(ExampleTest, EmptyDatasetIsValid) {
   auto writer = ExampleWriter::Create(Files::Posix(), directory());
   DatasetManifest manifest;
@@ -266,6 +323,30 @@ TEST(RecordTest, RoundTrip) {
   }
 }
 
+TEST(RecordTest, ImagesComeBackByteForByte) {
+  const Example example{.image = std::string("\xff\xd8\0\xff", 4),
+                        .entry = "train/cat/1.jpg",
+                        .labels = {1, 3},
+                        .value = 2,
+                        .file = 4};
+  std::string bytes;
+  AppendRecord(example, &bytes);
+  EXPECT_EQ(static_cast<int64_t>(bytes.size()), RecordBytes(example));
+  auto decoded = DecodeRecord(bytes);
+  ASSERT_TRUE(decoded.ok());
+  EXPECT_EQ(decoded->image, example.image);
+  EXPECT_EQ(decoded->entry, example.entry);
+  EXPECT_EQ(decoded->text, "");
+  EXPECT_EQ(decoded->labels, example.labels);
+  EXPECT_EQ(decoded->value, 2);
+  EXPECT_TRUE(decoded->image.data() > bytes.data() && decoded->image.data() < bytes.data() + bytes.size()) << "a view";
+  for (size_t size = 0; size < bytes.size(); ++size) EXPECT_FALSE(DecodeRecord(bytes.substr(0, size)).ok()) << size;
+  EXPECT_FALSE(DecodeRecord(bytes + "x").ok());
+  std::string both = bytes;
+  both[0] = static_cast<char>(both[0] | 1);  // an image and a second text
+  EXPECT_FALSE(DecodeRecord(both).ok());
+}
+
 TEST(RecordTest, HostileCountsDoNotAllocate) {
   std::string bytes;
   AppendRecord(Example{.text = "t"}, &bytes);
@@ -275,8 +356,10 @@ TEST(RecordTest, HostileCountsDoNotAllocate) {
     EXPECT_EQ(DecodeRecord(bad).status().code(), absl::StatusCode::kDataLoss);
   }
   std::string flags = bytes;
-  flags[0] = 4;
-  EXPECT_FALSE(DecodeRecord(flags).ok());
+  for (char unknown : {'\x04', '\x08', '\x80'}) {
+    flags[0] = unknown;
+    EXPECT_FALSE(DecodeRecord(flags).ok());
+  }
 }
 
 TEST(ManifestTest, RoundTrip) {
@@ -289,6 +372,8 @@ TEST(ManifestTest, RoundTrip) {
   auto read = DatasetManifest::FromJson(manifest.ToJson());
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_EQ(read->label_kind, LabelKind::kMultiLabel);
+  EXPECT_EQ(read->version, 2);
+  EXPECT_EQ(read->modality, Modality::kText);
   EXPECT_EQ(read->labels, manifest.labels);
   EXPECT_TRUE(read->has_text_pair);
   EXPECT_EQ(read->filenames, manifest.filenames);
@@ -304,7 +389,10 @@ TEST(ManifestTest, DamageNamesTheKey) {
     const char* named;
   };
   for (const Case& c : std::initializer_list<Case>{
-           {"\"version\": 1", "\"version\": \"1\"", "version"},
+           {"\"version\": 2", "\"version\": \"2\"", "version"},
+           {"\"text\"", "\"sound\"", "modality"},
+           {"\"text\"", "3", "modality"},
+           {"\"modality\"", "\"mode\"", "modality"},
            {"single_label", "no_label", "label_kind"},
            {"\"label_kind\": \"single_label\"", "\"label_kind\": 3", "label_kind"},
            {"\"a\"", "7", "labels"},
@@ -326,7 +414,7 @@ TEST(ManifestTest, DamageNamesTheKey) {
     EXPECT_EQ(status.code(), absl::StatusCode::kDataLoss) << bad;
     EXPECT_THAT(std::string(status.message()), HasSubstr(c.named));
   }
-  EXPECT_EQ(DatasetManifest::FromJson("{\"version\": 2}").status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_EQ(DatasetManifest::FromJson("{\"version\": 3}").status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(DatasetManifest::FromJson("").status().code(), absl::StatusCode::kDataLoss);
   EXPECT_EQ(DatasetManifest::FromJson(std::string(100000, '[')).status().code(), absl::StatusCode::kDataLoss);
 }

@@ -18,6 +18,7 @@ TEST(ConfigFileTest, SetsWhatItNamesAndLeavesTheRest) {
       "listen: 127.0.0.1:0\n"
       "data_dir: /var/lib/attune   # disk with room\n"
       "job_slots: 2\n"
+      "feature_cache_bytes: 1073741824\n"
       "allow_insecure_network: true\n"
       "metrics_listen: \"127.0.0.1:9464\"\n",
       "a.yaml", options);
@@ -25,6 +26,7 @@ TEST(ConfigFileTest, SetsWhatItNamesAndLeavesTheRest) {
   EXPECT_EQ(options.listen.address, "127.0.0.1:0");
   EXPECT_EQ(options.storage.data_dir, "/var/lib/attune");
   EXPECT_EQ(options.workers.job_slots, 2);
+  EXPECT_EQ(options.workers.feature_cache_bytes, 1 << 30);
   EXPECT_TRUE(options.listen.allow_insecure_network);
   EXPECT_EQ(options.operation.metrics_listen, "127.0.0.1:9464");
   EXPECT_EQ(options.workers.threads, 3);

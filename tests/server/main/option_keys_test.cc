@@ -47,6 +47,9 @@ const Wrong kWrong[] = {
     {"warm_workers", "0", "from 1 to 64"},
     {"warm_workers", "65", "from 1 to 64"},
     {"warm_workers", "x", "whole number"},
+    {"feature_cache_bytes", "-1", "from 0 to"},
+    {"feature_cache_bytes", "8GiB", "whole number"},
+    {"feature_cache_bytes", "1125899906842625", "from 0 to"},
     {"metrics_listen", "unix:/x", "must be HOST:PORT"},
     {"metrics_listen", "9464", "must be HOST:PORT"},
     {"log_level", "verbose", "must be one of debug, info, warning, error"},
@@ -97,11 +100,14 @@ TEST(OptionKeysTest, SetsEveryKind) {
   EXPECT_TRUE(set("listen", "[::1]:7").ok());
   EXPECT_TRUE(set("allow_insecure_network", "true").ok());
   EXPECT_TRUE(set("job_slots", "64").ok());
+  EXPECT_EQ(options.workers.feature_cache_bytes, 8589934592) << "as its help says";
+  EXPECT_TRUE(set("feature_cache_bytes", "0").ok());
   EXPECT_TRUE(set("log_level", "debug").ok());
   EXPECT_TRUE(set("metrics_listen", "").ok());
   EXPECT_EQ(options.listen.address, "[::1]:7");
   EXPECT_TRUE(options.listen.allow_insecure_network);
   EXPECT_EQ(options.workers.job_slots, 64);
+  EXPECT_EQ(options.workers.feature_cache_bytes, 0);
   EXPECT_EQ(options.operation.log_level, "debug");
 }
 

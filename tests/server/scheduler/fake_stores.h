@@ -1,4 +1,4 @@
-// A model catalogue and a dataset store with one entry each.
+// A model catalogue and a dataset store with an entry for texts and one for images.
 #pragma once
 
 #include <functional>
@@ -12,22 +12,33 @@
 
 namespace attune::scheduler {
 
-// models/mini, a BERT of two groups.
+// models/mini, a BERT of two groups, and models/photo, a ResNet of the same.
 class FakeCatalogue final : public catalogue::ModelCatalogue {
  public:
   absl::StatusOr<v1::Model> Import(const v1::ImportModelRequest&) override { return absl::UnimplementedError("fake"); }
   absl::StatusOr<v1::Model> Get(const std::string& name) override {
-    if (name != "models/mini") return absl::NotFoundError("no " + name);
     v1::Model model;
     model.set_name(name);
-    model.set_display_name("Mini");
-    model.set_architecture("bert");
-    model.set_max_length(64);
+    if (name == "models/mini") {
+      model.set_display_name("Mini");
+      model.set_architecture("bert");
+      model.set_modality("text");
+      model.set_max_length(64);
+    } else if (name == "models/photo") {
+      model.set_display_name("Photo");
+      model.set_architecture("resnet50");
+      model.set_modality("image");
+      model.set_image_size(64);
+      model.set_min_image_size(32);
+      model.set_head_name("fc");
+    } else {
+      return absl::NotFoundError("no " + name);
+    }
     return model;
   }
   absl::StatusOr<v1::ListModelsResponse> List(int32_t, const std::string&) override {
     v1::ListModelsResponse response;
-    response.add_models()->set_name("models/mini");
+    for (const char* name : {"models/photo", "models/mini"}) *response.add_models() = Get(name).value();
     return response;
   }
   absl::Status Delete(const std::string&) override { return absl::UnimplementedError("fake"); }
@@ -58,15 +69,17 @@ class FakeCatalogue final : public catalogue::ModelCatalogue {
   absl::Status directory_error_ ABSL_GUARDED_BY(mutex_);
 };
 
-// datasets/tweets, two classes; the second with few rows.
+// datasets/tweets, two classes, the second with few rows; and datasets/flowers, the same of images.
 class FakeDatasets final : public datasets::DatasetStore {
  public:
   absl::StatusOr<v1::Dataset> Import(const v1::ImportDatasetRequest&, const Progress&) override { return absl::UnimplementedError("fake"); }
   absl::StatusOr<v1::Dataset> Get(const std::string& name) override {
-    if (name != "datasets/tweets") return absl::NotFoundError("no " + name);
+    if (name != "datasets/tweets" && name != "datasets/flowers") return absl::NotFoundError("no " + name);
+    bool images = name == "datasets/flowers";
     v1::Dataset dataset;
     dataset.set_name(name);
-    dataset.set_display_name("Tweets");
+    dataset.set_display_name(images ? "Flowers" : "Tweets");
+    dataset.set_modality(images ? "image" : "text");
     dataset.set_state(v1::Dataset::STATE_READY);
     dataset.set_label_kind(v1::LABEL_KIND_SINGLE_LABEL);
     dataset.add_labels("bad");
@@ -82,7 +95,7 @@ class FakeDatasets final : public datasets::DatasetStore {
   }
   absl::StatusOr<v1::ListDatasetsResponse> List(int32_t, const std::string&) override {
     v1::ListDatasetsResponse response;
-    response.add_datasets()->set_name("datasets/tweets");
+    for (const char* name : {"datasets/flowers", "datasets/tweets"}) response.add_datasets()->set_name(name);
     return response;
   }
   absl::Status Delete(const std::string&) override { return absl::UnimplementedError("fake"); }

@@ -69,6 +69,27 @@ TEST_F(CreateTest, UnknownModelAndDatasetNameTheNearest) {
   EXPECT_EQ(Create({}).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST_F(CreateTest, ImageJobsAreResolved) {
+  absl::StatusOr<v1::FineTuningJob> job = Create(ImageRequest());
+  ASSERT_TRUE(job.ok()) << job.status();
+  const v1::FineTuningSpec& spec = job->effective_spec();
+  EXPECT_EQ(spec.task(), v1::TASK_IMAGE_CLASSIFICATION);
+  EXPECT_EQ(spec.hyperparameters().image_size(), 64);
+  EXPECT_EQ(spec.hyperparameters().n_epochs(), 5);
+  EXPECT_TRUE(spec.augmentation().enabled());
+  EXPECT_TRUE(spec.phases(1).augment());
+}
+
+TEST_F(CreateTest, AModelOfTheWrongKindNamesThoseThatFit) {
+  v1::CreateFineTuningJobRequest request = Request();
+  request.mutable_spec()->set_dataset("datasets/flowers");
+  absl::Status status = Create(request).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("models/mini is a model of texts, and datasets/flowers holds images; choose a model of images (models/photo fits)"));
+  ASSERT_THAT(jobs::ViolationsOf(status), SizeIs(1));
+  EXPECT_EQ(jobs::ViolationsOf(status).at(0).field, "spec.base_model");
+}
+
 TEST_F(CreateTest, ValidateOnlyQueuesNothing) {
   v1::CreateFineTuningJobRequest request = Request();
   request.set_validate_only(true);

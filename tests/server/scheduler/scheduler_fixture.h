@@ -57,6 +57,9 @@ class SchedulerFixture : public ::testing::Test {
     v1::Architecture& architecture = *description.architectures.add_architectures();
     architecture.set_name("bert");
     architecture.add_tasks("text-classification");
+    v1::Architecture& of_images = *description.architectures.add_architectures();
+    of_images.set_name("resnet50");
+    of_images.add_tasks("image-classification");
     v1::Device& cpu = *description.devices.add_devices();
     cpu.set_name("cpu");
     cpu.set_usable(true);
@@ -68,6 +71,13 @@ class SchedulerFixture : public ::testing::Test {
     v1::CreateFineTuningJobRequest request;
     request.mutable_spec()->set_base_model("models/mini");
     request.mutable_spec()->set_dataset("datasets/tweets");
+    return request;
+  }
+
+  static v1::CreateFineTuningJobRequest ImageRequest() {
+    v1::CreateFineTuningJobRequest request;
+    request.mutable_spec()->set_base_model("models/photo");
+    request.mutable_spec()->set_dataset("datasets/flowers");
     return request;
   }
 

@@ -1,5 +1,6 @@
 // Attempts from start to end: the happy path, lost workers, late messages, failures, cancel, drain.
 #include "gmock/gmock.h"
+#include "server/jobs/violations.h"
 #include "tests/server/scheduler/scheduler_fixture.h"
 
 namespace attune::scheduler {
@@ -339,6 +340,47 @@ TEST_F(RunTest, PredictsWithTheBestCheckpoint) {
   EXPECT_THAT(std::string(Predict(request).status().message()), HasSubstr("inputs[1].text"));
   for (int i = 0; i < 300; ++i) request.add_inputs()->set_text("x");
   EXPECT_THAT(std::string(Predict(request).status().message()), HasSubstr("256"));
+}
+
+TEST_F(RunTest, PredictsForImagesWithAModelOfImages) {
+  worker::v1::Assign assigned = Run(1, ImageRequest());
+  const std::string job = assigned.fence().job();
+  Save(assigned, 10, /*is_best=*/true);
+  v1::PredictRequest request;
+  request.set_checkpoint(job);
+  request.add_images("first");
+  request.add_images("second");
+  absl::StatusOr<v1::PredictResponse> response = Predict(request);
+  ASSERT_TRUE(response.ok()) << response.status();
+  ASSERT_EQ(response->predictions_size(), 2);
+  EXPECT_EQ(response->predictions(0).labels(0), CheckpointPath(job, 10));
+  EXPECT_EQ(response->predictions(1).labels(1), "second");
+  request.clear_images();
+  request.add_inputs()->set_text("hello");
+  absl::Status refused = Predict(request).status();
+  EXPECT_EQ(jobs::ViolationsOf(refused).at(0).field, "inputs");
+  EXPECT_THAT(std::string(refused.message()), HasSubstr(job + " learnt from images; send image files in images"));
+}
+
+TEST_F(RunTest, ImagesAreNotForAModelOfTexts) {
+  worker::v1::Assign assigned = Run();
+  Save(assigned, 10);
+  v1::PredictRequest request;
+  request.set_checkpoint(assigned.fence().job());
+  request.add_images("image");
+  absl::Status refused = Predict(request).status();
+  EXPECT_EQ(jobs::ViolationsOf(refused).at(0).field, "images");
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("learnt from texts; send texts in inputs"));
+}
+
+TEST_F(RunTest, AttemptsAreToldWhereOutputsOfFrozenLayersAreKept) {
+  EXPECT_EQ(Run().feature_cache_dir(), "") << "off unless it is asked for";
+  EXPECT_EQ(pool_->WaitForAssign(1).feature_cache_bytes(), 0);
+  Stop();
+  Start({.feature_cache_bytes = 1000});
+  worker::v1::Assign assigned = pool_->WaitForAssign(1);
+  EXPECT_EQ(assigned.feature_cache_dir(), directory_.path() + "/feature-cache");
+  EXPECT_EQ(assigned.feature_cache_bytes(), 1000);
 }
 
 TEST_F(RunTest, PredictionErrorsReachTheCaller) {

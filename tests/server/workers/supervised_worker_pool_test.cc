@@ -347,9 +347,11 @@ class PredictionTest : public SupervisedWorkerPoolTest {
   };
   std::shared_ptr<Answer> Predict(const std::string& directory) {
     auto answer = std::make_shared<Answer>();
-    v1::TextInput input;
-    input.set_text("hello");
-    pool_->Predict(directory, {input}, [answer](absl::StatusOr<std::vector<v1::Prediction>> result) {
+    worker::v1::Predict prediction;
+    prediction.set_checkpoint_dir(directory);
+    prediction.add_inputs()->set_text("hello");
+    prediction.add_images("\xff\xd8");
+    pool_->Predict(std::move(prediction), [answer](absl::StatusOr<std::vector<v1::Prediction>> result) {
       answer->result = std::move(result);
       answer->there.Notify();
     });
@@ -375,6 +377,7 @@ TEST_F(PredictionTest, HaveAWorkerOfTheirOwnThatStays) {
   auto first = worker.Read();
   EXPECT_EQ(first->predict().checkpoint_dir(), "/a");
   EXPECT_EQ(first->predict().inputs(0).text(), "hello");
+  EXPECT_EQ(first->predict().images(0), "\xff\xd8");
   Reply(worker, first->predict());
   EXPECT_EQ(Label(*a), "/a");
   Reply(worker, worker.Read()->predict());

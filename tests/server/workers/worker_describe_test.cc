@@ -13,7 +13,8 @@ namespace {
 
 using ::testing::HasSubstr;
 
-constexpr char kGood[] = R"({"libtorch_version": "2.11.0", "architectures": [{"name": "bert", "description": "BERT", "tasks": ["text-classification"]}],
+constexpr char kGood[] = R"({"libtorch_version": "2.11.0", "architectures": [{"name": "bert", "description": "BERT", "tasks": ["text-classification"]},
+    {"name": "resnet50", "description": "ResNet", "modality": "image", "tasks": ["image-classification"]}],
   "devices": [{"name": "cpu", "description": "Zen 4", "memory_bytes": 25000000000, "usable": true, "unusable_reason": "", "cores": 2},
               {"name": "cuda:0", "usable": false, "unusable_reason": "no driver"}]})";
 
@@ -21,9 +22,11 @@ TEST(ParseWorkerDescription, TakesEveryField) {
   auto description = ParseWorkerDescription(kGood);
   ASSERT_TRUE(description.ok()) << description.status();
   EXPECT_EQ(description->libtorch_version, "2.11.0");
-  ASSERT_EQ(description->architectures.architectures_size(), 1);
+  ASSERT_EQ(description->architectures.architectures_size(), 2);
   EXPECT_EQ(description->architectures.architectures(0).name(), "bert");
   EXPECT_EQ(description->architectures.architectures(0).tasks(0), "text-classification");
+  EXPECT_EQ(description->architectures.architectures(0).modality(), "text") << "what older workers do not say";
+  EXPECT_EQ(description->architectures.architectures(1).modality(), "image");
   ASSERT_EQ(description->devices.devices_size(), 2);
   EXPECT_EQ(description->devices.devices(0).memory_bytes(), 25000000000);
   EXPECT_EQ(description->devices.devices(0).cores(), 2);

@@ -8,9 +8,9 @@
 namespace attune::training {
 namespace {
 
-TextBatch Numbered(int64_t i) {
-  TextBatch batch;
-  batch.tokens = i;
+Batch Numbered(int64_t i) {
+  Batch batch;
+  batch.rows = i;
   return batch;
 }
 
@@ -18,9 +18,9 @@ TEST(Prefetcher, DeliversInOrderFromManyThreads) {
   for (int threads : {1, 4}) {
     Prefetcher loader(Numbered, 5, 500, {.depth = 3, .threads = threads});
     for (int64_t i = 5; i < 500; ++i) {
-      std::optional<TextBatch> batch = loader.Next();
+      std::optional<Batch> batch = loader.Next();
       ASSERT_TRUE(batch.has_value());
-      ASSERT_EQ(batch->tokens, i);
+      ASSERT_EQ(batch->rows, i);
     }
     EXPECT_FALSE(loader.Next().has_value());
     EXPECT_FALSE(loader.Next().has_value());
@@ -56,7 +56,7 @@ TEST(Prefetcher, RethrowsAtTheBatchsTurn) {
   EXPECT_TRUE(loader.Next().has_value());
   EXPECT_TRUE(loader.Next().has_value());
   EXPECT_THROW(loader.Next(), std::invalid_argument);
-  EXPECT_EQ(loader.Next()->tokens, 3);
+  EXPECT_EQ(loader.Next()->rows, 3);
 }
 
 TEST(Prefetcher, StopsWhileBatchesWait) {

@@ -23,7 +23,8 @@ TEST(PackTexts, SortsByLengthAndDescribesRuns) {
   const std::vector<TokenizedText> texts = {
       {.ids = {101, 1, 2, 102}}, {.ids = {101, 102}}, {.ids = {101, 5, 6, 102}, .type_ids = {0, 0, 1, 1}, .truncated = true}, {.ids = {101, 9, 102}}};
   const std::vector<int64_t> rows = {70, 71, 72, 73};
-  const TextBatch batch = PackTexts(texts, &rows);
+  const Batch packed = PackTexts(texts, &rows);
+  const TextBatch& batch = packed.text;
 
   EXPECT_EQ(batch.sequences, 4);
   EXPECT_EQ(batch.tokens, 13);
@@ -31,14 +32,14 @@ TEST(PackTexts, SortsByLengthAndDescribesRuns) {
   EXPECT_THAT(Values(batch.type_ids), ElementsAre(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1));
   EXPECT_THAT(Values(batch.position_ids), ElementsAre(0, 1, 0, 1, 2, 0, 1, 2, 3, 0, 1, 2, 3));
   EXPECT_THAT(Values(batch.first_token), ElementsAre(0, 2, 5, 9));
-  EXPECT_THAT(batch.example_indices, ElementsAre(71, 73, 70, 72));
+  EXPECT_THAT(packed.example_indices, ElementsAre(71, 73, 70, 72));
   EXPECT_THAT(batch.truncated, ElementsAre(false, false, false, true));
   ASSERT_EQ(batch.runs.size(), 3u);
   EXPECT_EQ(batch.runs[2].first_sequence, 2);
   EXPECT_EQ(batch.runs[2].first_token, 5);
   EXPECT_EQ(batch.runs[2].count, 2);
   EXPECT_EQ(batch.runs[2].length, 4);
-  EXPECT_FALSE(batch.targets.defined());
+  EXPECT_FALSE(packed.targets.defined());
 }
 
 TEST(PackTexts, NumbersTextsOfARequest) {
@@ -146,19 +147,19 @@ TEST_F(TextDatasetTest, BatchesArePureFunctionsOfSeedEpochAndIndex) {
   std::vector<std::string> texts;
   for (int i = 0; i < 50; ++i) texts.push_back(std::string(i % 7, 'x'));
   auto dataset = std::make_shared<TextDataset>(Write(texts), std::make_shared<ByteTokenizer>(), examples::Split::kTrain, TextDatasetOptions{});
-  const TextBatches one(dataset, {.batch_size = 8, .seed = 5}, nullptr);
-  const TextBatches two(dataset, {.batch_size = 8, .seed = 5}, nullptr);
+  const TextBatches one(dataset, {.rows = 50, .batch_size = 8, .seed = 5}, nullptr);
+  const TextBatches two(dataset, {.rows = 50, .batch_size = 8, .seed = 5}, nullptr);
   ASSERT_EQ(one.batches_per_epoch(), 7);
   std::multiset<int64_t> all;
   for (int64_t b = 0; b < 7; ++b) {
-    const TextBatch batch = one.Make(1, b);
+    const Batch batch = one.Make(1, b);
     all.insert(batch.example_indices.begin(), batch.example_indices.end());
   }
   EXPECT_EQ(all.size(), 50u);
   EXPECT_EQ(std::set<int64_t>(all.begin(), all.end()).size(), 50u);
   two.Make(0, 3);  // what was made before does not matter
   EXPECT_EQ(two.Make(1, 6).example_indices, one.Make(1, 6).example_indices);
-  EXPECT_EQ(one.Make(1, 6).sequences, 2);
+  EXPECT_EQ(one.Make(1, 6).rows, 2);
   const std::vector<int64_t> order = EpochOrder(5, 1, 50);
   EXPECT_THAT(one.Make(1, 2).example_indices, ::testing::UnorderedElementsAreArray(order.begin() + 16, order.begin() + 24));
   EXPECT_THROW(one.Make(0, 7), std::out_of_range);
@@ -166,11 +167,11 @@ TEST_F(TextDatasetTest, BatchesArePureFunctionsOfSeedEpochAndIndex) {
 
 TEST_F(TextDatasetTest, TargetsFollowTheOrderOfTheBatch) {
   auto dataset = std::make_shared<TextDataset>(Write({"long text", "b"}), std::make_shared<ByteTokenizer>(), examples::Split::kTrain, TextDatasetOptions{});
-  const TextBatches batches(dataset, {.batch_size = 2, .shuffle = false}, [](const std::vector<const examples::Example*>& examples) {
+  const TextBatches batches(dataset, {.rows = 2, .batch_size = 2, .shuffle = false}, [](const std::vector<const examples::Example*>& examples) {
     EXPECT_EQ(examples[0]->text, "b");
     return at::full({2}, examples[0]->labels[0]);
   });
-  const TextBatch batch = batches.Make(0, 0);
+  const Batch batch = batches.Make(0, 0);
   EXPECT_THAT(batch.example_indices, ElementsAre(1, 0));
   EXPECT_EQ(batch.targets[0].item<double>(), 1);
 }

@@ -35,7 +35,7 @@ double GradientFloor(const GoldenCase& c) {
 void CompareWithGolden(GoldenCase& c) {
   for (const Parameter& parameter : AllParameters(c)) at::Tensor(parameter.tensor).requires_grad_(true);
   at::set_num_threads(1);  // tests run beside others: threads that wait for each other at every operator would take seconds
-  const at::Tensor logits = c.task->Logits(c.model->Forward(c.batch, /*training=*/false), /*training=*/false);
+  const at::Tensor logits = c.task->Logits(c.model->Forward(c.batch, ForwardMode()).features, /*training=*/false);
   const at::Tensor loss = c.task->Loss(logits, c.batch.targets);
   loss.backward();
   const at::Tensor expected = TensorOf(*c.golden, "logits").index_select(0, at::tensor(c.batch.example_indices));
@@ -77,7 +77,7 @@ TEST(FrozenPrefix, GradientsAboveAreTheSame) {
   for (int lowest = 0; lowest <= 4; ++lowest) {
     GoldenCase c = LoadGoldenCase(SourcePath("tests/golden/bert/tiny"));
     for (const Parameter& parameter : AllParameters(c)) at::Tensor(parameter.tensor).requires_grad_(parameter.group >= lowest);
-    const at::Tensor features = c.model->Forward(c.batch, false);
+    const at::Tensor features = c.model->Forward(c.batch, ForwardMode()).features;
     EXPECT_EQ(features.requires_grad(), lowest <= 3) << lowest;  // groups: embeddings, two layers, pooler; 4 is the head
     c.task->Loss(c.task->Logits(features, false), c.batch.targets).backward();
     EXPECT_TRUE(at::GradMode::is_enabled());
@@ -93,7 +93,7 @@ TEST(SomeParametersFrozen, OnlyTheOthersGetGradients) {
   GoldenCase c = LoadGoldenCase(SourcePath("tests/golden/bert/tiny"));
   const auto trains = [](const Parameter& p) { return p.name.ends_with("key.weight") || p.name.ends_with("value.bias") || p.name.ends_with("layer.0.output.dense.bias"); };
   for (const Parameter& parameter : AllParameters(c)) at::Tensor(parameter.tensor).requires_grad_(trains(parameter));
-  c.task->Loss(c.task->Logits(c.model->Forward(c.batch, false), false), c.batch.targets).backward();
+  c.task->Loss(c.task->Logits(c.model->Forward(c.batch, ForwardMode()).features, false), c.batch.targets).backward();
   for (const Parameter& parameter : AllParameters(c)) {
     ASSERT_EQ(parameter.tensor.grad().defined(), trains(parameter)) << parameter.name;
     if (!trains(parameter)) continue;

@@ -61,7 +61,7 @@ class Blocks {
       }
       texts.push_back(text);
     }
-    batch = PackTexts(texts);
+    batch = PackTexts(texts).text;
     x = at::randn({batch.tokens, h}).requires_grad_(true);
     weights.leaves.emplace_back("x", x);
     settings.heads = shape.heads;

@@ -1,12 +1,8 @@
 #include "tests/training/models/golden_case.h"
 
-#include <algorithm>
-#include <cstdlib>
 #include <stdexcept>
 
-#include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/from_blob.h>
 #include <ATen/ops/tensor.h>
 
 #include "server/base/files.h"
@@ -21,7 +17,7 @@ std::string TaskOf(const nlohmann::json& config) {
   return type == "regression" ? "text-regression" : "text-classification";
 }
 
-TextBatch BatchOf(const weights::SafetensorsFile& golden) {
+Batch BatchOf(const weights::SafetensorsFile& golden) {
   const at::Tensor ids = TensorOf(golden, "input_ids"), types = TensorOf(golden, "token_type_ids"), mask = TensorOf(golden, "attention_mask");
   std::vector<TokenizedText> texts(ids.size(0));
   for (int64_t i = 0; i < ids.size(0); ++i) {
@@ -31,20 +27,12 @@ TextBatch BatchOf(const weights::SafetensorsFile& golden) {
       texts[i].type_ids.push_back(types[i][j].item<int32_t>());
     }
   }
-  TextBatch batch = PackTexts(texts);
+  Batch batch = PackTexts(texts);
   batch.targets = TensorOf(golden, "labels").index_select(0, at::tensor(batch.example_indices));
   return batch;
 }
 
 }  // namespace
-
-at::Tensor TensorOf(const weights::SafetensorsFile& file, const std::string& name) {
-  const weights::TensorInfo* info = file.Find(name);
-  if (info == nullptr) throw std::runtime_error("no tensor " + name);
-  const at::ScalarType type = info->dtype == weights::DType::kI64 ? at::kLong : at::kFloat;
-  const std::string bytes(file.data(*info));
-  return at::from_blob(const_cast<char*>(bytes.data()), info->shape, at::TensorOptions().dtype(type)).clone();
-}
 
 GoldenCase LoadGoldenCase(const std::string& directory, const std::string& encoder_weights) {
   GoldenCase c;
@@ -65,26 +53,13 @@ GoldenCase LoadGoldenCase(const std::string& directory, const std::string& encod
   for (int64_t i = 0; i < outputs; ++i) options.labels.push_back("label-" + std::to_string(i));
   options.feature_size = c.model->feature_size();
   options.label_smoothing = c.config.value("attune_label_smoothing", 0.0);
-  options.head_name = factory->head_name;
+  options.head_name = factory->description_of().head_name;
   options.head_group = static_cast<int>(c.model->groups().size());
   c.task = TaskRegistry::Get().Find(TaskOf(c.config))->create(options);
   at::NoGradGuard no_grad;
   for (const Parameter& parameter : c.task->head_parameters()) at::Tensor(parameter.tensor).copy_(TensorOf(**own, parameter.name));
   c.batch = BatchOf(*c.golden);
   return c;
-}
-
-double RelativeDifference(const at::Tensor& actual, const at::Tensor& expected, double floor) {
-  const double scale = std::max(expected.abs().max().item<double>(), floor);
-  const double difference = (actual - expected).abs().max().item<double>();
-  return difference == 0 ? 0 : difference / scale;
-}
-
-std::string SourcePath(const std::string& path) { return Environment("ATTUNE_SOURCE_DIR", ".") + "/" + path; }
-
-std::string Environment(const char* name, const std::string& fallback) {
-  const char* value = std::getenv(name);
-  return value != nullptr ? value : fallback;
 }
 
 }  // namespace attune::training

@@ -93,7 +93,7 @@ TEST_F(LoadWeightsTest, ReadsEveryFloatingType) {
 
 TEST_F(LoadWeightsTest, TakesNamesWithoutPrefixAndOldNormNames) {
   for (const Parameter& parameter : source_->parameters()) {
-    std::string name = parameter.name.substr(Bert().prefix.size());
+    std::string name = parameter.name.substr(Bert().description_of().prefix.size());
     const size_t norm = name.find("LayerNorm.");
     if (norm != std::string::npos) name = name.substr(0, norm + 10) + (name.ends_with("weight") ? "gamma" : "beta");
     Rename(parameter.name, name);
@@ -111,6 +111,11 @@ TEST_F(LoadWeightsTest, ReportsNewPoolerAndIgnoredHead) {
   EXPECT_THAT(report.newly_initialised, ElementsAre("bert.pooler.dense.weight", "bert.pooler.dense.bias"));
   EXPECT_THAT(report.ignored, Contains("classifier.weight"));
   EXPECT_THAT(report.ignored, Contains("bert.embeddings.position_ids"));
+}
+
+TEST_F(LoadWeightsTest, OfAnOptionalGroupAllOrNothing) {
+  tensors_.erase("bert.pooler.dense.bias");
+  ExpectFailure(Write(), "bert.pooler.dense.bias");
 }
 
 TEST_F(LoadWeightsTest, NamesMissingTensors) {
@@ -148,15 +153,16 @@ TEST(BertModel, GroupsAndDecayOfParameters) {
   EXPECT_EQ(model->parameters().back().group, 3);
 }
 
-// Every file of models/ that says it registers an architecture does.
-TEST(ModelRegistry, HoldsAnArchitectureForEachFileThatRegistersOne) {
-  size_t files = 0;
+// Every file of models/ that says it registers architectures does; it is named as their names begin.
+TEST(ModelRegistry, HoldsArchitecturesOfEachFileThatRegistersSome) {
+  std::vector<std::string> registered;
+  for (const ModelFactory* factory : ModelRegistry::Get().All()) registered.push_back(factory->architecture);
   const std::vector<std::string> names = ListDirectory(SourcePath("server/training/models")).value();
   for (const std::string& name : names) {
-    if (!name.ends_with(".cc")) continue;
-    files += ReadFile(SourcePath("server/training/models/" + name))->find("ATTUNE_REGISTER_MODEL(") != std::string::npos;
+    if (!name.ends_with(".cc") || ReadFile(SourcePath("server/training/models/" + name))->find("ATTUNE_REGISTER_MODEL(") == std::string::npos) continue;
+    EXPECT_THAT(registered, Contains(::testing::StartsWith(name.substr(0, name.size() - 3))));
   }
-  EXPECT_EQ(ModelRegistry::Get().All().size(), files);
+  EXPECT_EQ(architectures::ArchitectureRegistry::Get().Names(), registered);
   EXPECT_EQ(ModelRegistry::Get().Find("no-such-model"), nullptr);
   EXPECT_EQ(Bert().exported_class("text-classification"), "BertForSequenceClassification");
 }

@@ -55,7 +55,7 @@ TEST_F(PredictorTest, AnswersInOrderAndAsTheEvaluationDid) {
   std::vector<int32_t> truth;
   for (int64_t i = 140; i < 160; ++i) {  // the test split
     const examples::Example example = TinyExample(examples::LabelKind::kSingleLabel, i);
-    inputs.push_back({example.text, ""});
+    inputs.push_back({.text = example.text});
     truth.push_back(example.labels[0]);
   }
   Predictor predictor;
@@ -72,10 +72,10 @@ TEST_F(PredictorTest, AnswersInOrderAndAsTheEvaluationDid) {
 TEST_F(PredictorTest, ATextDoesNotDependOnItsNeighbours) {
   Predictor predictor;
   const std::string checkpoint = job_->checkpoint(result_.best_step);
-  std::vector<PredictionInput> many(70, PredictionInput{"the movie was very bad bad bad", ""});
+  std::vector<PredictionInput> many(70, PredictionInput{.text = "the movie was very bad bad bad"});
   many[50].text = "good";
   const auto outputs = predictor.Predict(checkpoint, many);
-  const auto alone = predictor.Predict(checkpoint, {{"good", ""}});
+  const auto alone = predictor.Predict(checkpoint, {{.text = "good"}});
   for (size_t c = 0; c < 2; ++c) EXPECT_NEAR(outputs[50].logits[c], alone[0].logits[c], 1e-5);
 }
 
@@ -83,7 +83,7 @@ TEST_F(PredictorTest, SaysWhatWasCut) {
   Predictor predictor;
   std::string text = "good";
   for (int i = 0; i < 40; ++i) text += " good";
-  const auto outputs = predictor.Predict(job_->checkpoint(result_.best_step), {{text, ""}, {"good", ""}, {"good", "bad"}});
+  const auto outputs = predictor.Predict(job_->checkpoint(result_.best_step), {{.text = text}, {.text = "good"}, {.text = "good", .text_pair = "bad"}});
   EXPECT_TRUE(outputs[0].truncated);
   EXPECT_FALSE(outputs[1].truncated);
   EXPECT_NE(outputs[1].logits, outputs[2].logits);  // the pair counts
@@ -91,9 +91,9 @@ TEST_F(PredictorTest, SaysWhatWasCut) {
 
 TEST_F(PredictorTest, MistakesAreNamed) {
   Predictor predictor;
-  EXPECT_THROW(predictor.Predict("/nowhere", {{"x", ""}}), TrainingError);
-  EXPECT_THROW(predictor.Predict(job_->checkpoint(result_.best_step), {{"\xff\xfe", ""}}), std::invalid_argument);
-  EXPECT_EQ(predictor.Predict(job_->checkpoint(result_.best_step), {{"fine", ""}}).size(), 1u);  // and the next request works
+  EXPECT_THROW(predictor.Predict("/nowhere", {{.text = "x"}}), TrainingError);
+  EXPECT_THROW(predictor.Predict(job_->checkpoint(result_.best_step), {{.text = "\xff\xfe"}}), std::invalid_argument);
+  EXPECT_EQ(predictor.Predict(job_->checkpoint(result_.best_step), {{.text = "fine"}}).size(), 1u);  // and the next request works
   EXPECT_TRUE(predictor.Predict(job_->checkpoint(result_.best_step), {}).empty());
 }
 

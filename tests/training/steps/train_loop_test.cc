@@ -11,6 +11,7 @@
 #include <gtest/gtest.h>
 
 #include "server/tokenizers/tokenizer.h"
+#include "server/training/input/text_batches.h"
 #include "server/training/steps/evaluate.h"
 #include "server/training/steps/training_error.h"
 #include "tests/training/tiny_job.h"
@@ -26,10 +27,10 @@ class OneWeightModel : public Model {
   const std::vector<std::string>& groups() const override { return groups_; }
   int64_t feature_size() const override { return 1; }
   double default_head_dropout() const override { return 0; }
-  at::Tensor Forward(const TextBatch& batch, bool) override {
-    batch_sizes.push_back(batch.sequences);
+  ModelOutput Forward(const Batch& batch, const ForwardMode&) override {
+    batch_sizes.push_back(batch.rows);
     for (int64_t row : batch.example_indices) rows.push_back(row);
-    return parameters_[0].tensor.expand({batch.sequences, 1});
+    return {parameters_[0].tensor.expand({batch.rows, 1}), {}};
   }
   void To(const at::Device&) override {}
   std::vector<int64_t> batch_sizes, rows;
@@ -83,7 +84,7 @@ class TrainLoopTest : public ::testing::Test {
   }
   std::unique_ptr<TextBatches> Batches(examples::Split split, int64_t batch_size, bool shuffle) {
     auto dataset = std::make_shared<TextDataset>(reader_, tokenizer_, split, TextDatasetOptions{.max_length = 32});
-    return std::make_unique<TextBatches>(dataset, TextBatchesOptions{.batch_size = batch_size, .seed = 3, .shuffle = shuffle},
+    return std::make_unique<TextBatches>(dataset, BatchRowsOptions{.rows = dataset->size(), .batch_size = batch_size, .seed = 3, .shuffle = shuffle},
                                          [this](const auto& examples) { return task_.Targets(examples); });
   }
   LoopEnd Run(int64_t begin = 0) {

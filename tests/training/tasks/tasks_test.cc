@@ -1,9 +1,12 @@
 #include <cmath>
+#include <map>
 #include <stdexcept>
 
 #include <ATen/ops/allclose.h>
+#include <ATen/ops/linear.h>
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/tanh.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/TensorOperators.h>
 #include <gtest/gtest.h>
@@ -32,12 +35,12 @@ examples::Example WithLabels(std::vector<int32_t> labels, double value = 0) {
   return example;
 }
 
-TEST(TaskRegistry, KnowsTheTextTasksOnly) {
-  for (const char* name : {"text-classification", "text-multi-label", "text-regression"}) EXPECT_NE(TaskRegistry::Get().Find(name), nullptr) << name;
+TEST(TaskRegistry, KnowsEachTaskOfTextsAndOfImages) {
+  for (const char* name : {"text-classification", "text-multi-label", "text-regression", "image-classification", "image-multi-label", "image-regression"}) EXPECT_NE(TaskRegistry::Get().Find(name), nullptr) << name;
   EXPECT_EQ(TaskRegistry::Get().Find("text"), nullptr);
 }
 
-TEST(SequenceHead, IsSeededAndNamed) {
+TEST(Head, IsSeededAndNamed) {
   const auto one = Create("text-classification", Options({"a", "b", "c"}));
   const auto two = Create("text-classification", Options({"a", "b", "c"}));
   TaskOptions other_seed = Options({"a", "b", "c"});
@@ -56,7 +59,7 @@ TEST(SequenceHead, IsSeededAndNamed) {
   EXPECT_LT(parameters[0].tensor.abs().max().item<float>(), 0.1);  // 5 standard deviations of 0.02
 }
 
-TEST(SequenceHead, DropsFeaturesInTrainingOnly) {
+TEST(Head, DropsFeaturesInTrainingOnly) {
   TaskOptions options = Options({"a", "b"});
   options.head_dropout = 0.5;
   const auto task = Create("text-classification", options);
@@ -65,7 +68,74 @@ TEST(SequenceHead, DropsFeaturesInTrainingOnly) {
   EXPECT_FALSE(task->Logits(features, true).equal(task->Logits(features, false)));
 }
 
-TEST(TextClassification, LossSmoothsLabelsAsTorchDoes) {
+TEST(Head, IsInitialisedAsTheModelsLibraryDoes) {
+  TaskOptions options = Options({"a", "b"});
+  options.init = HeadInit::kUniform;
+  const auto task = Create("image-classification", options);
+  const at::Tensor weight = task->head_parameters()[0].tensor;
+  const at::Tensor bias = task->head_parameters()[1].tensor;
+  const float bound = 1 / std::sqrt(8.0f);
+  EXPECT_LE(weight.abs().max().item<float>(), bound);
+  EXPECT_GT(weight.abs().max().item<float>(), bound / 2);
+  EXPECT_LE(bias.abs().max().item<float>(), bound);
+  EXPECT_NE(bias.abs().max().item<float>(), 0);
+}
+
+TEST(Head, HiddenLayersStandWhereASequentialHasThem) {
+  TaskOptions options = Options({"a", "b"});
+  options.hidden_sizes = {6, 4};
+  options.activation = HeadActivation::kTanh;
+  const auto task = Create("image-classification", options);
+  std::map<std::string, at::Tensor> by_name;
+  for (const Parameter& parameter : task->head_parameters()) by_name[parameter.name] = parameter.tensor;
+  ASSERT_EQ(by_name.size(), 6u);
+  EXPECT_EQ(by_name.at("classifier.1.weight").sizes(), (at::IntArrayRef{6, 8}));
+  EXPECT_EQ(by_name.at("classifier.4.weight").sizes(), (at::IntArrayRef{4, 6}));
+  EXPECT_EQ(by_name.at("classifier.7.weight").sizes(), (at::IntArrayRef{2, 4}));
+  const at::Tensor features = at::ones({3, 8}) * 0.5;
+  const auto linear = [&](const at::Tensor& x, const std::string& name) { return at::linear(x, by_name.at(name + ".weight"), by_name.at(name + ".bias")); };
+  const at::Tensor expected = linear(at::tanh(linear(at::tanh(linear(features, "classifier.1")), "classifier.4")), "classifier.7");
+  EXPECT_TRUE(task->Logits(features, false).allclose(expected));
+}
+
+TEST(Head, SizesThatMakeNoHeadAreNamed) {
+  TaskOptions options = Options({"a", "b"});
+  options.hidden_sizes = {4, 0};
+  EXPECT_THROW(Create("image-classification", options), std::invalid_argument);
+  options.hidden_sizes = {};
+  options.feature_size = 0;
+  EXPECT_THROW(Create("image-classification", options), std::invalid_argument);
+}
+
+TEST(TrainingLoss, AddsFourTenthsOfTheAuxiliaryClassifiers) {
+  TaskOptions options = Options({"a", "b"});
+  options.auxiliary_size = 5;
+  options.auxiliary_head_name = "AuxLogits.fc";
+  const auto task = Create("image-classification", options);
+  EXPECT_EQ(task->head_parameters()[2].name, "AuxLogits.fc.weight");
+  Batch batch;
+  batch.targets = at::tensor({0, 1}, at::kLong);
+  const ModelOutput plain = {at::ones({2, 8}), {}};
+  const ModelOutput both = {at::ones({2, 8}), at::ones({2, 5})};
+  const double main = task->Loss(task->Logits(plain.features, true), batch.targets).item<double>();
+  const double auxiliary = task->Loss(task->AuxiliaryLogits(both.auxiliary), batch.targets).item<double>();
+  EXPECT_NEAR(task->TrainingLoss(plain, batch).item<double>(), main, 1e-6);
+  EXPECT_NEAR(task->TrainingLoss(both, batch).item<double>(), main + 0.4 * auxiliary, 1e-6);
+}
+
+TEST(TrainingLoss, OfMixedExamplesIsThatOfSoftTargets) {
+  const auto task = Create("image-classification", Options({"a", "b"}));
+  Batch batch;
+  batch.targets = at::tensor({0, 1}, at::kLong);
+  batch.mixed_targets = at::tensor({1, 1}, at::kLong);
+  batch.mix = 0.7;
+  const ModelOutput output = {at::ones({2, 8}), {}};
+  const at::Tensor logp = at::log_softmax(task->Logits(output.features, true), 1);
+  const double expected = -(0.7 * logp[0][0] + 0.3 * logp[0][1] + logp[1][1]).item<double>() / 2;
+  EXPECT_NEAR(task->TrainingLoss(output, batch).item<double>(), expected, 1e-6);
+}
+
+TEST(Classification, LossSmoothsLabelsAsTorchDoes) {
   TaskOptions options = Options({"a", "b", "c"});
   options.label_smoothing = 0.2;
   const auto task = Create("text-classification", options);
@@ -76,7 +146,7 @@ TEST(TextClassification, LossSmoothsLabelsAsTorchDoes) {
   EXPECT_NEAR(task->Loss(logits, at::tensor({0, 1}, at::kLong)).item<float>(), expected.item<float>(), 1e-6);
 }
 
-TEST(TextClassification, TargetsAndEvaluation) {
+TEST(Classification, TargetsAndEvaluation) {
   const auto task = Create("text-classification", Options({"neg", "pos"}));
   const examples::Example a = WithLabels({1}), b = WithLabels({0}), two = WithLabels({0, 1}), unknown = WithLabels({2});
   EXPECT_TRUE(task->Targets({&a, &b}).equal(at::tensor({1, 0}, at::kLong)));
@@ -94,7 +164,7 @@ TEST(TextClassification, TargetsAndEvaluation) {
   EXPECT_EQ(task->Evaluate(logits.narrow(0, 0, 0), at::tensor({1}, at::kLong).narrow(0, 0, 0)).rows, 0);
 }
 
-TEST(TextMultiLabel, TargetsLossAndEvaluation) {
+TEST(MultiLabel, TargetsLossAndEvaluation) {
   const auto task = Create("text-multi-label", Options({"x", "y", "z"}));
   const examples::Example both = WithLabels({0, 2}), none = WithLabels({}), unknown = WithLabels({3});
   const at::Tensor targets = task->Targets({&both, &none});
@@ -110,7 +180,7 @@ TEST(TextMultiLabel, TargetsLossAndEvaluation) {
   EXPECT_EQ(task->default_metric(), "f1_macro");
 }
 
-TEST(TextRegression, TargetsLossAndEvaluation) {
+TEST(Regression, TargetsLossAndEvaluation) {
   const auto task = Create("text-regression", Options({}));
   const examples::Example a = WithLabels({}, 1.5), b = WithLabels({}, -2), infinite = WithLabels({}, 1e300);
   const at::Tensor targets = task->Targets({&a, &b});

@@ -18,7 +18,7 @@ Message Parse(const std::string& text) {
 
 TEST(FromProto, EveryFieldOfASpec) {
   const FineTuneSpec spec = FromProto(Parse<v1::FineTuningSpec>(R"pb(
-    base_model: "models/m" task: TASK_TEXT_MULTI_LABEL head { dropout: 0.25 } seed: 7 precision: PRECISION_BF16
+    base_model: "models/m" task: TASK_TEXT_MULTI_LABEL head { dropout: 0.25 hidden_sizes: 256 hidden_sizes: 128 activation: ACTIVATION_SILU } seed: 7 precision: PRECISION_BF16
     hyperparameters {
       n_epochs: 4 max_steps: 100 batch_size: 16 learning_rate: 1e-4 learning_rate_multiplier: 2 weight_decay: 0.05 warmup_steps: 9
       lr_scheduler_type: LR_SCHEDULER_TYPE_COSINE max_grad_norm: 0 gradient_accumulation_steps: 3 label_smoothing: 0.1 early_stopping_patience: 5
@@ -33,6 +33,8 @@ TEST(FromProto, EveryFieldOfASpec) {
   EXPECT_EQ(spec.base_model, "models/m");
   EXPECT_EQ(spec.task, "text-multi-label");
   EXPECT_EQ(spec.head_dropout, 0.25);
+  EXPECT_THAT(spec.head_hidden_sizes, ElementsAre(256, 128));
+  EXPECT_EQ(spec.head_activation, HeadActivation::kSilu);
   EXPECT_EQ(spec.seed, 7u);
   EXPECT_EQ(spec.precision, Precision::kBf16);
   EXPECT_EQ(spec.max_steps, 100);
@@ -75,6 +77,65 @@ TEST(FromProto, EveryFieldOfASpec) {
   EXPECT_THAT(spec.phases[2].trainable.patterns, ElementsAre("p", "q"));
 }
 
+TEST(FromProto, WhatIsForImages) {
+  const FineTuneSpec spec = FromProto(Parse<v1::FineTuningSpec>(R"pb(
+    task: TASK_IMAGE_CLASSIFICATION hyperparameters { image_size: 192 }
+    augmentation {
+      enabled: true crop_scale_min: 0.3 horizontal_flip: 0.25 brightness: 0.1 contrast: 0.2 saturation: 0.15 hue: 0.05 rand_augment { operations: 3 magnitude: 7 }
+      mixup_alpha: 0.8 cutmix_alpha: 1
+    }
+    phases { name: "head" n_epochs: 1 trainable { head_only: true } batch_norm: BATCH_NORM_TRAIN augment: true }
+    phases { name: "top" n_epochs: 1 trainable { last_n_groups: 1 } batch_norm: BATCH_NORM_FROZEN augment: false }
+    phases { name: "plain" n_epochs: 1 trainable { head_only: true } }
+    phases { name: "all" n_epochs: 1 trainable { all: true } })pb"));
+  EXPECT_EQ(spec.task, "image-classification");
+  EXPECT_EQ(spec.image_size, 192);
+  const AugmentationSpec& augmentation = spec.augmentation;
+  EXPECT_TRUE(augmentation.enabled);
+  EXPECT_EQ(augmentation.crop_scale_min, 0.3);
+  EXPECT_EQ(augmentation.horizontal_flip, 0.25);
+  EXPECT_EQ(augmentation.brightness, 0.1);
+  EXPECT_EQ(augmentation.contrast, 0.2);
+  EXPECT_EQ(augmentation.saturation, 0.15);
+  EXPECT_EQ(augmentation.hue, 0.05);
+  EXPECT_EQ(augmentation.rand_augment_operations, 3);
+  EXPECT_EQ(augmentation.rand_augment_magnitude, 7);
+  EXPECT_EQ(augmentation.mixup_alpha, 0.8);
+  EXPECT_EQ(augmentation.cutmix_alpha, 1);
+  ASSERT_EQ(spec.phases.size(), 4u);
+  EXPECT_TRUE(spec.phases[0].train_batch_norm);
+  EXPECT_TRUE(spec.phases[0].augment);
+  EXPECT_FALSE(spec.phases[1].train_batch_norm);
+  EXPECT_FALSE(spec.phases[1].augment);
+  EXPECT_FALSE(spec.phases[2].augment) << "a phase of the head alone sees plain images unless it says otherwise";
+  EXPECT_TRUE(spec.phases[3].augment);
+  EXPECT_TRUE(spec.phases[3].train_batch_norm);
+}
+
+TEST(FromProto, EveryTaskAndActivation) {
+  const std::pair<v1::Task, const char*> tasks[] = {{v1::TASK_TEXT_CLASSIFICATION, "text-classification"},   {v1::TASK_TEXT_MULTI_LABEL, "text-multi-label"},
+                                                    {v1::TASK_TEXT_REGRESSION, "text-regression"},           {v1::TASK_IMAGE_CLASSIFICATION, "image-classification"},
+                                                    {v1::TASK_IMAGE_MULTI_LABEL, "image-multi-label"},       {v1::TASK_IMAGE_REGRESSION, "image-regression"}};
+  v1::FineTuningSpec spec;
+  for (const auto& [task, name] : tasks) {
+    spec.set_task(task);
+    EXPECT_EQ(FromProto(spec).task, name);
+  }
+  const std::pair<v1::Activation, HeadActivation> activations[] = {{v1::ACTIVATION_UNSPECIFIED, HeadActivation::kRelu}, {v1::ACTIVATION_RELU, HeadActivation::kRelu},
+                                                                   {v1::ACTIVATION_GELU, HeadActivation::kGelu},        {v1::ACTIVATION_TANH, HeadActivation::kTanh},
+                                                                   {v1::ACTIVATION_SILU, HeadActivation::kSilu}};
+  for (const auto& [proto, plain] : activations) {
+    spec.mutable_head()->set_activation(proto);
+    EXPECT_EQ(FromProto(spec).head_activation, plain);
+  }
+}
+
+TEST(FromProto, AugmentationThatIsOffOrAbsentChangesNothing) {
+  EXPECT_FALSE(FromProto(Parse<v1::FineTuningSpec>("augmentation { enabled: false }")).augmentation.enabled);
+  EXPECT_FALSE(FromProto(v1::FineTuningSpec()).augmentation.enabled);
+  EXPECT_EQ(FromProto(v1::FineTuningSpec()).image_size, 0) << "the model's own";
+}
+
 TEST(FromProto, AbsentValuesGetTheDefaultsOfTheProto) {
   const FineTuneSpec spec = FromProto(Parse<v1::FineTuningSpec>("phases { trainable { all: true } }"));
   EXPECT_EQ(spec.task, "text-classification");
@@ -95,13 +156,21 @@ TEST(FromProto, AbsentValuesGetTheDefaultsOfTheProto) {
 
 TEST(FromProto, Commands) {
   const AssignCommand assign = FromProto(Parse<worker::v1::Assign>(
-      R"pb(fence { job: "fineTuningJobs/j" attempt: 2 } model_dir: "m" dataset_dir: "d" output_dir: "o" resume_dir: "r")pb"));
+      R"pb(fence { job: "fineTuningJobs/j" attempt: 2 } model_dir: "m" dataset_dir: "d" output_dir: "o" resume_dir: "r"
+           feature_cache_dir: "f" feature_cache_bytes: 8589934592)pb"));
   EXPECT_EQ(assign.fence, (AttemptFence{"fineTuningJobs/j", 2}));
+  EXPECT_EQ(assign.paths.feature_cache_dir, "f");
+  EXPECT_EQ(assign.paths.feature_cache_bytes, 8589934592);
   EXPECT_EQ(assign.paths.model_dir + assign.paths.dataset_dir + assign.paths.output_dir + assign.paths.resume_dir, "mdor");
   const PredictCommand predict = FromProto(Parse<worker::v1::Predict>(R"pb(request: 5 checkpoint_dir: "c" inputs { text: "t" text_pair: "p" })pb"));
   EXPECT_EQ(predict.request, 5);
   ASSERT_EQ(predict.inputs.size(), 1u);
   EXPECT_EQ(predict.inputs[0].text + predict.inputs[0].text_pair, "tp");
+  const PredictCommand images = FromProto(Parse<worker::v1::Predict>(R"pb(checkpoint_dir: "c" images: "\377\330a" images: "b")pb"));
+  ASSERT_EQ(images.inputs.size(), 2u);
+  EXPECT_EQ(images.inputs[0].image, "\xff\xd8" "a");
+  EXPECT_EQ(images.inputs[1].image, "b");
+  EXPECT_EQ(images.inputs[1].text, "");
 }
 
 TEST(ToProto, Reports) {

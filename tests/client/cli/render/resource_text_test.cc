@@ -73,10 +73,68 @@ TEST(DatasetTextTest, Report) {
             "  and 2 more\n");
 }
 
+v1::Dataset Photos() {
+  return Parse<v1::Dataset>(R"(
+    name: "datasets/photos" state: STATE_READY modality: "image" label_kind: LABEL_KIND_SINGLE_LABEL labels: "cat" labels: "dog"
+    report {
+      rows_read: 302 rows_used: 300
+      issue_counts { key: "unreadable_image" value: 2 }
+      issues { filename: "photos.tar" entry: "train/cat/cut.jpg" message: "the file is cut short: upload it again" }
+      issues { filename: "photos.tar" entry: "labels.csv" line: 4 column: "label" message: "the label is empty" }
+      splits { split: SPLIT_TRAIN rows: 300 label_counts { key: "cat" value: 100 } label_counts { key: "dog" value: 200 } }
+      duplicates_across_splits: 2 duplicates_within_split: 3
+      images { min_width: 320 median_width: 640 max_width: 4000 min_height: 480 median_height: 480 max_height: 480 total_bytes: 5000000
+               format_counts { key: "png" value: 20 } format_counts { key: "jpeg" value: 280 }
+               wrong_extensions: 1 conflicting_labels: 5 other_files: 7 }
+    })");
+}
+
+TEST(DatasetTextTest, ReportOfImages) {
+  EXPECT_EQ(DatasetReport(Photos(), kPlain),
+            "datasets/photos  READY\n"
+            "  rows         300 used of 302 read\n"
+            "  left out     2: 2 unreadable image\n"
+            "  train        300 images\n"
+            "  labels       single label\n"
+            "  duplicates   2 images occur in more than one split\n"
+            "  repeated     3 rows repeat an image of their split\n"
+            "  conflicts    5 images occur with another label too\n"
+            "  endings      1 names end as another format does\n"
+            "  passed over  7 files that are no images\n"
+            "\n"
+            "LABEL  TRAIN\n"
+            "cat      100  ███████████████\n"
+            "dog      200  ██████████████████████████████\n"
+            "\n"
+            "Images\n"
+            "  width    320 to 4,000, median 640\n"
+            "  height   480\n"
+            "  formats  280 jpeg, 20 png\n"
+            "  size     5.00 MB\n"
+            "\n"
+            "Images to look at\n"
+            "  photos.tar: train/cat/cut.jpg: the file is cut short: upload it again\n"
+            "  photos.tar: labels.csv:4 column label: the label is empty\n");
+}
+
+TEST(DatasetTextTest, PreviewOfImages) {
+  const auto preview = Parse<v1::PreviewRowsResponse>(R"(
+    rows { entry: "cat/1\n.jpg" labels: "cat" width: 640 height: 480 thumbnail: "abc" }
+    rows { entry: "dog/<b>.jpg" labels: "dog & co" width: 64 height: 48 })");
+  EXPECT_EQ(PreviewTable(preview, kPlain),
+            "IMAGE        LABEL          SIZE\n"
+            "cat/1 .jpg   cat       640 x 480\n"
+            "dog/<b>.jpg  dog & co    64 x 48\n");
+  const std::string html = PreviewHtml(preview, "datasets/photos");
+  EXPECT_THAT(html, HasSubstr("<img alt=\"\" src=\"data:image/png;base64,YWJj\"><figcaption><b>cat</b><br>cat/1 .jpg<br>640 x 480"));
+  EXPECT_THAT(html, HasSubstr("<b>dog &amp; co</b><br>dog/&lt;b&gt;.jpg<br>")) << "data must not become markup";
+}
+
 TEST(DatasetTextTest, List) {
   EXPECT_EQ(DatasetTable({Reviews()}, kNow, kPlain),
-            "DATASET  STATE  LABELS            TRAIN  VALIDATION  TEST  CREATED    NAME\n"
-            "reviews  READY  2 (single label)    900         100     0  5 min ago  reviews.csv\n");
+            "DATASET  STATE  HOLDS  LABELS            TRAIN  VALIDATION  TEST  CREATED    NAME\n"
+            "reviews  READY  texts  2 (single label)    900         100     0  5 min ago  reviews.csv\n");
+  EXPECT_THAT(DatasetTable({Photos()}, kNow, kPlain), HasSubstr("photos   READY  images  2 (single label)"));
   EXPECT_THAT(DatasetTable({}, kNow, kPlain), HasSubstr("attune datasets upload"));
 }
 
@@ -109,6 +167,59 @@ TEST(ModelTextTest, LayersByGroupOrMatches) {
             "embeddings  embeddings.a  10 x 4      40\n"
             "            embeddings.b  4            4\n"
             "layer.0     encoder.0     4            4\n");
+}
+
+v1::Model Resnet() {
+  return Parse<v1::Model>(R"(
+    name: "models/resnet" display_name: "ResNet-18" architecture: "resnet18" parameter_count: 11176512 size_bytes: 46827520
+    layer_groups: "stem" layer_groups: "layer1" ignored_tensors: "fc.bias" ignored_tensors: "fc.weight" ignored_tensors: "fcn.weight"
+    digest: "abc" create_time { seconds: 1799999700 } modality: "image" image_size: 224 min_image_size: 32 head_name: "fc" image_size_multiple: 1)");
+}
+
+v1::Model Minilm() {
+  return Parse<v1::Model>(R"(
+    name: "models/minilm" display_name: "MiniLM" architecture: "bert" parameter_count: 22713216 size_bytes: 90868376 max_length: 512
+    layer_groups: "embeddings" layer_groups: "layer.0" create_time { seconds: 1799999700 } modality: "text" head_name: "classifier")");
+}
+
+TEST(ModelTextTest, ListOfTextAndImageModels) {
+  EXPECT_EQ(ModelTable({Resnet(), Minilm()}, kNow, kPlain),
+            "MODEL   ARCHITECTURE  PARAMETERS     SIZE             INPUT  CREATED    NAME\n"
+            "resnet  resnet18      11,176,512  46.8 MB  224 x 224 pixels  5 min ago  ResNet-18\n"
+            "minilm  bert          22,713,216  90.9 MB        512 tokens  5 min ago  MiniLM\n");
+}
+
+TEST(ModelTextTest, DetailsSayWhatAModelTakes) {
+  v1::Model resnet = Resnet();
+  resnet.clear_create_time();
+  EXPECT_EQ(ModelDetails(resnet, kPlain),
+            "models/resnet\n"
+            "  name          ResNet-18\n"
+            "  architecture  resnet18\n"
+            "  parameters    11,176,512\n"
+            "  size          46.8 MB\n"
+            "  takes         images\n"
+            "  image size    224 x 224 pixels\n"
+            "  other sizes   from 32 pixels\n"
+            "  layer groups  stem, layer1\n"
+            "  old head      fc.bias, fc.weight\n"
+            "  not used      fcn.weight\n"
+            "  digest        abc\n");
+  resnet.set_image_size_multiple(16);
+  EXPECT_THAT(ModelDetails(resnet, kPlain), HasSubstr("other sizes   from 32 pixels, in multiples of 16\n"));
+  const std::string minilm = ModelDetails(Minilm(), kPlain);
+  EXPECT_THAT(minilm, HasSubstr("  takes         text\n  max length    512 tokens\n  layer groups  embeddings, layer.0\n"));
+  EXPECT_THAT(minilm, Not(HasSubstr("sizes")));
+}
+
+TEST(ModelTextTest, ArchitecturesSayWhatTheyTake) {
+  const auto architectures = Parse<v1::ListArchitecturesResponse>(R"(
+    architectures { name: "bert" description: "BERT" tasks: "text-classification" modality: "text" }
+    architectures { name: "resnet50" description: "ResNet" tasks: "image-classification" modality: "image" })");
+  EXPECT_EQ(ArchitectureTable(architectures, kPlain),
+            "ARCHITECTURE  TAKES  TASKS                 DESCRIPTION\n"
+            "bert          text   text-classification   BERT\n"
+            "resnet50      image  image-classification  ResNet\n");
 }
 
 v1::FineTuningJob Job() {
@@ -148,6 +259,14 @@ TEST(JobTextTest, Summary) {
             "  attune predict j1 \"some text\"\n"
             "  attune checkpoints download j1/best --to j1\n"
             "  attune jobs metrics j1\n");
+}
+
+TEST(JobTextTest, TheNextStepOfAnImageJobIsAnImage) {
+  v1::FineTuningJob job = Job();
+  for (v1::Task task : {v1::TASK_IMAGE_CLASSIFICATION, v1::TASK_IMAGE_MULTI_LABEL, v1::TASK_IMAGE_REGRESSION}) {
+    job.mutable_effective_spec()->set_task(task);
+    EXPECT_THAT(JobSummary(job, kPlain), HasSubstr("\n  attune predict j1 --image FILE\n"));
+  }
 }
 
 TEST(JobTextTest, AFailedJobSaysWhoCanMendIt) {
@@ -204,20 +323,27 @@ TEST(JobTextTest, MetricsWithSparkline) {
 }
 
 TEST(ResultTextTest, Predictions) {
-  v1::PredictRequest request;
-  request.add_inputs()->set_text("lovely film");
-  request.add_inputs()->set_text("so long");
+  const std::vector<std::string> texts = {"lovely film", "so long"};
   const auto response = Parse<v1::PredictResponse>(R"(
     checkpoint: "fineTuningJobs/j1/checkpoints/312"
     predictions { scores { label: "good" score: 0.9 } scores { label: "bad" score: 0.1 } labels: "good" }
     predictions { scores { label: "bad" score: 0.6 } labels: "bad" truncated: true })");
-  EXPECT_EQ(PredictionTable(request, response, false, kPlain),
+  EXPECT_EQ(PredictionTable("TEXT", texts, response, false, kPlain),
             "PREDICTION   SCORE  TEXT\n"
             "good        90.0 %  lovely film\n"
             "bad         60.0 %  so long [cut]\n"
             "[cut]: longer than the model takes; the end was not read\n"
             "by fineTuningJobs/j1/checkpoints/312\n");
-  EXPECT_THAT(PredictionTable(request, response, true, kPlain), HasSubstr("  bad       10.0 %  ██\n"));
+  EXPECT_THAT(PredictionTable("TEXT", texts, response, true, kPlain), HasSubstr("  bad       10.0 %  ██\n"));
+}
+
+TEST(ResultTextTest, PredictionsForImages) {
+  const auto response = Parse<v1::PredictResponse>(R"(
+    checkpoint: "fineTuningJobs/j1/checkpoints/312" predictions { value: 2.5 })");
+  EXPECT_EQ(PredictionTable("IMAGE", {"photos/a.jpg"}, response, false, kPlain),
+            "PREDICTION  SCORE  IMAGE\n"
+            "2.5                photos/a.jpg\n"
+            "by fineTuningJobs/j1/checkpoints/312\n");
 }
 
 TEST(ResultTextTest, ServerAndDevices) {

@@ -29,17 +29,25 @@ labels: {team: nlp, run: "7"}
 base_model: minilm
 dataset: datasets/reviews
 task: text_classification
-head: {dropout: 0.2}
+head: {dropout: 0.2, hidden_sizes: [256, 128], activation: gelu}
 hyperparameters:
   n_epochs: 3
   learning_rate: 5e-5
   lr_scheduler_type: LR_SCHEDULER_TYPE_COSINE
   optimizer: adamw
+  image_size: 192
+augmentation:
+  enabled: true
+  crop_scale_min: 0.3
+  rand_augment: {operations: 2, magnitude: 7}
+  mixup_alpha: 0.2
 phases:
   - name: head
     n_epochs: 1
     trainable: {head_only: true}
-  - trainable:
+    augment: false
+  - batch_norm: frozen
+    trainable:
       patterns:
         patterns: ["encoder.layer.[0-3].*"]
       freeze:
@@ -63,13 +71,15 @@ TEST(JobFileTest, ReadsEveryPartOfASpec) {
       base_model: "models/minilm"
       dataset: "datasets/reviews"
       task: TASK_TEXT_CLASSIFICATION
-      head { dropout: 0.2 }
-      hyperparameters { n_epochs: 3 learning_rate: 5e-5 lr_scheduler_type: LR_SCHEDULER_TYPE_COSINE optimizer: OPTIMIZER_ADAMW }
-      phases { name: "head" n_epochs: 1 trainable { head_only: true } }
+      head { dropout: 0.2 hidden_sizes: 256 hidden_sizes: 128 activation: ACTIVATION_GELU }
+      hyperparameters { n_epochs: 3 learning_rate: 5e-5 lr_scheduler_type: LR_SCHEDULER_TYPE_COSINE optimizer: OPTIMIZER_ADAMW image_size: 192 }
+      augmentation { enabled: true crop_scale_min: 0.3 rand_augment { operations: 2 magnitude: 7 } mixup_alpha: 0.2 }
+      phases { name: "head" n_epochs: 1 trainable { head_only: true } augment: false }
       phases {
         trainable { patterns { patterns: "encoder.layer.[0-3].*" } freeze: "embeddings.*" }
         plateau { patience: 2 max_epochs: 9 }
         layer_decay: 0.9
+        batch_norm: BATCH_NORM_FROZEN
       }
       evaluation { eval_steps: 50 metric_for_best_model: "f1_macro" split: SPLIT_TEST }
       checkpointing { keep_last: 1 }
@@ -88,6 +98,8 @@ TEST(JobFileTest, ASpecAsYamlReadsBackTheSame) {
   EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(Parse(yaml).spec(), spec)) << yaml;
   EXPECT_THAT(yaml, HasSubstr("learning_rate: 5e-05"));
   EXPECT_THAT(yaml, HasSubstr("precision: bf16"));
+  EXPECT_THAT(yaml, HasSubstr("activation: gelu"));
+  EXPECT_THAT(yaml, HasSubstr("batch_norm: frozen"));
 }
 
 TEST(JobFileTest, NumbersLoseNothing) {
@@ -138,6 +150,10 @@ TEST(JobFileTest, FaultsNameLineAndRemedy) {
       {"phases:\n  - n_epochs: 1\n    max_steps: 2\n",
        "job.yaml:3: 'max_steps' and 'n_epochs' (line 2) exclude each other: keep one"},
       {"phases: [{trainable: {all: maybe}}]\n", "'all': expected true or false, got 'maybe'"},
+      {"augmentation: {mixup_alfa: 1}\n", "'augmentation' has no field 'mixup_alfa'; did you mean 'mixup_alpha'?"},
+      {"head: {hidden_sizes: 256}\n", "'hidden_sizes' must be a list"},
+      {"head: {hidden_sizes: [256, x]}\n", "'hidden_sizes': expected a whole number, got 'x'"},
+      {"phases: [{batch_norm: freeze}]\n", "'batch_norm': 'freeze' is not one of frozen, train"},
       {"seed: 1\nseed: 2\n", "job.yaml:2: 'seed' is already given on line 1"},
       {"labels: nlp\n", "'labels' must be pairs, like 'team: nlp'"},
       {"- a\n", "job.yaml:1: the job must be fields with values"},

@@ -61,6 +61,40 @@ TEST(SpecFlagsTest, ValuesOfEveryTypeArrive) {
   EXPECT_EQ(Set("dataset", "datasets/d").dataset(), "datasets/d");
 }
 
+TEST(SpecFlagsTest, WhatIsForImages) {
+  EXPECT_EQ(Set("image-size", "192").hyperparameters().image_size(), 192);
+  EXPECT_THAT(Set("head-hidden", "256, 128").head().hidden_sizes(), ElementsAre(256, 128));
+  EXPECT_THAT(Set("head-hidden", "64").head().hidden_sizes(), ElementsAre(64));
+  EXPECT_EQ(Set("activation", "silu").head().activation(), v1::ACTIVATION_SILU);
+  EXPECT_EQ(Set("task", "image-regression").task(), v1::TASK_IMAGE_REGRESSION);
+  EXPECT_TRUE(Flag("augment").is_switch());
+  EXPECT_FALSE(Set("augment", "false").augmentation().enabled());
+  EXPECT_TRUE(Set("augment", "false").augmentation().has_enabled());
+  EXPECT_EQ(Set("crop-scale-min", "0.3").augmentation().crop_scale_min(), 0.3);
+  EXPECT_EQ(Set("horizontal-flip", "0").augmentation().horizontal_flip(), 0);
+  EXPECT_EQ(Set("brightness", "0.1").augmentation().brightness(), 0.1);
+  EXPECT_EQ(Set("contrast", "0.1").augmentation().contrast(), 0.1);
+  EXPECT_EQ(Set("saturation", "0.1").augmentation().saturation(), 0.1);
+  EXPECT_EQ(Set("hue", "0.1").augmentation().hue(), 0.1);
+  EXPECT_EQ(Set("rand-augment-operations", "3").augmentation().rand_augment().operations(), 3);
+  EXPECT_EQ(Set("rand-augment-magnitude", "7").augmentation().rand_augment().magnitude(), 7);
+  EXPECT_EQ(Set("mixup", "0.8").augmentation().mixup_alpha(), 0.8);
+  EXPECT_EQ(Set("cutmix", "1").augmentation().cutmix_alpha(), 1);
+  EXPECT_EQ(Flag("rand-augment-magnitude").group, "Augmentation");
+  EXPECT_EQ(Flag("head-hidden").group, "Head");
+}
+
+TEST(SpecFlagsTest, AListReplacesAList) {
+  v1::FineTuningSpec spec;
+  spec.mutable_head()->add_hidden_sizes(1);
+  spec.mutable_head()->set_dropout(0.5);
+  ASSERT_TRUE(SetSpecFlag(Flag("head-hidden"), "2,3", &spec).ok());
+  EXPECT_THAT(spec.head().hidden_sizes(), ElementsAre(2, 3));
+  EXPECT_EQ(spec.head().dropout(), 0.5);
+  EXPECT_EQ(SetSpecFlag(Flag("head-hidden"), "4,", &spec).message(), "--head-hidden: expected a whole number, got ''");
+  EXPECT_THAT(spec.head().hidden_sizes(), ElementsAre(2, 3)) << "a fault changes nothing";
+}
+
 TEST(SpecFlagsTest, AFlagReplacesOneValueOnly) {
   v1::FineTuningSpec spec;
   spec.mutable_hyperparameters()->set_n_epochs(3);
@@ -79,7 +113,9 @@ TEST(SpecFlagsTest, BadValuesNameTheFlag) {
 TEST(SpecValuesTest, EnumsInShort) {
   EXPECT_THAT(EnumChoices(*v1::LrSchedulerType_descriptor()), ElementsAre("linear", "cosine", "constant"));
   EXPECT_THAT(EnumChoices(*v1::Task_descriptor()),
-              ElementsAre("text_classification", "text_multi_label", "text_regression"));
+              ElementsAre("text_classification", "text_multi_label", "text_regression", "image_classification",
+                          "image_multi_label", "image_regression"));
+  EXPECT_THAT(EnumChoices(*v1::BatchNorm_descriptor()), ElementsAre("frozen", "train"));
 }
 
 TEST(SpecValuesTest, ShortestNumbers) {

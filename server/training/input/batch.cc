@@ -1,0 +1,14 @@
+#include "server/training/input/batch.h"
+
+namespace attune::training {
+
+Batch ToDevice(const Batch& batch, const at::Device& device) {
+  Batch out = batch;
+  for (at::Tensor* tensor : {&out.targets, &out.text.token_ids, &out.text.type_ids, &out.text.position_ids, &out.text.first_token, &out.pixels, &out.prefix_output,
+                             &out.mixed_targets}) {
+    if (tensor->defined()) *tensor = tensor->to(device, /*non_blocking=*/true);
+  }
+  return out;
+}
+
+}  // namespace attune::training

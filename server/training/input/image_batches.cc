@@ -1,0 +1,85 @@
+#include "server/training/input/image_batches.h"
+
+#include <stdexcept>
+#include <string>
+#include <utility>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
+
+#include "absl/strings/str_cat.h"
+#include "server/base/counter_random.h"
+#include "server/images/mix.h"
+
+namespace attune::training {
+namespace {
+
+// Streams of the job's seed: one for the views of each epoch, one for the mixing of its batches.
+constexpr uint64_t kViewStream = 0x56494557'00000000ull;
+constexpr uint64_t kMixStream = 0x4D495800'00000000ull;
+
+at::Tensor EmptyPixels(int64_t count, int64_t size) { return at::empty({count, 3, size, size}, at::TensorOptions().dtype(at::kFloat)); }
+
+}  // namespace
+
+at::Tensor PixelsOf(const std::vector<std::string_view>& files, const images::ViewSpec& view, int64_t first) {
+  const int64_t count = static_cast<int64_t>(files.size());
+  at::Tensor pixels = EmptyPixels(count, view.image_size);
+  for (int64_t i = 0; i < count; ++i) {
+    const absl::Status status = images::MakeView(files[i], view, nullptr, nullptr, pixels[i].mutable_data_ptr<float>());
+    if (!status.ok()) throw std::invalid_argument(absl::StrCat("image ", first + i + 1, ": ", std::string(status.message())));
+  }
+  return pixels;
+}
+
+ImageBatches::ImageBatches(std::shared_ptr<const examples::ExampleReader> reader, examples::Split split, const BatchRowsOptions& rows,
+                           const ImageViewOptions& options, TargetFunction targets)
+    : reader_(std::move(reader)), split_(split), rows_(rows), options_(options), targets_(std::move(targets)) {}
+
+void ImageBatches::ReadImage(int64_t row, int64_t epoch, float* out) const {
+  const absl::StatusOr<examples::Example> example = reader_->Get(split_, row);
+  if (!example.ok()) {
+    throw std::runtime_error(absl::StrCat("row ", row, " of split ", examples::SplitName(split_), " cannot be read: ", std::string(example.status().message()),
+                                          "; import the dataset again"));
+  }
+  CounterRandom random(StreamKey(rows_.options().seed, kViewStream + static_cast<uint64_t>(epoch)), static_cast<uint64_t>(row));
+  const images::Augmentation* augmentation = options_.augmentation.has_value() ? &*options_.augmentation : nullptr;
+  const absl::Status status = images::MakeView(example->image, options_.view, augmentation, augmentation != nullptr ? &random : nullptr, out);
+  if (!status.ok()) throw std::invalid_argument(absl::StrCat(example->entry, ": ", std::string(status.message())));
+}
+
+void ImageBatches::Mix(int64_t epoch, int64_t batch_number, Batch& batch) const {
+  if (batch.rows < 2 || !batch.targets.defined()) return;
+  CounterRandom random(StreamKey(rows_.options().seed, kMixStream + static_cast<uint64_t>(epoch)), static_cast<uint64_t>(batch_number));
+  const images::MixDraw draw = images::DrawMix(options_.mixup_alpha, options_.cutmix_alpha, options_.view.image_size, random);
+  if (draw.kind == images::MixDraw::kNone) return;
+  // Each row's partner is its neighbour, as in torchvision: the order is random already.
+  const at::Tensor partner = batch.pixels.roll(1, 0);
+  batch.mixed_targets = batch.targets.roll(1, 0);
+  batch.mix = draw.weight;
+  if (draw.kind == images::MixDraw::kMixup) {
+    batch.pixels = batch.pixels * draw.weight + partner * (1 - draw.weight);
+    return;
+  }
+  const images::Box& place = draw.box;
+  const auto box = [&](const at::Tensor& pixels) { return pixels.slice(2, place.y, place.y + place.height).slice(3, place.x, place.x + place.width); };
+  box(batch.pixels).copy_(box(partner));
+}
+
+Batch ImageBatches::Make(int64_t epoch, int64_t batch_number) const {
+  Batch batch;
+  batch.example_indices = rows_.Of(epoch, batch_number);
+  batch.rows = static_cast<int64_t>(batch.example_indices.size());
+  batch.pixels = EmptyPixels(batch.rows, options_.view.image_size);
+  const int64_t stride = batch.pixels.stride(0);
+  float* out = batch.pixels.mutable_data_ptr<float>();
+  for (const int64_t row : batch.example_indices) {
+    ReadImage(row, epoch, out);
+    out += stride;
+  }
+  batch.targets = ReadTargets(targets_, *reader_, split_, batch.example_indices);
+  if (options_.augmentation.has_value() && (options_.mixup_alpha > 0 || options_.cutmix_alpha > 0)) Mix(epoch, batch_number, batch);
+  return batch;
+}
+
+}  // namespace attune::training

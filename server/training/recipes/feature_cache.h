@@ -1,0 +1,44 @@
+// FeatureCache: a job's batches, with the output of the layers that are frozen read from disk instead of computed in every epoch. The key is made of everything that
+// decides that output: the values of the frozen tensors, config.json, the dataset's digest, the preprocessing, the arithmetic. The training thread alone.
+//
+//   FeatureCache cache(setup, paths, files, reporter);
+//   cache.BeginPhase();                                               // requires_grad says what learns from now on
+//   auto batches = cache.Batches(Split::kTrain, rows, /*augmented=*/false, targets, stop);   // null: stop said so
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "server/base/files.h"
+#include "server/training/input/batch.h"
+#include "server/training/input/feature_store.h"
+#include "server/training/recipes/fine_tune_spec.h"
+#include "server/training/recipes/job_reporter.h"
+#include "server/training/recipes/job_setup.h"
+
+namespace attune::training {
+
+class FeatureCache {
+ public:
+  // Without a feature_cache_dir nothing is kept: batches are those of the job's input.
+  FeatureCache(JobSetup& setup, const JobPaths& paths, Files& files, JobReporter& reporter);
+
+  void BeginPhase();
+  // Null only when `stop_requested` said to stop while features were computed. Where features cannot be kept (they do not fit, the disk is full), says so in the job's log
+  // and gives batches of texts or pixels. Throws what batches and model throw.
+  std::unique_ptr<BatchSource> Batches(examples::Split split, const BatchRowsOptions& rows, bool augmented, const TargetFunction& targets,
+                                       const std::function<bool()>& stop_requested);
+
+ private:
+  std::string Key(examples::Split split, int groups);
+  std::shared_ptr<const FeatureTable> Table(examples::Split split, int64_t rows, int groups, const std::function<bool()>& stop_requested, bool* stopped);
+
+  JobSetup& setup_;
+  JobReporter& reporter_;
+  std::optional<FeatureStore> store_;
+  std::string prefix_digest_;  // of the phase's frozen groups; empty: not computed yet
+};
+
+}  // namespace attune::training

@@ -1,0 +1,43 @@
+// JobInput: how a job's rows become batches, by what its dataset holds. One for each modality; thread-safe. Throws as the batches do.
+//
+//   std::unique_ptr<JobInput> input = MakeImageInput(reader, ViewOf(layout.image, spec.image_size), spec.augmentation);
+//   auto batches = input->Batches(Split::kTrain, {.rows = n, .batch_size = 32}, /*augmented=*/true, targets);
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "server/architectures/architecture.h"
+#include "server/examples/example.h"
+#include "server/images/view.h"
+#include "server/tokenizers/tokenizer.h"
+#include "server/training/input/batch.h"
+#include "server/training/input/batch_rows.h"
+#include "server/training/input/targets.h"
+#include "server/training/recipes/fine_tune_spec.h"
+
+namespace attune::training {
+
+class JobInput {
+ public:
+  virtual ~JobInput() = default;
+  // `augmented`: training images are changed at random, as the spec says; plain otherwise. Texts are always plain.
+  virtual std::unique_ptr<BatchSource> Batches(examples::Split split, const BatchRowsOptions& rows, bool augmented, TargetFunction targets) const = 0;
+  // Whether `augmented` changes anything.
+  virtual bool augments() const = 0;
+  // Everything besides the row itself that decides what a plain row looks like to the model; part of the feature cache's key.
+  virtual std::string preprocessing() const = 0;
+  // Threads that should make batches ahead, of those that the job has.
+  virtual int loader_threads(int threads) const = 0;
+};
+
+// `tokenizer_digest`: SHA-256 of tokenizer.json.
+std::unique_ptr<JobInput> MakeTextInput(std::shared_ptr<const examples::ExampleReader> reader, std::shared_ptr<const tokenizers::Tokenizer> tokenizer,
+                                        const std::string& tokenizer_digest, int max_length);
+
+std::unique_ptr<JobInput> MakeImageInput(std::shared_ptr<const examples::ExampleReader> reader, const images::ViewSpec& view, const AugmentationSpec& augmentation);
+
+// The plain view of a model at `image_size` pixels (0: the model's own); the margin that the central crop cuts off keeps its proportion.
+images::ViewSpec ViewOf(const architectures::ImageInput& input, int image_size);
+
+}  // namespace attune::training
