@@ -13,8 +13,8 @@
 #include "client/cpp/error.h"
 #include "client/cpp/import.h"
 #include "client/cpp/names.h"
-#include "server/base/files.h"
 #include "google/protobuf/descriptor.h"
+#include "server/base/files.h"
 #include "server/base/str_cat.h"
 
 namespace attune::cli {
@@ -26,8 +26,8 @@ constexpr char kListHint[] = "`attune datasets list` shows the datasets there ar
 
 struct UploadFlags {
   std::vector<std::string> files, train, validation, test, class_names;
-  std::string id, display_name, format, text_column, text_pair_column, image_column, label_column, split_column, label_kind,
-      max_bad_rows, tokenizer_model;
+  std::string id, display_name, format, text_column, text_pair_column, image_column, label_column, split_column,
+      label_kind, max_bad_rows, tokenizer_model;
   double validation_fraction = 0, test_fraction = 0;
   uint64_t split_seed = 0;
 };
@@ -84,10 +84,9 @@ int FailImport(Session& session, client::Client& client, const absl::Status& sta
   auto dataset = client.GetDataset(request);
   if (!dataset.ok()) return session.Fail("cannot make the dataset", status);
   const char* things = dataset->modality() == "image" ? "images" : "rows";
-  const int code =
-      session.Fail("cannot make the dataset", absl::Status(status.code(), status.message()),
-                   StrCat("mend these ", things, " and upload again, or leave bad ", things,
-                          " out with --max-bad-rows N (or any)"));
+  const int code = session.Fail(
+      "cannot make the dataset", absl::Status(status.code(), status.message()),
+      StrCat("mend these ", things, " and upload again, or leave bad ", things, " out with --max-bad-rows N (or any)"));
   if (!session.json())
     session.console().err << IssueList(dataset->report(), kIssuesShown, session.console().err_style) << std::flush;
   return code;
@@ -115,15 +114,15 @@ int Upload(Session& session, client::Client& client, const UploadFlags& flags, c
 void AddUpload(CLI::App& group, Session& session) {
   auto flags = std::make_shared<UploadFlags>();
   auto self = std::make_shared<CLI::App*>();
-  CLI::App* app = AddCommand(group, "upload",
-                             "Upload texts or images and make a dataset of them: every row and every image is checked",
-                             session,
-                             [=, &session](client::Client& client) { return Upload(session, client, *flags, **self); });
+  CLI::App* app = AddCommand(
+      group, "upload", "Upload texts or images and make a dataset of them: every row and every image is checked",
+      session, [=, &session](client::Client& client) { return Upload(session, client, *flags, **self); });
   app->alias("import");
   *self = app;
-  app->add_option("files", flags->files,
-                  "Texts: JSONL, CSV or TSV files with a header, also .gz or .zst. Images: a folder, or a .tar, .tar.gz, "
-                  ".tar.zst or .zip, with train/CLASS/1.jpg or CLASS/1.jpg in it, or a manifest; or IDX files")
+  app->add_option(
+         "files", flags->files,
+         "Texts: JSONL, CSV or TSV files with a header, also .gz or .zst. Images: a folder, or a .tar, .tar.gz, "
+         ".tar.zst or .zip, with train/CLASS/1.jpg or CLASS/1.jpg in it, or a manifest; or IDX files")
       ->type_name("FILE");
   app->add_option("--train", flags->train, "File with training rows; may be repeated")
       ->type_name("FILE")
@@ -222,7 +221,8 @@ void AddPreview(CLI::App& group, Session& session) {
         if (!rows.ok())
           return session.Fail("cannot show the rows", rows.status(), absl::IsNotFound(rows.status()) ? kListHint : "");
         if (!flags->html.empty()) {
-          const absl::Status written = WriteFileAtomically(Files::Posix(), flags->html, PreviewHtml(*rows, request.name()));
+          const absl::Status written =
+              WriteFileAtomically(Files::Posix(), flags->html, PreviewHtml(*rows, request.name()));
           if (!written.ok()) return session.Fail(StrCat("cannot write ", flags->html), written);
           session.Note(StrCat("Wrote ", flags->html, ": open it in a browser\n"));
         }

@@ -83,7 +83,7 @@ absl::Status AppendFile(const Entry& entry, WritableFile& tar) {
   const int fd = ::open(entry.path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return ErrnoStatus(errno, "cannot open", entry.path);
   const std::unique_ptr<const int, void (*)(const int*)> close(&fd, [](const int* open) { ::close(*open); });
-  struct stat info {};
+  struct stat info{};
   if (::fstat(fd, &info) != 0) return ErrnoStatus(errno, "cannot look at", entry.path);
   if (info.st_size > kMaxOctalSize)
     return absl::InvalidArgumentError(StrCat(entry.path, " has over 8 GiB: leave it out of the folder"));

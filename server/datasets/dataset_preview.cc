@@ -7,8 +7,8 @@
 #include "server/base/page_token.h"
 #include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
-#include "server/datasets/importing/import_plan.h"
 #include "server/datasets/images/thumbnail.h"
+#include "server/datasets/importing/import_plan.h"
 #include "server/examples/example.h"
 #include "server/images/image_info.h"
 
@@ -61,8 +61,8 @@ absl::StatusOr<v1::PreviewRowsResponse> PreviewRows(const std::string& directory
                                                     const tokenizers::Tokenizer* tokenizer) {
   ATTUNE_ASSIGN_OR_RETURN(const int32_t page_size, PageSize(request.page_size(), 10));
   if (request.thumbnail_pixels() < 0 || request.thumbnail_pixels() > kMaxThumbnailPixels) {
-    return FieldError("thumbnail_pixels", StrCat("thumbnail_pixels is ", request.thumbnail_pixels(),
-                                                 ": give 1 to ", kMaxThumbnailPixels, ", or 0 for no thumbnails"));
+    return FieldError("thumbnail_pixels", StrCat("thumbnail_pixels is ", request.thumbnail_pixels(), ": give 1 to ",
+                                                 kMaxThumbnailPixels, ", or 0 for no thumbnails"));
   }
   const examples::Split split = FromProto(request.split()).value_or(examples::Split::kTrain);
   const std::string scope = StrCat("preview/", request.name(), "/", examples::SplitName(split));

@@ -29,7 +29,7 @@ enum class LabelKind { kSingleLabel, kMultiLabel, kRegression };
 enum class Modality { kText, kImage };
 enum class Split { kTrain, kValidation, kTest };
 inline constexpr int kSplitCount = 3;
-const char* SplitName(Split split);          // "train", "validation", "test"
+const char* SplitName(Split split);           // "train", "validation", "test"
 const char* ModalityName(Modality modality);  // "text", "image"
 
 struct Example {
@@ -80,11 +80,12 @@ class ExampleWriter {
   // Makes the directory if need be; a dataset that was in it is no longer one.
   static absl::StatusOr<std::unique_ptr<ExampleWriter>> Create(Files& files, std::string directory);
   ~ExampleWriter();
-  // INVALID_ARGUMENT for a row that is not storable: over 1 GiB, a value that is not finite, or both a text and an image.
+  // INVALID_ARGUMENT for a row that is not storable: over 1 GiB, a value that is not finite, or both a text and an
+  // image.
   absl::Status Add(Split split, const Example& example);
   // Fills in manifest.rows and manifest.digest, writes index.bin and, last and atomically, manifest.json. Everything is
-  // synced. INVALID_ARGUMENT when a row's labels do not fit manifest.label_kind and manifest.labels, or its content does
-  // not fit manifest.modality.
+  // synced. INVALID_ARGUMENT when a row's labels do not fit manifest.label_kind and manifest.labels, or its content
+  // does not fit manifest.modality.
   absl::Status Finish(DatasetManifest& manifest);
 
  private:

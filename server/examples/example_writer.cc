@@ -88,7 +88,7 @@ struct ExampleWriter::State {
   std::array<std::vector<uint64_t>, kSplitCount> offsets;
   LabelSummary labels;
   std::array<int64_t, 2> rows_of{};  // by modality
-  absl::Status broken;  // the first error of the disk, or that Finish has run
+  absl::Status broken;               // the first error of the disk, or that Finish has run
 };
 
 ExampleWriter::ExampleWriter() = default;
@@ -115,8 +115,7 @@ absl::Status ExampleWriter::Add(Split split, const Example& example) {
   }
   const int64_t size = RecordBytes(example);
   if (size > kMaxRecordBytes) {
-    return absl::InvalidArgumentError(
-        StrCat(place, " needs ", size, " bytes, and a row may have ", kMaxRecordBytes));
+    return absl::InvalidArgumentError(StrCat(place, " needs ", size, " bytes, and a row may have ", kMaxRecordBytes));
   }
   if (!std::isfinite(example.value)) {
     return absl::InvalidArgumentError(StrCat(place, " has a value that is not finite"));

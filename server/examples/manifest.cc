@@ -124,9 +124,9 @@ absl::StatusOr<DatasetManifest> DatasetManifest::FromJson(std::string_view text)
   std::optional<int64_t> version = NonNegative(Find(json, "version"));
   if (!version.has_value()) return Damaged("version");
   if (*version != kVersion && *version != kTextOnlyVersion) {
-    return absl::FailedPreconditionError(StrCat("manifest.json has version ", *version,
-                                                " and this program reads versions ", kTextOnlyVersion, " and ",
-                                                kVersion, "; use the program that made the dataset, or import it again"));
+    return absl::FailedPreconditionError(
+        StrCat("manifest.json has version ", *version, " and this program reads versions ", kTextOnlyVersion, " and ",
+               kVersion, "; use the program that made the dataset, or import it again"));
   }
   manifest.version = static_cast<int>(*version);
   if (*version != kTextOnlyVersion) ATTUNE_RETURN_IF_ERROR(ReadModality(Find(json, "modality"), &manifest));

@@ -15,16 +15,18 @@ or a deep chain of norms says nothing about whether two programs do the same. Ev
 """
 import argparse
 import copy
-import functools
 import json
 import os
-import types
+import sys
 import zlib
 
 import torch
 import torchvision
 from safetensors.torch import save_file
 from torch.nn.functional import cross_entropy
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools"))
+from vision_lib import reference  # noqa: E402
 
 CLASSES = 5
 KEPT_VALUES = 65536  # of a gradient
@@ -43,52 +45,6 @@ SPECIAL = {
 # A classifier of full width is 120 million parameters; layout.json shows that the default is right.
 DEFAULTS = {**{name: dict(classifier_width=128) for name in VGG}, "inception_v3": dict(pixels=299, transform_input=True)}
 IMAGES, PIXELS = 3, 64
-
-
-def efficientnet(builder, width_mult, depth_mult):
-    settings, last = torchvision.models.efficientnet._efficientnet_conf(builder, width_mult=width_mult, depth_mult=depth_mult)
-    norm = torch.nn.BatchNorm2d
-    if builder in ("efficientnet_b5", "efficientnet_b6", "efficientnet_b7"):
-        norm = lambda channels: torch.nn.BatchNorm2d(channels, eps=0.001, momentum=0.01)
-    return torchvision.models.EfficientNet(settings, dropout=0, stochastic_depth_prob=0, last_channel=last, norm_layer=norm, num_classes=CLASSES)
-
-
-def vgg(builder, features, width):
-    make = torchvision.models.vgg
-    cfg = features or make.cfgs[dict(vgg11="A", vgg13="B", vgg16="D", vgg19="E")[builder.split("_")[0]]]
-    model = torchvision.models.VGG(make.make_layers(cfg, batch_norm=builder.endswith("_bn")), num_classes=CLASSES, dropout=0)
-    inputs = [value for value in cfg if value != "M"][-1] * 49
-    model.classifier[0], model.classifier[3], model.classifier[6] = torch.nn.Linear(inputs, width), torch.nn.Linear(width, width), torch.nn.Linear(width, CLASSES)
-    return model
-
-
-def inception(config):
-    model = torchvision.models.Inception3(num_classes=CLASSES, aux_logits=config.get("aux_logits", True), transform_input=config["transform_input"], init_weights=True, dropout=0)
-    functional = dict(vars(torch.nn.functional))
-    if not config.get("pool_count_include_pad", True):
-        functional["avg_pool2d"] = functools.partial(torch.nn.functional.avg_pool2d, count_include_pad=False)
-    torchvision.models.inception.F = types.SimpleNamespace(**functional)
-    for module in model.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.eps = config.get("batch_norm_eps", 1e-3)
-    return model
-
-
-def build(builder, config):
-    """The model that config.json describes, without dropout and stochastic depth."""
-    if builder in VGG:
-        return vgg(builder, config.get("features"), config["classifier_width"])
-    if builder == "inception_v3":
-        return inception(config)
-    if builder == "mobilenet_v2":
-        return torchvision.models.MobileNetV2(num_classes=CLASSES, dropout=0, **{k: v for k, v in config.items() if k in ("width_mult", "inverted_residual_setting")})
-    if "width_mult" in config:
-        return efficientnet(builder, config["width_mult"], config["depth_mult"])
-    if builder in EFFICIENTNET:
-        return getattr(torchvision.models, builder)(num_classes=CLASSES, dropout=0, stochastic_depth_prob=0)
-    if "layers" in config:
-        return torchvision.models.ResNet(torchvision.models.resnet.Bottleneck, num_classes=CLASSES, **config)
-    return getattr(torchvision.models, builder)(num_classes=CLASSES)
 
 
 def images(size):
@@ -179,21 +135,21 @@ def write(case, out):
     size = keys.pop("pixels", PIXELS)
     if builder in VGG:
         keys.setdefault("classifier_width", 128)
+    config = dict(keys, model_type=builder, image_size=size, resize_size=size)
+    if builder not in RESNET:
+        config["dropout"] = 0
+    if builder in EFFICIENTNET:
+        config["stochastic_depth_prob"] = 0
     torch.manual_seed(zlib.crc32(case.encode()))
-    model = build(builder, keys)
+    model = reference.build(config, CLASSES)
     pixels, labels = images(size), torch.arange(IMAGES) % CLASSES
     randomise(model, pixels)
     directory = os.path.join(out, case)
     os.makedirs(directory, exist_ok=True)
     save_file({name: tensor.contiguous() for name, tensor in model.state_dict().items()}, os.path.join(directory, "model.safetensors"))
     with torch.device("meta"):
-        reference = getattr(torchvision.models, builder)(**(dict(init_weights=False) if builder == "inception_v3" else {}))
-    config = dict(keys, model_type=builder, image_size=size, resize_size=size)
-    if builder not in RESNET:
-        config["dropout"] = 0
-    if builder in EFFICIENTNET:
-        config["stochastic_depth_prob"] = 0
-    for name, content in (("config.json", config), ("layout.json", [[name, list(tensor.shape)] for name, tensor in reference.state_dict().items()])):
+        usual = getattr(torchvision.models, builder)(**(dict(init_weights=False) if builder == "inception_v3" else {}))
+    for name, content in (("config.json", config), ("layout.json", [[name, list(tensor.shape)] for name, tensor in usual.state_dict().items()])):
         with open(os.path.join(directory, name), "w") as file:
             json.dump(content, file)
     golden = goldens(copy.deepcopy(model).double(), pixels.double(), labels)

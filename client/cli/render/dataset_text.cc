@@ -197,10 +197,9 @@ std::string DatasetTable(const std::vector<v1::Dataset>& datasets, absl::Time no
                                    ? StrCat(dataset.labels_size(), " (", KindName(dataset.label_kind()), ")")
                                    : KindName(dataset.label_kind());
     table.AddRow({client::ShortName(dataset.name()), StateName(dataset, style),
-                  dataset.modality() == "image" ? "images" : "texts", labels,
-                  Count(Rows(dataset, v1::SPLIT_TRAIN)), Count(Rows(dataset, v1::SPLIT_VALIDATION)),
-                  Count(Rows(dataset, v1::SPLIT_TEST)), Ago(ToTime(dataset.create_time()), now),
-                  OneLine(dataset.display_name())});
+                  dataset.modality() == "image" ? "images" : "texts", labels, Count(Rows(dataset, v1::SPLIT_TRAIN)),
+                  Count(Rows(dataset, v1::SPLIT_VALIDATION)), Count(Rows(dataset, v1::SPLIT_TEST)),
+                  Ago(ToTime(dataset.create_time()), now), OneLine(dataset.display_name())});
   }
   return table.Render(style);
 }
@@ -224,9 +223,8 @@ std::string DatasetReport(const v1::Dataset& dataset, const Style& style) {
                        StrCat(Count(report.duplicates_across_splits()), " ", things, " occur in more than one split"));
   }
   if (report.duplicates_within_split() > 0) {
-    facts.emplace_back("repeated",
-                       StrCat(Count(report.duplicates_within_split()), " rows repeat ",
-                              is_images ? "an image" : "a text", " of their split"));
+    facts.emplace_back("repeated", StrCat(Count(report.duplicates_within_split()), " rows repeat ",
+                                          is_images ? "an image" : "a text", " of their split"));
   }
   AddImageFacts(report.images(), facts);
   if (dataset.has_create_time()) facts.emplace_back("created", DateAndTime(ToTime(dataset.create_time())));
@@ -248,8 +246,8 @@ std::string IssueList(const v1::ImportReport& report, int limit, const Style& st
     const std::string column = issue.column().empty() ? "" : StrCat(" column ", OneLine(issue.column()));
     const std::string entry = issue.entry().empty() ? "" : StrCat(": ", OneLine(issue.entry()));
     const std::string line = issue.line() == 0 ? "" : StrCat(":", issue.line());
-    StrAppend(&text, "  ", Paint(style, Colour::kYellow, StrCat(OneLine(issue.filename()), entry, line)), column,
-              ": ", OneLine(issue.message()), "\n");
+    StrAppend(&text, "  ", Paint(style, Colour::kYellow, StrCat(OneLine(issue.filename()), entry, line)), column, ": ",
+              OneLine(issue.message()), "\n");
   }
   int64_t all = 0;
   for (const auto& [kind, count] : report.issue_counts()) all += count;

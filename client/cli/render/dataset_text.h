@@ -15,7 +15,8 @@ std::string DatasetTable(const std::vector<v1::Dataset>& datasets, absl::Time no
 // Name, splits with their label counts, lengths as a histogram or sizes of images, and what was found wrong.
 std::string DatasetReport(const v1::Dataset& dataset, const Style& style);
 
-// Bad rows, one a line: "FILE:LINE column COLUMN: message", or "FILE: ENTRY: message" of archives. At most `limit`, then how many more there are.
+// Bad rows, one a line: "FILE:LINE column COLUMN: message", or "FILE: ENTRY: message" of archives. At most `limit`,
+// then how many more there are.
 std::string IssueList(const v1::ImportReport& report, int limit, const Style& style);
 
 // The rows as a web page of its own, images with their thumbnails.

@@ -1,8 +1,8 @@
-// ArchiveReader: the entries of an uploaded archive, one after the other, in bounded memory. A cover over libarchive that
-// trusts nothing: names are handed over as they stand and never become paths on a disk. Not thread-safe.
+// ArchiveReader: the entries of an uploaded archive, one after the other, in bounded memory. A cover over libarchive
+// that trusts nothing: names are handed over as they stand and never become paths on a disk. Not thread-safe.
 //
-// Errors concern the archive as a whole and end the reading: INVALID_ARGUMENT that names the file and says what to do when
-// it is no archive, cut short, corrupt, or unpacks to more than it may; INTERNAL when the disk fails.
+// Errors concern the archive as a whole and end the reading: INVALID_ARGUMENT that names the file and says what to do
+// when it is no archive, cut short, corrupt, or unpacks to more than it may; INTERNAL when the disk fails.
 //
 //   ATTUNE_ASSIGN_OR_RETURN(auto reader, format->open_archive({.path = path, .filename = "photos.tar"}, {}));
 //   ArchiveEntry entry;

@@ -75,8 +75,9 @@ std::string_view FolderOf(std::string_view path) {
 }
 
 bool HasImageEnding(std::string_view path) {
-  return IsOneOf(EndingOf(path), {".jpg",  ".jpeg", ".jpe",  ".jfif", ".png", ".webp", ".bmp", ".dib", ".pgm", ".gif",
-                                  ".tif",  ".tiff", ".heic", ".heif", ".avif", ".ppm", ".pnm", ".pbm", ".jp2", ".svg", ".ico"});
+  return IsOneOf(EndingOf(path),
+                 {".jpg",  ".jpeg", ".jpe",  ".jfif", ".png", ".webp", ".bmp", ".dib", ".pgm", ".gif", ".tif",
+                  ".tiff", ".heic", ".heif", ".avif", ".ppm", ".pnm",  ".pbm", ".jp2", ".svg", ".ico"});
 }
 
 bool StartsAsImage(std::string_view bytes) {

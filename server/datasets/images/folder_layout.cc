@@ -18,8 +18,8 @@ std::string_view Below(std::string_view path) { return path.substr(Top(path).siz
 
 bool IsTwoDeep(std::string_view path) { return !Top(path).empty() && !Top(Below(path)).empty(); }
 
-// Whether all images lie in one and the same folder that names no split, with folders of its own: as a class it would be
-// the only one.
+// Whether all images lie in one and the same folder that names no split, with folders of its own: as a class it would
+// be the only one.
 bool HaveOuterFolder(const std::vector<std::string_view>& images) {
   if (images.empty()) return false;
   const std::string_view top = Top(images[0]);

@@ -1,4 +1,5 @@
-// FolderLayout: what the folders of an archive say of its images: split and class. Pure; thread-safe after construction.
+// FolderLayout: what the folders of an archive say of its images: split and class. Pure; thread-safe after
+// construction.
 //
 //   train/cat/1.jpg  validation/dog/2.jpg  test/cat/3.jpg    a folder for each split, in it one for each class
 //   cat/1.jpg  dog/2.jpg                                     a folder for each class; splits are drawn
@@ -29,9 +30,9 @@ class FolderLayout {
 
   struct Meaning {
     std::optional<examples::Split> split;
-    std::string_view class_name;    // empty: the image lies in no class folder
-    bool outside_splits = false;    // there are split folders, and the image is in none
-    bool is_deeper = false;         // there are folders between the class and the image
+    std::string_view class_name;  // empty: the image lies in no class folder
+    bool outside_splits = false;  // there are split folders, and the image is in none
+    bool is_deeper = false;       // there are folders between the class and the image
   };
   // Of a path of the archive; views are into `path`.
   Meaning Of(std::string_view path) const;

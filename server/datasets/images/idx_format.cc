@@ -37,8 +37,8 @@ absl::Status CheckAtEnd(ByteSource& source, const InputFile& file) {
   char byte = 0;
   ATTUNE_ASSIGN_OR_RETURN(const size_t n, source.Read(&byte, 1));
   if (n == 0) return absl::OkStatus();
-  return absl::InvalidArgumentError(StrCat("file ", Quoted(file.filename, 200),
-                                           " holds more than its first bytes say: upload the original again"));
+  return absl::InvalidArgumentError(
+      StrCat("file ", Quoted(file.filename, 200), " holds more than its first bytes say: upload the original again"));
 }
 
 // The magic number and `N` sizes, big-endian.
@@ -51,10 +51,10 @@ absl::StatusOr<std::array<uint32_t, N>> ReadHeader(ByteSource& source, const Inp
            uint32_t{bytes[4 * i + 3]};
   };
   if (number(0) != magic) {
-    return absl::InvalidArgumentError(
-        StrCat("file ", Quoted(file.filename, 200), " is not an IDX file of ",
-               magic == kImagesMagic ? "grey images (unsigned bytes, 3 dimensions)" : "labels (unsigned bytes, 1 dimension)",
-               ": upload it under its real name, or upload the original again"));
+    return absl::InvalidArgumentError(StrCat(
+        "file ", Quoted(file.filename, 200), " is not an IDX file of ",
+        magic == kImagesMagic ? "grey images (unsigned bytes, 3 dimensions)" : "labels (unsigned bytes, 1 dimension)",
+        ": upload it under its real name, or upload the original again"));
   }
   std::array<uint32_t, N> sizes{};
   for (size_t i = 0; i < N; ++i) sizes[i] = number(i + 1);
@@ -80,8 +80,8 @@ absl::Status IdxReader::ReadHeaders() {
   ATTUNE_ASSIGN_OR_RETURN(const auto label_count, ReadHeader<1>(*labels_, label_file_, kLabelsMagic));
   if (sizes[0] != label_count[0]) {
     return absl::InvalidArgumentError(StrCat("file ", Quoted(image_file_.filename, 200), " has ", sizes[0],
-                                             " images and ", Quoted(label_file_.filename, 200), " has ",
-                                             label_count[0], " labels: upload the two that belong together"));
+                                             " images and ", Quoted(label_file_.filename, 200), " has ", label_count[0],
+                                             " labels: upload the two that belong together"));
   }
   const auto [height, width] = std::pair(sizes[1], sizes[2]);
   if (height == 0 || width == 0 || height > kMaxSide || width > kMaxSide) {

@@ -1,6 +1,6 @@
 // IdxReader: a pair of files as MNIST has them, images (idx3-ubyte: count, height, width, grey bytes) and their labels
-// (idx1-ubyte), read side by side; each may be packed with gzip or zstd. Images come out as PGM files. Bounded memory; not
-// thread-safe. Errors: INVALID_ARGUMENT that names the file and says what is wrong with it; INTERNAL for the disk.
+// (idx1-ubyte), read side by side; each may be packed with gzip or zstd. Images come out as PGM files. Bounded memory;
+// not thread-safe. Errors: INVALID_ARGUMENT that names the file and says what is wrong with it; INTERNAL for the disk.
 //
 //   ATTUNE_ASSIGN_OR_RETURN(auto reader, IdxReader::Open({...}, {...}));
 //   while (true) { ATTUNE_ASSIGN_OR_RETURN(bool got, reader->Next(image)); if (!got) break; ... }
@@ -46,7 +46,8 @@ class IdxReader {
 
 // Whether a file holds the images of a pair, by its name; otherwise it holds labels.
 bool HoldsIdxImages(std::string_view filename);
-// The position in `filenames` of the labels that belong to `filenames[images]`. INVALID_ARGUMENT when they are not there.
+// The position in `filenames` of the labels that belong to `filenames[images]`. INVALID_ARGUMENT when they are not
+// there.
 absl::StatusOr<size_t> FindIdxLabels(const std::vector<std::string>& filenames, size_t images);
 // "train", "valid", "t10k" or "test" in the name.
 std::optional<examples::Split> SplitOfIdx(std::string_view filename);

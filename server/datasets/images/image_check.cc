@@ -45,15 +45,14 @@ ImageVerdict CheckImage(std::string_view bytes, const ImageLimits& limits) {
   verdict.facts = {info->width, info->height, NameOf(info->format)};
   const std::string size = StrCat("the image has ", info->width, " x ", info->height, " pixels");
   if (int64_t{info->width} * info->height > limits.max_pixels) {
-    verdict.fault = RowFault{v1::RowIssue::KIND_IMAGE_TOO_LARGE, "",
-                             StrCat(size, ", and ", limits.max_pixels,
-                                    " in all are the most that this server accepts: make it smaller")};
+    verdict.fault = RowFault{
+        v1::RowIssue::KIND_IMAGE_TOO_LARGE, "",
+        StrCat(size, ", and ", limits.max_pixels, " in all are the most that this server accepts: make it smaller")};
   } else if (std::min(info->width, info->height) < limits.min_side_pixels) {
     verdict.fault = RowFault{
         v1::RowIssue::KIND_IMAGE_TOO_SMALL, "",
         StrCat(size, ", and each side needs ", limits.min_side_pixels, ": leave it out, or use a larger original")};
-  } else if (const auto image =
-                 images::Decode(bytes, {.shorter_side = kCheckedSide, .max_pixels = limits.max_pixels});
+  } else if (const auto image = images::Decode(bytes, {.shorter_side = kCheckedSide, .max_pixels = limits.max_pixels});
              !image.ok()) {
     verdict.fault = Unreadable(image.status());
   }

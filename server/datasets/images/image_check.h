@@ -1,5 +1,5 @@
-// Whether an uploaded file is an image that can be learnt from: its header is read, and it is decoded once, so that a file
-// that is cut short is found when it is imported and not in an epoch. Pure; thread-safe.
+// Whether an uploaded file is an image that can be learnt from: its header is read, and it is decoded once, so that a
+// file that is cut short is found when it is imported and not in an epoch. Pure; thread-safe.
 //
 //   const ImageVerdict verdict = CheckImage(bytes, {});
 //   if (verdict.fault) issues.Add(*verdict.fault, ...);

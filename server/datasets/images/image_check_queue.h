@@ -1,6 +1,6 @@
-// ImageCheckQueue: checks images on a few threads and gives them back in the order in which they came. Bounded: who fills
-// it takes the oldest out whenever it is full. Used by one thread; its own threads are joined when it goes. Destroying it
-// with images inside is fine.
+// ImageCheckQueue: checks images on a few threads and gives them back in the order in which they came. Bounded: who
+// fills it takes the oldest out whenever it is full. Used by one thread; its own threads are joined when it goes.
+// Destroying it with images inside is fine.
 //
 //   ImageCheckQueue queue(limits);
 //   while (queue.full()) Keep(queue.TakeOldest());
@@ -23,10 +23,10 @@
 namespace attune::datasets {
 
 struct ImageJob {
-  uint32_t image = 0;     // the caller's number
-  std::string bytes;      // the image file
-  ImageVerdict verdict;   // filled in, unless there is a fault already: then the image is only passed through
-  bool done = false;      // for the queue
+  uint32_t image = 0;    // the caller's number
+  std::string bytes;     // the image file
+  ImageVerdict verdict;  // filled in, unless there is a fault already: then the image is only passed through
+  bool done = false;     // for the queue
 };
 
 class ImageCheckQueue {

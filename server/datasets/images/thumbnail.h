@@ -11,8 +11,8 @@
 
 namespace attune::datasets {
 
-// An image file as PNG, made smaller until its longer side has `longer_side` pixels at most; never larger. Averages over
-// areas. INVALID_ARGUMENT for what is no image.
+// An image file as PNG, made smaller until its longer side has `longer_side` pixels at most; never larger. Averages
+// over areas. INVALID_ARGUMENT for what is no image.
 absl::StatusOr<std::string> MakeThumbnail(std::string_view bytes, int longer_side);
 
 // `image` as a PNG file (8-bit RGB).

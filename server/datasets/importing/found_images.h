@@ -32,15 +32,15 @@ struct FoundImage {
 
 // A manifest: rows that name images and give them labels.
 struct FoundManifest {
-  std::string path;      // on this machine: an upload, or a copy in the scratch space
-  std::string filename;  // as uploaded, or the archive's
-  std::string entry;     // its path in the archive; empty for a file of its own
+  std::string path;                      // on this machine: an upload, or a copy in the scratch space
+  std::string filename;                  // as uploaded, or the archive's
+  std::string entry;                     // its path in the archive; empty for a file of its own
   std::optional<examples::Split> split;  // of all its rows
 };
 
 // One uploaded archive, or the images of one pair of IDX files.
 struct FoundFile {
-  uint32_t file = 0;  // index among the import's files
+  uint32_t file = 0;              // index among the import's files
   std::deque<FoundImage> images;  // in the order of the file; a deque, because by_path points into it
   absl::flat_hash_map<absl::string_view, uint32_t> by_path;
   std::vector<std::string> folders;

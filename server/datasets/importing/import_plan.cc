@@ -75,8 +75,9 @@ absl::Status SettleImages(const v1::ImportDatasetRequest& request, ImportPlan& p
   const bool manifests = holds([](const PlannedFile& file) { return !file.format->holds_images(); });
   const bool idx = holds([](const PlannedFile& file) { return file.format->id == v1::FILE_FORMAT_IDX; });
   if (manifests && !archives) {
-    return FieldError("files", "a manifest is given and no archive that it could be about: upload that too, or only the "
-                               "IDX files");
+    return FieldError("files",
+                      "a manifest is given and no archive that it could be about: upload that too, or only the "
+                      "IDX files");
   }
   if (!request.class_names().empty() && !idx)
     return FieldError("class_names", "class_names are for the numbers of IDX labels, and no such file is given");

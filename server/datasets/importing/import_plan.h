@@ -51,7 +51,8 @@ absl::Status CheckImportRequest(const v1::ImportDatasetRequest& request);
 ImportPlan PlanImport(const v1::ImportDatasetRequest& request);
 
 // Once the plan has its files: decides by their formats whether it is about texts or images, and sets what follows from
-// that. INVALID_ARGUMENT that names the field for what the other kind of data has, and for manifests without an archive.
+// that. INVALID_ARGUMENT that names the field for what the other kind of data has, and for manifests without an
+// archive.
 absl::Status SettleModality(const v1::ImportDatasetRequest& request, ImportPlan& plan);
 
 // Absent for SPLIT_UNSPECIFIED.

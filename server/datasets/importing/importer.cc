@@ -78,9 +78,10 @@ RowFault Import::Unseen(const RowEntry& row) const {
     if (std::find(classes.begin(), classes.end(), name) == classes.end())
       StrAppend(&names, names.empty() ? "" : ", ", Quoted(name));
   }
-  return {v1::RowIssue::KIND_UNSEEN_LABEL, is_images() ? "" : plan_.columns.label,
-          StrCat("the label ", names, " does not occur in training: correct it, give training rows with it, or leave the ",
-                 is_images() ? "image" : "row", " out")};
+  return {
+      v1::RowIssue::KIND_UNSEEN_LABEL, is_images() ? "" : plan_.columns.label,
+      StrCat("the label ", names, " does not occur in training: correct it, give training rows with it, or leave the ",
+             is_images() ? "image" : "row", " out")};
 }
 
 RowFault Import::AcrossSplits(const std::string& first) const {
@@ -89,9 +90,10 @@ RowFault Import::AcrossSplits(const std::string& first) const {
             StrCat("the image also occurs in another split, as ", Quoted(first, 200),
                    ", so figures on it are too good: leave it out of one of them (the image is kept)")};
   }
-  return {v1::RowIssue::KIND_DUPLICATE_ACROSS_SPLITS, plan_.columns.text,
-          "the text also occurs in another split, so figures on this row are too good: leave it out of one of them (the "
-          "row is kept)"};
+  return {
+      v1::RowIssue::KIND_DUPLICATE_ACROSS_SPLITS, plan_.columns.text,
+      "the text also occurs in another split, so figures on this row are too good: leave it out of one of them (the "
+      "row is kept)"};
 }
 
 std::string Import::Labels(uint32_t row) const {
@@ -130,9 +132,8 @@ absl::Status Import::ListLateIssues() {
   for (uint32_t i = 0; i < table_.rows.size(); ++i) {
     ATTUNE_RETURN_IF_ERROR(spill->Find(table_.rows[i].row, spilled));
     if (table_.rows[i].left_out) {
-      table_.issues.Add(Unseen(table_.rows[i]), {.filename = plan_.files[spilled.file].filename,
-                                                 .line = spilled.line,
-                                                 .entry = spilled.entry});
+      table_.issues.Add(Unseen(table_.rows[i]),
+                        {.filename = plan_.files[spilled.file].filename, .line = spilled.line, .entry = spilled.entry});
     }
     if (const auto wanted = places.find(i); wanted != places.end())
       wanted->second = {spilled.file, spilled.line, std::string(spilled.entry)};

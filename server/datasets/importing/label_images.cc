@@ -29,8 +29,7 @@ class ByFolder {
     const FolderLayout layout = LayoutOf(file);
     for (FoundImage& image : file.images) {
       const FolderLayout::Meaning meaning = layout.Of(image.path);
-      if (!meaning.class_name.empty() && !classes_.contains(meaning.class_name))
-        classes_.emplace(meaning.class_name);
+      if (!meaning.class_name.empty() && !classes_.contains(meaning.class_name)) classes_.emplace(meaning.class_name);
       if (image.kept) ATTUNE_RETURN_IF_ERROR(LabelImage(file, meaning, image));
     }
     for (const std::string& folder : file.folders) {
@@ -72,10 +71,11 @@ class ByFolder {
     }
     const absl::StatusOr<uint32_t> labels = table_.labels.Add(std::vector<std::string_view>{meaning.class_name});
     if (!labels.ok()) {
-      return absl::InvalidArgumentError(StrCat("file ", Quoted(filename, 200), " has more than ",
-                                               LabelTable::kMaxLabels, " class folders, or one whose name is longer "
-                                               "than ", LabelTable::kMaxLabelBytes,
-                                               " bytes: sort the images into a folder for each class"));
+      return absl::InvalidArgumentError(
+          StrCat("file ", Quoted(filename, 200), " has more than ", LabelTable::kMaxLabels,
+                 " class folders, or one whose name is longer "
+                 "than ",
+                 LabelTable::kMaxLabelBytes, " bytes: sort the images into a folder for each class"));
     }
     image.labels = *labels;
     image.split = plan_.files[file.file].split ? plan_.files[file.file].split : meaning.split;
@@ -179,11 +179,10 @@ absl::Status ByManifest::Read(const FoundManifest& manifest, FoundFile* archive)
   const std::string name = manifest.entry.empty() ? manifest.filename : manifest.entry;
   ATTUNE_ASSIGN_OR_RETURN(const Format* format, FindFormat(v1::FILE_FORMAT_UNSPECIFIED, name));
   ATTUNE_ASSIGN_OR_RETURN(
-      auto reader, format->open({.file = {.path = manifest.path,
-                                          .filename = name,
-                                          .max_unpacked_bytes = plan_.max_unpacked_bytes},
-                                 .columns = plan_.columns,
-                                 .max_row_bytes = plan_.max_row_bytes}));
+      auto reader,
+      format->open({.file = {.path = manifest.path, .filename = name, .max_unpacked_bytes = plan_.max_unpacked_bytes},
+                    .columns = plan_.columns,
+                    .max_row_bytes = plan_.max_row_bytes}));
   Row row;
   CheckedRow checked;
   while (true) {
@@ -227,8 +226,9 @@ void ByManifest::ReportUnlisted() {
 absl::Status LabelByFolders(const ImportPlan& plan, std::deque<FoundFile>& found, RowTable& table) {
   table.kind = examples::LabelKind::kSingleLabel;
   if (plan.label_kind.value_or(table.kind) != table.kind) {
-    return FieldError("label_kind", "folders give each image one class: for several classes or numbers add a manifest "
-                                    "(metadata.jsonl with file_name and label)");
+    return FieldError("label_kind",
+                      "folders give each image one class: for several classes or numbers add a manifest "
+                      "(metadata.jsonl with file_name and label)");
   }
   ByFolder by_folder(plan, table);
   for (FoundFile& file : found) {

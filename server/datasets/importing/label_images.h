@@ -14,8 +14,8 @@
 
 namespace attune::datasets {
 
-// Fills in what is to be settled of the images in `found`, the label table and table.kind. INVALID_ARGUMENT for a manifest
-// that cannot be read, and for labels that cannot be classes.
+// Fills in what is to be settled of the images in `found`, the label table and table.kind. INVALID_ARGUMENT for a
+// manifest that cannot be read, and for labels that cannot be classes.
 absl::Status LabelImages(const ImportPlan& plan, std::deque<FoundFile>& found, RowTable& table);
 
 }  // namespace attune::datasets

@@ -73,8 +73,8 @@ class ImagesOfFiles {
   const ReadProgress& progress_;
   RowTable& table_;
   ImageCheckQueue queue_;
-  std::deque<FoundFile> found_;         // the last is the one that is being read
-  std::vector<std::string> idx_names_;  // by file; empty where it is no IDX file
+  std::deque<FoundFile> found_;           // the last is the one that is being read
+  std::vector<std::string> idx_names_;    // by file; empty where it is no IDX file
   std::set<std::string> manifest_paths_;  // of the archive that is being read
   int manifests_ = 0;
   int64_t total_bytes_ = 0;
@@ -227,7 +227,8 @@ absl::Status ImagesOfFiles::TakeOldest() {
   if (!EndingFits(image.path, image.facts.format)) {
     ++table_.wrong_extensions;
     table_.issues.Note({v1::RowIssue::KIND_WRONG_EXTENSION, "",
-                        StrCat("the image is ", image.facts.format, " by its content, whatever its name says: rename "
+                        StrCat("the image is ", image.facts.format,
+                               " by its content, whatever its name says: rename "
                                "it when that is no mistake (the image is kept)")},
                        {.filename = plan_.files[found_.back().file].filename, .entry = image.path});
   }
@@ -246,7 +247,8 @@ absl::Status ImagesOfFiles::ReadIdx(uint32_t images) {
   const PlannedFile& file = plan_.files[images];
   const auto& of_labels = plan_.files[labels].split;
   if (file.split && of_labels && file.split != of_labels) {
-    return FieldError("files", StrCat("file ", Quoted(file.filename, 200), " and its labels are given different "
+    return FieldError("files", StrCat("file ", Quoted(file.filename, 200),
+                                      " and its labels are given different "
                                       "splits: give both the same"));
   }
   std::optional<examples::Split> split = file.split ? file.split : of_labels;
@@ -327,8 +329,7 @@ absl::Status ReadImages(const ImportPlan& plan, Files& files, const std::string&
                         const ReadProgress& progress, RowTable& table) {
   ATTUNE_RETURN_IF_ERROR(CheckLoneLabels(plan));
   ImagesOfFiles images(plan, files, scratch, spill, progress, table);
-  for (size_t i = 0; i < plan.files.size(); ++i)
-    ATTUNE_RETURN_IF_ERROR(images.ReadFile(static_cast<uint32_t>(i)));
+  for (size_t i = 0; i < plan.files.size(); ++i) ATTUNE_RETURN_IF_ERROR(images.ReadFile(static_cast<uint32_t>(i)));
   ATTUNE_RETURN_IF_ERROR(LabelImages(plan, images.found(), table));
   FillTable(images.found(), table);
   return spill.Finish();

@@ -8,12 +8,12 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "server/datasets/images/image_check.h"
 #include "server/datasets/importing/import_plan.h"
 #include "server/datasets/importing/issue_log.h"
 #include "server/datasets/importing/label_table.h"
 #include "server/datasets/importing/spill_file.h"
 #include "server/datasets/importing/text_digest.h"
-#include "server/datasets/images/image_check.h"
 #include "server/examples/example.h"
 
 namespace attune::datasets {

@@ -162,9 +162,8 @@ void FindDuplicates(const RowTable& table, const std::vector<uint32_t>& by_text,
     // The first split that has the text keeps it clean; every later one repeats it.
     const size_t home =
         static_cast<size_t>(std::find_if(count.begin(), count.end(), [](int64_t c) { return c > 0; }) - count.begin());
-    const auto at_home = std::find_if(first, last, [&](uint32_t i) {
-      return !table.rows[i].left_out && Index(*table.rows[i].split) == home;
-    });
+    const auto at_home = std::find_if(
+        first, last, [&](uint32_t i) { return !table.rows[i].left_out && Index(*table.rows[i].split) == home; });
     for (auto i = first; i != last; ++i) {
       if (!table.rows[*i].left_out && Index(*table.rows[*i].split) > home)
         resolution.across_splits.push_back({*i, *at_home});
@@ -179,8 +178,8 @@ void FindConflicts(const RowTable& table, const std::vector<uint32_t>& by_text, 
     first = std::find_if(first, last, [&](uint32_t i) { return !table.rows[i].left_out; });
     for (auto i = first; i != last; ++i) {
       if (table.rows[*i].left_out) continue;
-      const bool same = table.rows[*i].labels == table.rows[*first].labels &&
-                        table.images[*i].value == table.images[*first].value;
+      const bool same =
+          table.rows[*i].labels == table.rows[*first].labels && table.images[*i].value == table.images[*first].value;
       if (same) continue;
       ++resolution.conflicting_labels;
       resolution.conflicts.push_back({*i, *first});

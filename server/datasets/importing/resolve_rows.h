@@ -27,9 +27,9 @@ struct Resolution {
     uint32_t row = 0;    // position in the table
     uint32_t first = 0;  // that of the first row with the same content
   };
-  std::vector<Repeat> across_splits;   // the first of those, by row
-  int64_t conflicting_labels = 0;      // images: used rows whose first occurrence has another label
-  std::vector<Repeat> conflicts;       // the first of those, by row
+  std::vector<Repeat> across_splits;  // the first of those, by row
+  int64_t conflicting_labels = 0;     // images: used rows whose first occurrence has another label
+  std::vector<Repeat> conflicts;      // the first of those, by row
 };
 
 // Gives each row of `table` its split, and marks those that are left out. Rows whose label is unseen are only those

@@ -89,8 +89,7 @@ absl::Status SpillReader::Next(SpilledRow& row) {
   Header header;
   ATTUNE_RETURN_IF_ERROR(Need(sizeof(header)));
   std::memcpy(&header, buffer_.data() + position_, sizeof(header));
-  const size_t bytes =
-      sizeof(header) + header.text_bytes + header.pair_bytes + header.entry_bytes + header.image_bytes;
+  const size_t bytes = sizeof(header) + header.text_bytes + header.pair_bytes + header.entry_bytes + header.image_bytes;
   ATTUNE_RETURN_IF_ERROR(Need(bytes));
   std::string_view rest = std::string_view(buffer_).substr(position_ + sizeof(header), bytes - sizeof(header));
   const auto take = [&rest](size_t count) {

@@ -37,15 +37,11 @@ ImageBatches::ImageBatches(std::shared_ptr<const examples::ExampleReader> reader
     : reader_(std::move(reader)), split_(split), rows_(rows), options_(options), targets_(std::move(targets)) {}
 
 void ImageBatches::ReadImage(int64_t row, int64_t epoch, float* out) const {
-  const absl::StatusOr<examples::Example> example = reader_->Get(split_, row);
-  if (!example.ok()) {
-    throw std::runtime_error(absl::StrCat("row ", row, " of split ", examples::SplitName(split_), " cannot be read: ", std::string(example.status().message()),
-                                          "; import the dataset again"));
-  }
+  const examples::ExampleView example = ReadRow(*reader_, split_, row);
   CounterRandom random(StreamKey(rows_.options().seed, kViewStream + static_cast<uint64_t>(epoch)), static_cast<uint64_t>(row));
   const images::Augmentation* augmentation = options_.augmentation.has_value() ? &*options_.augmentation : nullptr;
-  const absl::Status status = images::MakeView(example->image, options_.view, augmentation, augmentation != nullptr ? &random : nullptr, out);
-  if (!status.ok()) throw std::invalid_argument(absl::StrCat(example->entry, ": ", std::string(status.message())));
+  const absl::Status status = images::MakeView(example.image, options_.view, augmentation, augmentation != nullptr ? &random : nullptr, out);
+  if (!status.ok()) throw std::invalid_argument(absl::StrCat(std::string(example.entry), ": ", std::string(status.message())));
 }
 
 void ImageBatches::Mix(int64_t epoch, int64_t batch_number, Batch& batch) const {

@@ -138,8 +138,8 @@ TEST_F(ResourceCommandsTest, AFolderOfImagesGoesAsOneArchive) {
   const std::string folder = directory_.path() + "/photos";
   ASSERT_TRUE(Files::Posix().CreateDirectories(folder + "/cat").ok());
   ASSERT_TRUE(WriteFileAtomically(Files::Posix(), folder + "/cat/1.jpg", "an image").ok());
-  const CliResult result = Run({"datasets", "import", folder + "/", "--validation-fraction", "0.1", "--image-column", "path",
-                                "--class-name", "a", "--class-name", "b"});
+  const CliResult result = Run({"datasets", "import", folder + "/", "--validation-fraction", "0.1", "--image-column",
+                                "path", "--class-name", "a", "--class-name", "b"});
   EXPECT_EQ(result.code, kOk) << result.err;
   const v1::ImportDatasetRequest& request = server_.datasets.requests.at(0);
   EXPECT_EQ(request.image_column(), "path");

@@ -61,8 +61,8 @@ TEST_F(PackDirectoryTest, SortedWithoutHiddenFiles) {
   ASSERT_TRUE(Files::Posix().CreateDirectories(Path("empty")).ok());
   ASSERT_EQ(::symlink(Path("b/2.jpg").c_str(), Path("link.jpg").c_str()), 0);
   const std::string tar = Pack();
-  EXPECT_THAT(Entries(tar), ElementsAre("a/=", "a/1.jpg=" + large, "b/=", "b/2.jpg=two", std::string(90, 'd') + "/=",
-                                        deep + "=deep", "empty/=", "link.jpg=two"));
+  EXPECT_THAT(Entries(tar), ElementsAre("a/=", "a/1.jpg=" + large, "b/=", "b/2.jpg=two",
+                                        std::string(90, 'd') + "/=", deep + "=deep", "empty/=", "link.jpg=two"));
   Put("later.txt", "x");
   ASSERT_TRUE(Files::Posix().Remove(Path("later.txt")).ok());
   EXPECT_EQ(Pack(), tar) << "the same folder gives the same bytes";

@@ -324,11 +324,8 @@ TEST(RecordTest, RoundTrip) {
 }
 
 TEST(RecordTest, ImagesComeBackByteForByte) {
-  const Example example{.image = std::string("\xff\xd8\0\xff", 4),
-                        .entry = "train/cat/1.jpg",
-                        .labels = {1, 3},
-                        .value = 2,
-                        .file = 4};
+  const Example example{
+      .image = std::string("\xff\xd8\0\xff", 4), .entry = "train/cat/1.jpg", .labels = {1, 3}, .value = 2, .file = 4};
   std::string bytes;
   AppendRecord(example, &bytes);
   EXPECT_EQ(static_cast<int64_t>(bytes.size()), RecordBytes(example));

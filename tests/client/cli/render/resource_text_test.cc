@@ -126,7 +126,9 @@ TEST(DatasetTextTest, PreviewOfImages) {
             "cat/1 .jpg   cat       640 x 480\n"
             "dog/<b>.jpg  dog & co    64 x 48\n");
   const std::string html = PreviewHtml(preview, "datasets/photos");
-  EXPECT_THAT(html, HasSubstr("<img alt=\"\" src=\"data:image/png;base64,YWJj\"><figcaption><b>cat</b><br>cat/1 .jpg<br>640 x 480"));
+  EXPECT_THAT(
+      html,
+      HasSubstr("<img alt=\"\" src=\"data:image/png;base64,YWJj\"><figcaption><b>cat</b><br>cat/1 .jpg<br>640 x 480"));
   EXPECT_THAT(html, HasSubstr("<b>dog &amp; co</b><br>dog/&lt;b&gt;.jpg<br>")) << "data must not become markup";
 }
 

@@ -70,9 +70,8 @@ TEST_F(ArchiveReaderTest, ReadsEntriesInOrder) {
     ASSERT_TRUE(all.ok()) << filename << all.status();
     EXPECT_THAT(*all, expected) << filename;
   }
-  const auto pax = ReadAll("pax.tar", MakeArchive({{std::string(300, 'n') + "/größe.txt", "x"}}, [](struct archive* a) {
-                             archive_write_set_format_pax(a);
-                           }));
+  const auto pax = ReadAll("pax.tar", MakeArchive({{std::string(300, 'n') + "/größe.txt", "x"}},
+                                                  [](struct archive* a) { archive_write_set_format_pax(a); }));
   ASSERT_TRUE(pax.ok()) << pax.status();
   EXPECT_THAT(*pax, ElementsAre(std::string(300, 'n') + "/größe.txt=x"));
 }
@@ -147,8 +146,7 @@ TEST_F(ArchiveReaderTest, DamageNeverCrashes) {
 
 TEST_F(ArchiveReaderTest, LargeEntriesAreSkippedAndTheRestIsRead) {
   const std::vector<MadeEntry> entries = {{"large", std::string(kMaxBytes + 1, '\0')}, {"small", "x"}};
-  for (const auto& [filename, content] :
-       {std::pair("a.tar", MakeTar(entries)), std::pair("a.zip", MakeZip(entries))}) {
+  for (const auto& [filename, content] : {std::pair("a.tar", MakeTar(entries)), std::pair("a.zip", MakeZip(entries))}) {
     const auto all = ReadAll(filename, content);
     ASSERT_TRUE(all.ok()) << all.status();
     EXPECT_THAT(*all, ElementsAre("large is too large", "small=x"));
@@ -170,8 +168,7 @@ TEST_F(ArchiveReaderTest, DecompressionBombs) {
 TEST_F(ArchiveReaderTest, TooManyEntries) {
   std::vector<MadeEntry> entries;
   for (int i = 0; i < 20; ++i) entries.push_back({StrCat("name-", i), "x"});
-  for (const auto& [filename, content] :
-       {std::pair("a.tar", MakeTar(entries)), std::pair("a.zip", MakeZip(entries))}) {
+  for (const auto& [filename, content] : {std::pair("a.tar", MakeTar(entries)), std::pair("a.zip", MakeZip(entries))}) {
     EXPECT_TRUE(ReadAll(filename, content, {.max_entries = 20}).ok());
     EXPECT_THAT(Fails(filename, content, {.max_entries = 19}), HasSubstr("has more than 19 entries"));
   }

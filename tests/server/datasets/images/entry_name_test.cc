@@ -40,8 +40,8 @@ TEST(EntryNameTest, NOT_UTF8) {
 }
 
 TEST(EntryNameTest, WhatSystemsLeaveBehindIsIgnored) {
-  for (const char* name : {".DS_Store", "a/.git/x.jpg", "__MACOSX/cat/._1.jpg", "cat/._1.jpg", "cat/Thumbs.db",
-                           "cat/desktop.ini"}) {
+  for (const char* name :
+       {".DS_Store", "a/.git/x.jpg", "__MACOSX/cat/._1.jpg", "cat/._1.jpg", "cat/Thumbs.db", "cat/desktop.ini"}) {
     EXPECT_TRUE(JudgeEntryName(name).ignored) << name;
   }
   EXPECT_TRUE(JudgeEntryName(".hidden/../../x").fault.has_value()) << "hiding makes nothing safe";

@@ -12,7 +12,9 @@ std::vector<std::string> Meanings(const std::vector<std::string_view>& paths) {
   std::vector<std::string> out;
   for (const std::string_view path : paths) {
     const FolderLayout::Meaning meaning = layout.Of(path);
-    out.push_back(StrCat(meaning.outside_splits ? "outside" : meaning.split ? examples::SplitName(*meaning.split) : "-",
+    out.push_back(StrCat(meaning.outside_splits ? "outside"
+                         : meaning.split        ? examples::SplitName(*meaning.split)
+                                                : "-",
                          ":", meaning.class_name.empty() ? "-" : meaning.class_name));
   }
   return out;
@@ -36,8 +38,7 @@ TEST(FolderLayoutTest, OuterFoldersDoNotCount) {
             (Strings{"train:hat", "test:hat"}));
   EXPECT_EQ(Meanings({"home/me/photos/cat/1.jpg", "home/me/photos/dog/1.jpg"}), (Strings{"-:cat", "-:dog"}));
   EXPECT_EQ(FolderLayout({"home/me/cat/1.jpg", "home/me/dog/1.jpg"}).outer(), "home/me/");
-  EXPECT_EQ(Meanings({"photos/cover.jpg", "photos/cat/1.jpg", "photos/dog/1.jpg"}),
-            (Strings{"-:-", "-:cat", "-:dog"}));
+  EXPECT_EQ(Meanings({"photos/cover.jpg", "photos/cat/1.jpg", "photos/dog/1.jpg"}), (Strings{"-:-", "-:cat", "-:dog"}));
 }
 
 TEST(FolderLayoutTest, OneSplitIsNoOuterFolder) {

@@ -69,9 +69,13 @@ TEST_F(IdxReaderTest, BadFiles) {
 }
 
 TEST_F(IdxReaderTest, PairsAndSplitsByName) {
-  const std::vector<std::string> names = {"train-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz",
-                                          "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte.gz", "",
-                                          "x-images.idx3-ubyte", "x-labels.idx1-ubyte"};
+  const std::vector<std::string> names = {"train-images-idx3-ubyte.gz",
+                                          "t10k-labels-idx1-ubyte.gz",
+                                          "train-labels-idx1-ubyte",
+                                          "t10k-images-idx3-ubyte.gz",
+                                          "",
+                                          "x-images.idx3-ubyte",
+                                          "x-labels.idx1-ubyte"};
   EXPECT_EQ(*FindIdxLabels(names, 0), 2u);
   EXPECT_EQ(*FindIdxLabels(names, 3), 1u);
   EXPECT_EQ(*FindIdxLabels(names, 5), 6u);

@@ -21,8 +21,9 @@ TEST(ImageCheckTest, GoodImages) {
 
 TEST(ImageCheckTest, UNREADABLE_IMAGE) {
   const std::string good = Png(40, 30, 1);
-  for (const std::string& bytes : {std::string(), std::string("GIF89a..."), std::string("<html>not found</html>"),
-                                   good.substr(0, good.size() / 2), good.substr(0, 20), Pgm(40, 30, 1).substr(0, 700)}) {
+  for (const std::string& bytes :
+       {std::string(), std::string("GIF89a..."), std::string("<html>not found</html>"), good.substr(0, good.size() / 2),
+        good.substr(0, 20), Pgm(40, 30, 1).substr(0, 700)}) {
     const ImageVerdict verdict = CheckImage(bytes, {});
     ASSERT_TRUE(verdict.fault.has_value()) << bytes.size();
     EXPECT_EQ(verdict.fault->kind, v1::RowIssue::KIND_UNREADABLE_IMAGE);

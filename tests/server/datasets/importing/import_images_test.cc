@@ -38,8 +38,8 @@ class ImportImagesTest : public ImportTest {
   static std::vector<std::string> Issues(const v1::Dataset& dataset) {
     std::vector<std::string> issues;
     for (const v1::RowIssue& issue : dataset.report().issues()) {
-      issues.push_back(StrCat(IssueName(issue.kind()), " ", issue.entry(),
-                              issue.line() > 0 ? StrCat(" line ", issue.line()) : ""));
+      issues.push_back(
+          StrCat(IssueName(issue.kind()), " ", issue.entry(), issue.line() > 0 ? StrCat(" line ", issue.line()) : ""));
       EXPECT_THAT(issue.message(), HasSubstr(":")) << "what is wrong: what to do";
     }
     return issues;
@@ -54,10 +54,15 @@ class ImportImagesTest : public ImportTest {
 };
 
 TEST_F(ImportImagesTest, FoldersOfSplitsAndClasses) {
-  const std::vector<MadeEntry> entries = {
-      {"photos/", "", AE_IFDIR},          {"photos/LICENSE", "CC0"},         {"photos/train/cat/a.pgm", Image(1)},
-      {"photos/train/dog/b.png", Png(30, 20, 1)}, {"photos/train/.DS_Store", "x"},   {"__MACOSX/train/cat/._a.pgm", "x"},
-      {"photos/val/dog/c.pgm", Image(2)}, {"photos/test/cat/d.pgm", Image(3)}, {"photos/train/cat/Thumbs.db", "x"}};
+  const std::vector<MadeEntry> entries = {{"photos/", "", AE_IFDIR},
+                                          {"photos/LICENSE", "CC0"},
+                                          {"photos/train/cat/a.pgm", Image(1)},
+                                          {"photos/train/dog/b.png", Png(30, 20, 1)},
+                                          {"photos/train/.DS_Store", "x"},
+                                          {"__MACOSX/train/cat/._a.pgm", "x"},
+                                          {"photos/val/dog/c.pgm", Image(2)},
+                                          {"photos/test/cat/d.pgm", Image(3)},
+                                          {"photos/train/cat/Thumbs.db", "x"}};
   for (const auto& [filename, content] :
        {std::pair("photos.tar", MakeTar(entries)), std::pair("photos.tgz", MakeTarGz(entries)),
         std::pair("photos.zip", MakeZip(entries))}) {
@@ -143,8 +148,9 @@ TEST_F(ImportImagesTest, ManifestsInTheArchive) {
 }
 
 TEST_F(ImportImagesTest, AManifestOfItsOwn) {
-  auto request = Request("d", "photos.tar", MakeTar({{"outer/a/1.pgm", Image(1)}, {"outer/a/2.pgm", Image(2)},
-                                                     {"outer/b/3.pgm", Image(3)}}));
+  auto request =
+      Request("d", "photos.tar",
+              MakeTar({{"outer/a/1.pgm", Image(1)}, {"outer/a/2.pgm", Image(2)}, {"outer/b/3.pgm", Image(3)}}));
   AddFile(request, "scores.csv", "path,score,fold\na/1.pgm,1.5,train\nouter/a/2.pgm,-2,train\nb/3.pgm,3,dev\n");
   request.set_label_kind(v1::LABEL_KIND_REGRESSION);
   request.set_image_column("path");
@@ -167,11 +173,10 @@ TEST_F(ImportImagesTest, FaultsOfManifests) {
                                    "file_name,label\n1.pgm,cat\n2.pgm,dog\n1.pgm,dog\n3.pgm,\ngone.pgm,cat\n,cat\n"
                                    "../1.pgm,cat\nbad.pgm,cat\n"}});
   ASSERT_TRUE(dataset.ok()) << dataset.status();
-  EXPECT_THAT(Issues(*dataset),
-              ElementsAre("unreadable_image bad.pgm", "duplicate_entry labels.csv line 4",
-                          "missing_label labels.csv line 5", "missing_image labels.csv line 6",
-                          "missing_image labels.csv line 7", "missing_image labels.csv line 8",
-                          "not_in_manifest 3.pgm", "not_in_manifest 4.pgm"));
+  EXPECT_THAT(Issues(*dataset), ElementsAre("unreadable_image bad.pgm", "duplicate_entry labels.csv line 4",
+                                            "missing_label labels.csv line 5", "missing_image labels.csv line 6",
+                                            "missing_image labels.csv line 7", "missing_image labels.csv line 8",
+                                            "not_in_manifest 3.pgm", "not_in_manifest 4.pgm"));
   EXPECT_THAT(dataset->report().issues(3).message(), HasSubstr("for example '1.pgm'"));
   EXPECT_THAT(RowsOf(*dataset, Split::kTrain), ElementsAre("1.pgm|cat|0", "2.pgm|dog|0"));
   EXPECT_EQ(dataset->report().rows_read() - dataset->report().rows_used(), 8);
@@ -226,12 +231,13 @@ TEST_F(ImportImagesTest, BadImagesAreReportedByName) {
   EXPECT_EQ(dataset->report().rows_used(), 202);
   EXPECT_EQ(dataset->report().images().wrong_extensions(), 2);
   EXPECT_EQ(dataset->report().images().other_files(), 1);
-  EXPECT_THAT(dataset->report().issue_counts(), UnorderedElementsAre(Pair("unreadable_image", 4),
-                                                                     Pair("image_too_small", 1),
-                                                                     Pair("image_too_large", 1)));
+  EXPECT_THAT(
+      dataset->report().issue_counts(),
+      UnorderedElementsAre(Pair("unreadable_image", 4), Pair("image_too_small", 1), Pair("image_too_large", 1)));
   // One bad image in a good archive fails the import unless one is tolerated.
   auto request = Request("one", "photos.tar", MakeTar(With(Classes(100), {{"cat/cut.png", png.substr(0, 60)}})));
-  ImportFails(request, "1 of 201 rows is bad (1 unreadable_image) and max_bad_rows is 0; first: photos.tar: cat/cut.png");
+  ImportFails(request,
+              "1 of 201 rows is bad (1 unreadable_image) and max_bad_rows is 0; first: photos.tar: cat/cut.png");
   request.set_max_bad_rows(1);
   EXPECT_TRUE(Import(request).ok());
 }
@@ -244,8 +250,8 @@ TEST_F(ImportImagesTest, RepeatedImages) {
                                   {"train/dog/of-a-cat.pgm", Image(1)},
                                   {"test/cat/4.pgm", Image(2)}});
   ASSERT_TRUE(dataset.ok()) << dataset.status();
-  EXPECT_THAT(Issues(*dataset), ElementsAre("conflicting_labels train/dog/of-a-cat.pgm",
-                                            "duplicate_across_splits test/cat/4.pgm"));
+  EXPECT_THAT(Issues(*dataset),
+              ElementsAre("conflicting_labels train/dog/of-a-cat.pgm", "duplicate_across_splits test/cat/4.pgm"));
   EXPECT_THAT(dataset->report().issues(0).message(), HasSubstr("'dog' here and 'cat' as 'train/cat/1.pgm'"));
   EXPECT_THAT(dataset->report().issues(1).message(), HasSubstr("as 'train/cat/2.pgm'"));
   EXPECT_EQ(dataset->report().rows_used(), 6);
@@ -352,7 +358,8 @@ TEST_F(ImportIdxTest, TrainAndTest) {
   EXPECT_EQ((*reader)->View(Split::kTrain, 1)->image, Pgm(8, 8, 1));
 
   request.set_dataset_id("named");
-  for (const char* name : {"shirt", "b", "bag", "d", "e", "f", "g", "h", "i", "j", "hat"}) request.add_class_names(name);
+  for (const char* name : {"shirt", "b", "bag", "d", "e", "f", "g", "h", "i", "j", "hat"})
+    request.add_class_names(name);
   dataset = Import(request);
   ASSERT_TRUE(dataset.ok()) << dataset.status();
   EXPECT_THAT(dataset->labels(), ElementsAre("bag", "hat", "shirt"));
@@ -363,7 +370,8 @@ TEST_F(ImportIdxTest, TrainAndTest) {
 }
 
 TEST_F(ImportIdxTest, PairsMustBeComplete) {
-  ImportFails(Request("images", "train-images-idx3-ubyte", Images(2)), "has no labels: upload 'train-labels-idx1-ubyte'");
+  ImportFails(Request("images", "train-images-idx3-ubyte", Images(2)),
+              "has no labels: upload 'train-labels-idx1-ubyte'");
   ImportFails(Request("labels", "train-labels-idx1-ubyte", Labels("ab")), "has labels without images");
   auto request = Request("splits", "x-images-idx3-ubyte", Images(2));
   request.clear_files();
