@@ -52,3 +52,6 @@ start_server() {
 newest_job() {
   "$attune" --output json jobs list | /usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)["fineTuningJobs"][0]["name"])'
 }
+
+# write_report JOB [NAME]: the job as a web page, NAME.html in $demo.
+write_report() { run jobs report "$1" --output "${demo#"$root"/}/${2:-report}.html"; }

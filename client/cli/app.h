@@ -48,6 +48,8 @@ void AddDatasetCommands(CLI::App& root, Session& session);
 void AddModelCommands(CLI::App& root, Session& session);
 void AddJobCommands(CLI::App& root, Session& session);
 void AddCreateJobCommand(CLI::App& jobs, Session& session);
+void AddEvaluateCommand(CLI::App& jobs, Session& session);
+void AddReportCommand(CLI::App& jobs, Session& session);
 void AddCheckpointCommands(CLI::App& root, Session& session);
 void AddPredictCommand(CLI::App& root, Session& session);
 void AddServerCommands(CLI::App& root, Session& session);

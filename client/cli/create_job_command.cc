@@ -34,6 +34,10 @@ A job on images also has
   hyperparameters: {image_size: 192}
   augmentation: {crop_scale_min: 0.3, rand_augment: {operations: 2}, mixup_alpha: 0.2}
   phases: [{trainable: {last_n_groups: 1}, batch_norm: frozen, augment: true}]
+Uneven classes, and steering of the adaptation:
+  hyperparameters: {class_weights: {spam: 3}, l2_sp: 0.01, ema_decay: 0.999}
+  phases: [{group_rates: {head: 10, embeddings: 0.1}}]
+  gradual_unfreezing: {epochs_per_group: 1, layer_decay: 0.4}  # in place of phases
 `attune jobs create --validate-only ...` prints the whole spec as such a file.)";
 
 struct Flags {
@@ -132,7 +136,7 @@ void AddCreateJobCommand(CLI::App& jobs, Session& session) {
     }
     CLI::Option* option = app->add_option("--" + flag.name, flags->values[i], flag.help)->group(flag.group);
     if (flag.choices.empty()) {
-      option->type_name(flag.is_list() ? "VALUE,VALUE..." : "VALUE");
+      option->type_name(flag.is_map() ? "NAME=VALUE,..." : flag.is_list() ? "VALUE,VALUE..." : "VALUE");
     } else {
       SetChoices(option, flag.choices);
     }

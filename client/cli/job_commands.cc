@@ -1,4 +1,4 @@
-// attune jobs ... but create, which is in create_job_command.cc.
+// attune jobs ... but create, evaluate and report, which have files of their own.
 
 #include <memory>
 #include <vector>
@@ -232,6 +232,8 @@ void AddJobCommands(CLI::App& root, Session& session) {
   AddDelete(*group, session);
   AddLogs(*group, session);
   AddMetrics(*group, session);
+  AddEvaluateCommand(*group, session);
+  AddReportCommand(*group, session);
 }
 
 }  // namespace attune::cli

@@ -31,6 +31,16 @@ client::Client::ImportProgress TransferDisplay::Imports() {
   };
 }
 
+client::Client::EvaluationProgress TransferDisplay::Evaluations() {
+  return [this](const v1::EvaluateProgress& progress) {
+    if (state_.verb != "evaluating") Begin("evaluating", "rows");
+    state_.bytes = false;
+    state_.done = progress.rows_done();
+    state_.total = progress.rows_total();
+    Update();
+  };
+}
+
 void TransferDisplay::Begin(const std::string& verb, const std::string& name) {
   Finish();
   state_ = {.verb = verb, .name = name};

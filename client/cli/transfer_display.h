@@ -23,6 +23,7 @@ class TransferDisplay {
   client::OnTransfer Uploads() { return Transfers("uploading", true); }
   client::OnTransfer Downloads() { return Transfers("downloading", false); }
   client::Client::ImportProgress Imports();
+  client::Client::EvaluationProgress Evaluations();
   // Ends the line that is being redrawn.
   void Finish();
 

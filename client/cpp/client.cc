@@ -13,6 +13,7 @@
 #include "attune/v1/upload.grpc.pb.h"
 #include "client/cpp/channel.h"
 #include "client/cpp/error.h"
+#include "client/cpp/progress_call.h"
 #include "client/cpp/stall_guard.h"
 #include "server/base/ids.h"
 #include "server/base/status_macros.h"
@@ -180,29 +181,17 @@ absl::StatusOr<v1::Upload> Client::WriteUploadOnce(const std::string& name, int6
 
 absl::StatusOr<v1::Dataset> Client::ImportDataset(v1::ImportDatasetRequest request, const ImportProgress& progress) {
   FillRequestId(request);
-  Retrier retrier(options_.retry);
-  while (true) {
-    grpc::ClientContext context;
-    StallGuard guard(context, absl::Seconds(options_.long_call_timeout_seconds));
-    auto reader = stubs_->datasets.ImportDataset(&context, request);
-    v1::ImportDatasetResponse response;
-    v1::Dataset dataset;
-    guard.Arm();
-    while (reader->Read(&response)) {
-      guard.Disarm();
-      if (response.has_dataset()) {
-        dataset = response.dataset();
-      } else if (progress) {
-        progress(response);
-      }
-      guard.Arm();
-    }
-    absl::Status status = guard.Explain(ToStatus(reader->Finish()));
-    guard.Disarm();
-    if (status.ok() && !dataset.name().empty()) return WaitForImport(std::move(dataset));
-    if (status.ok()) status = absl::UnavailableError("the server ended the import without a dataset");
-    if (!retrier.WaitAfter(status)) return ExplainFinal(status, options_, retrier.failures());
-  }
+  v1::Dataset dataset;
+  ATTUNE_RETURN_IF_ERROR(CallWithProgress(options_, stubs_->datasets, &v1::DatasetService::Stub::ImportDataset, request, "import",
+                                          [&](const v1::ImportDatasetResponse& response) {
+                                            if (response.has_dataset()) {
+                                              dataset = response.dataset();
+                                            } else if (progress) {
+                                              progress(response);
+                                            }
+                                            return response.has_dataset();
+                                          }));
+  return WaitForImport(std::move(dataset));
 }
 
 // A retried import may be told of a dataset that is still being imported by the first try.
@@ -367,6 +356,20 @@ absl::StatusOr<v1::PredictResponse> Client::Predict(const v1::PredictRequest& re
     checkpoint = answer.checkpoint();
   } while (input < request.inputs_size() || image < request.images_size());
   return all;
+}
+
+absl::StatusOr<v1::CheckpointEvaluation> Client::Evaluate(const v1::EvaluateRequest& request, const EvaluationProgress& progress) {
+  v1::CheckpointEvaluation result;
+  ATTUNE_RETURN_IF_ERROR(CallWithProgress(options_, stubs_->prediction, &v1::PredictionService::Stub::Evaluate, request, "evaluation",
+                                          [&](const v1::EvaluateResponse& response) {
+                                            if (response.has_result()) {
+                                              result = response.result();
+                                            } else if (progress) {
+                                              progress(response.progress());
+                                            }
+                                            return response.has_result();
+                                          }));
+  return result;
 }
 
 absl::StatusOr<v1::ServerInfo> Client::GetServerInfo() {

@@ -35,7 +35,7 @@ struct ClientOptions {
   std::string address = "127.0.0.1:50051";  // host:port, or unix:/path
   double call_timeout_seconds = 30;         // of each try of an ordinary call; 0: none
   double long_call_timeout_seconds =
-      600;  // of calls that read whole files (ImportModel, Predict, imports without a sign of life); 0: none
+      600;  // of calls that read whole files (ImportModel, Predict, imports and evaluations without a sign of life); 0: none
   double stall_timeout_seconds =
       60;  // a stream that is silent for so long counts as cut (the server says something each 10 s); 0: never
   RetryPolicy retry;
@@ -84,6 +84,10 @@ class Client {
   // Any number of texts or images: more than 256 texts, or 64 images or 32 MiB of them, go out in several calls, and
   // `checkpoint` of the first answer is used for the others. predict.h reads images from files.
   absl::StatusOr<v1::PredictResponse> Predict(const v1::PredictRequest& request);
+
+  // Minutes. Calls `progress`, if given, with each message but the last. A try that was cut starts anew.
+  using EvaluationProgress = std::function<void(const v1::EvaluateProgress&)>;
+  absl::StatusOr<v1::CheckpointEvaluation> Evaluate(const v1::EvaluateRequest& request, const EvaluationProgress& progress = nullptr);
 
   absl::StatusOr<v1::ServerInfo> GetServerInfo();
   absl::StatusOr<v1::ListDevicesResponse> ListDevices();

@@ -51,7 +51,7 @@ struct ApiServer::Services {
         models(d.catalogue, d.scheduler, io, imports),
         jobs(d.scheduler, d.event_log, streams, io),
         checkpoints(d.scheduler, io),
-        predictions(d.scheduler),
+        predictions(d.scheduler, io),
         system(options.facts, d.scheduler, d.files, io),
         io({.name = "io", .threads = options.io_threads}),
         imports({.name = "import", .threads = options.import_threads, .max_queued = kMaxQueuedImports}) {}

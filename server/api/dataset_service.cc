@@ -21,6 +21,7 @@ constexpr double kMaxFraction = 0.9;
 constexpr int kMaxFiles = 1000;
 constexpr int kMaxClassNames = 256;
 constexpr int kMaxThumbnailPixels = 256;
+constexpr int kMaxPreviewRows = 1000;
 
 void CheckFraction(std::string_view field, double fraction, RequestCheck& check) {
   if (!std::isfinite(fraction) || fraction < 0 || fraction > kMaxFraction) {
@@ -64,6 +65,18 @@ absl::Status CheckImport(const v1::ImportDatasetRequest& request) {
   check.OptionalName("tokenizer_model", request.tokenizer_model(), "models");
   check.RequestId(request.request_id());
   return check.status();
+}
+
+void CheckRowIndices(const v1::PreviewRowsRequest& request, RequestCheck& check) {
+  if (request.row_indices().empty()) return;
+  if (request.row_indices_size() > kMaxPreviewRows) {
+    check.Violate("row_indices", StrCat("has ", request.row_indices_size(), " entries; at most ", kMaxPreviewRows, " are allowed"));
+  }
+  for (int i = 0; i < std::min(request.row_indices_size(), kMaxPreviewRows); ++i) {
+    if (request.row_indices(i) < 0) check.Violate(StrCat("row_indices[", i, "]"), StrCat("is ", request.row_indices(i), "; rows count from 0"));
+  }
+  if (request.page_size() != 0) check.Violate("page_size", "is not for named rows; leave it out, or row_indices");
+  if (!request.page_token().empty()) check.Violate("page_token", "is not for named rows; leave it out, or row_indices");
 }
 
 // The position of an issue's file in the request: "files[2]".
@@ -166,10 +179,11 @@ grpc::ServerUnaryReactor* DatasetService::PreviewRows(grpc::CallbackServerContex
   if (request->thumbnail_pixels() < 0 || request->thumbnail_pixels() > kMaxThumbnailPixels) {
     check.Violate("thumbnail_pixels", StrCat("is ", request->thumbnail_pixels(), "; it must be 1 to ", kMaxThumbnailPixels, ", or 0 for no thumbnails"));
   }
+  CheckRowIndices(*request, check);
   if (!check.status().ok()) return Answer(context, check.status());
   return AnswerFromPool(context, pool_, response, [this, request] {
     v1::PreviewRowsRequest effective = *request;
-    effective.set_page_size(EffectivePageSize(request->page_size(), 10, 1000));
+    if (request->row_indices().empty()) effective.set_page_size(EffectivePageSize(request->page_size(), 10, kMaxPreviewRows));
     return store_.Preview(effective);
   });
 }

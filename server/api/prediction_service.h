@@ -1,20 +1,24 @@
-// PredictionService: a thin face of Scheduler::Predict. Owned by ApiServer. Thread-safe. Errors: those of Scheduler.
+// PredictionService: a thin face of Scheduler::Predict and Evaluate. Owned by ApiServer. Thread-safe. Errors: those of Scheduler.
 #pragma once
 
 #include "attune/v1/prediction.grpc.pb.h"
+#include "server/api/blocking_pool.h"
 #include "server/scheduler/scheduler.h"
 
 namespace attune::api {
 
 class PredictionService final : public v1::PredictionService::CallbackService {
  public:
-  explicit PredictionService(scheduler::Scheduler& scheduler) : scheduler_(scheduler) {}
+  PredictionService(scheduler::Scheduler& scheduler, BlockingPool& pool) : scheduler_(scheduler), pool_(pool) {}
 
   grpc::ServerUnaryReactor* Predict(grpc::CallbackServerContext* context, const v1::PredictRequest* request,
                                     v1::PredictResponse* response) override;
+  // An evaluation whose caller leaves is cancelled.
+  grpc::ServerWriteReactor<v1::EvaluateResponse>* Evaluate(grpc::CallbackServerContext* context, const v1::EvaluateRequest* request) override;
 
  private:
   scheduler::Scheduler& scheduler_;
+  BlockingPool& pool_;
 };
 
 }  // namespace attune::api

@@ -11,7 +11,8 @@ namespace attune::datasets {
 
 // A page of `directory` for `request`, whose page_size and page_token are understood here. `tokenizer` may be null: no
 // token ids. Pages hold fewer rows than asked for when those are long, so that a response stays below a megabyte (or
-// one row). INVALID_ARGUMENT for a bad page_size or page_token, DATA_LOSS for damaged files.
+// one row); so do answers to row_indices. INVALID_ARGUMENT for a bad page_size, page_token or row index, DATA_LOSS for
+// damaged files.
 absl::StatusOr<v1::PreviewRowsResponse> PreviewRows(const std::string& directory, const v1::PreviewRowsRequest& request,
                                                     const tokenizers::Tokenizer* tokenizer);
 

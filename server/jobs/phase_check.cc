@@ -94,15 +94,6 @@ void ApplyPatterns(SpecContext& context, const std::string& field, const google:
   }
 }
 
-// Distinct groups below the head, from input to output.
-std::vector<std::string> GroupsOf(const std::vector<v1::Layer>& layers) {
-  std::vector<std::string> groups;
-  for (const v1::Layer& layer : layers) {
-    if (groups.empty() || groups.back() != layer.group()) groups.push_back(layer.group());
-  }
-  return groups;
-}
-
 // Whether the head alone learns.
 bool CheckTrainable(SpecContext& context, const std::string& field, v1::Trainable& trainable) {
   const std::vector<v1::Layer>& layers = context.input.layers;
@@ -200,7 +191,7 @@ void AddTextbookPhases(SpecContext& context) {
   head.set_name("head");
   head.set_n_epochs(context.policy().head_epochs > 0 ? context.policy().head_epochs : epochs);
   head.mutable_trainable()->set_head_only(true);
-  head.set_learning_rate(std::max(kHeadRate, std::min(2 * rate, 0.5)));
+  head.set_learning_rate(HeadRate(rate));
   head.set_layer_decay(1);
   v1::Phase& all = *context.effective.add_phases();
   all.set_name("all");
@@ -223,6 +214,16 @@ void WarnOfIdleAugmentation(SpecContext& context) {
 }
 
 }  // namespace
+
+std::vector<std::string> GroupsOf(const std::vector<v1::Layer>& layers) {
+  std::vector<std::string> groups;
+  for (const v1::Layer& layer : layers) {
+    if (groups.empty() || groups.back() != layer.group()) groups.push_back(layer.group());
+  }
+  return groups;
+}
+
+double HeadRate(double learning_rate) { return std::max(kHeadRate, std::min(2 * learning_rate, 0.5)); }
 
 void CheckPhases(SpecContext& context) {
   if (context.effective.phases().empty()) {
@@ -252,6 +253,7 @@ void CheckPhases(SpecContext& context) {
     } else {
       context.PositiveShare(StrCat(field, ".layer_decay"), phase.layer_decay());
     }
+    CheckGroupRates(context, field, phase);
     CheckImages(context, field, phase, head_only);
   }
   WarnOfIdleAugmentation(context);

@@ -114,10 +114,12 @@ SpecCheckResult CheckSpec(const SpecCheckInput& input) {
   }
   CheckResources(context);
   CheckHyperparameters(context);
+  CheckAdaptation(context);
   CheckImageSize(context);
   CheckAugmentation(context);
   CheckEvaluation(context);
   CheckCheckpointing(context);
+  ExpandUnfreezing(context);
   CheckPhases(context);
   return result;
 }

@@ -41,4 +41,10 @@ bool TakesImages(v1::Task task);
 // Whether the model takes what the dataset holds, texts or images.
 bool SameModality(const v1::Model& model, const v1::Dataset& dataset);
 
+// Rows of a split, from the dataset's report.
+int64_t RowsOf(const v1::Dataset& dataset, v1::Split split);
+
+// Why a model that learnt `task` cannot be judged by the rows of `dataset`: they are of another kind. Empty when it can.
+std::string WhyRowsDoNotFit(v1::Task task, const v1::Dataset& dataset);
+
 }  // namespace attune::jobs

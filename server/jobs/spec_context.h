@@ -84,8 +84,11 @@ struct SpecContext {
   }
 };
 
-// Rows of a split, from the dataset's report.
-int64_t RowsOf(const v1::Dataset& dataset, v1::Split split);
+// Distinct layer groups below the head, from input to output.
+std::vector<std::string> GroupsOf(const std::vector<v1::Layer>& layers);
+
+// Rate of a phase that trains only the new head, by the textbook: above that of the other layers.
+double HeadRate(double learning_rate);
 
 // As workers name tasks: "text-classification".
 std::string TaskName(v1::Task task);
@@ -101,10 +104,15 @@ void CheckTask(SpecContext& context);
 void CheckHead(SpecContext& context);                 // spec_check.cc
 void CheckResources(SpecContext& context);            // resource_check.cc
 void CheckHyperparameters(SpecContext& context);      // hyperparameter_check.cc
+void CheckAdaptation(SpecContext& context);           // adaptation_check.cc
 void CheckImageSize(SpecContext& context);            // image_check.cc
 void CheckAugmentation(SpecContext& context);
 void CheckEvaluation(SpecContext& context);
 void CheckCheckpointing(SpecContext& context);
+void ExpandUnfreezing(SpecContext& context);          // unfreezing.cc
 void CheckPhases(SpecContext& context);               // phase_check.cc
+
+// One phase's group_rates; `field` names the phase.
+void CheckGroupRates(SpecContext& context, const std::string& field, const v1::Phase& phase);  // adaptation_check.cc
 
 }  // namespace attune::jobs

@@ -75,6 +75,13 @@ bool TakesImages(v1::Task task) {
   return row != nullptr && row->modality == Modality::kImage;
 }
 
+std::string WhyRowsDoNotFit(v1::Task task, const v1::Dataset& dataset) {
+  const TaskRow* row = Find(task);
+  const Modality modality = ModalityOf(dataset.modality());
+  if (row == nullptr || (row->kind == dataset.label_kind() && row->modality == modality)) return "";
+  return StrCat(dataset.name(), " has ", WhatRowsAre(dataset.label_kind(), modality), ", and the checkpoint learnt from ", WhatRowsAre(row->kind, row->modality));
+}
+
 std::string TaskName(v1::Task task) {
   const TaskRow* row = Find(task);
   return row == nullptr ? "" : row->name;

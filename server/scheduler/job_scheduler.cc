@@ -106,11 +106,14 @@ absl::StatusOr<std::string> JobScheduler::CheckpointDirectory(const std::string&
   return DirectoryOf(checkpoint.record);
 }
 
+absl::StatusOr<ResolvedCheckpoint> JobScheduler::ResolveCheckpoint(std::string name) const {
+  if (name.find("/checkpoints/") == std::string::npos) name += "/checkpoints/best";
+  return snapshots_.GetCheckpoint(name);
+}
+
 void JobScheduler::Predict(v1::PredictRequest request, std::function<void(absl::StatusOr<v1::PredictResponse>)> done) {
   if (absl::Status status = jobs::ViolationsStatus(CheckPredictInputs(request)); !status.ok()) return done(status);
-  std::string name = request.checkpoint();
-  if (name.find("/checkpoints/") == std::string::npos) name += "/checkpoints/best";
-  absl::StatusOr<ResolvedCheckpoint> checkpoint = snapshots_.GetCheckpoint(name);
+  absl::StatusOr<ResolvedCheckpoint> checkpoint = ResolveCheckpoint(request.checkpoint());
   if (!checkpoint.ok()) return done(checkpoint.status());
   absl::StatusOr<v1::FineTuningJob> job = snapshots_.Get(jobs::JobName(checkpoint->record.job_id));
   if (!job.ok()) return done(job.status());

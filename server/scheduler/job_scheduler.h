@@ -9,6 +9,7 @@
 //   verb_handlers.cc        cancel, delete, delete checkpoint
 //   attempt_handlers.cc     starting attempts, what workers report, how attempts end
 //   checkpoint_handlers.cc  registration and retention of checkpoints
+//   evaluate_handler.cc     evaluations of checkpoints
 //   recovery.cc             what a stopped server left behind
 #pragma once
 
@@ -50,6 +51,7 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   absl::StatusOr<std::string> CheckpointDirectory(const std::string& name) override;
   void DeleteCheckpoint(const std::string& name, std::function<void(absl::Status)> done) override;
   void Predict(v1::PredictRequest request, std::function<void(absl::StatusOr<v1::PredictResponse>)> done) override;
+  std::function<void()> Evaluate(v1::EvaluateRequest request, EvaluateCallbacks callbacks) override;
   const v1::ListArchitecturesResponse& architectures() const override { return description_.architectures; }
   const v1::ListDevicesResponse& devices() const override { return description_.devices; }
   const std::string& libtorch_version() const override { return description_.libtorch_version; }
@@ -79,6 +81,12 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   struct AttemptPlaces {
     absl::Status status;
     std::string model_directory, dataset_directory, output_directory, resume_directory;
+  };
+  // An evaluation whose names have become directories.
+  struct Evaluation {
+    worker::v1::Evaluate command;
+    std::string checkpoint, dataset;  // resource names
+    int64_t step = 0;
   };
   // A request that has been checked.
   struct CheckedRequest {
@@ -141,6 +149,10 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   void ApplyRetention(LiveJob& live);
   void ChooseBest(LiveJob& live);
   const jobs::CheckpointRecord* LastResumable(const LiveJob& live) const;
+
+  // Any thread. A plain fineTuningJobs/{j} is its best checkpoint.
+  absl::StatusOr<ResolvedCheckpoint> ResolveCheckpoint(std::string name) const;
+  absl::StatusOr<Evaluation> ResolveEvaluation(const v1::EvaluateRequest& request);  // evaluate_handler.cc
 
   // recovery.cc; before the threads have anything to do:
   absl::Status Recover();

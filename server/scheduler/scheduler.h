@@ -8,7 +8,7 @@
 //   scheduler->Drain();  // then destroy it, before what it depends on
 //
 // Errors: INVALID_ARGUMENT with google.rpc.BadRequest (serialised in payload "google.rpc.BadRequest", see jobs/violations.h), NOT_FOUND, ALREADY_EXISTS
-// (request_id reused), FAILED_PRECONDITION (says which state the job is in), UNAVAILABLE while draining. Predict: also those of WorkerPool.
+// (request_id reused), FAILED_PRECONDITION (says which state the job is in), UNAVAILABLE while draining. Predict and Evaluate: also those of WorkerPool.
 #pragma once
 
 #include <cstdint>
@@ -52,6 +52,11 @@ struct SchedulerOptions {
   absl::Duration drain_grace = absl::Seconds(20);  // how long Drain lets workers write a last checkpoint
 };
 
+struct EvaluateCallbacks {
+  std::function<void(const v1::EvaluateProgress&)> progress;                // any number of times
+  std::function<void(absl::StatusOr<v1::CheckpointEvaluation>)> done;  // once
+};
+
 // All must outlive the scheduler. It calls pool.Start.
 struct SchedulerDependencies {
   jobs::JobStore& store;  // read at start; written through `events` only
@@ -89,6 +94,10 @@ class Scheduler {
   virtual void DeleteCheckpoint(const std::string& name, std::function<void(absl::Status)> done) = 0;
 
   virtual void Predict(v1::PredictRequest request, std::function<void(absl::StatusOr<v1::PredictResponse>)> done) = 0;
+
+  // Runs for minutes. Reads the dataset's row first, so the caller's thread must be one that may wait for a disk. The function that it returns ends the evaluation early
+  // (`done` gets CANCELLED); it may be called from any thread, until the scheduler goes, and does nothing once the evaluation is over.
+  virtual std::function<void()> Evaluate(v1::EvaluateRequest request, EvaluateCallbacks callbacks) = 0;
 
   // What `attune-worker --describe` said at start.
   virtual const v1::ListArchitecturesResponse& architectures() const = 0;

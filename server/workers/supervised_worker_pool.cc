@@ -1,4 +1,4 @@
-// What the scheduler asks of the pool, and what workers say. Launching and watching: worker_supervision.cc.
+// What the scheduler asks of the pool, and what workers say. Launching and watching: worker_supervision.cc; predictions and evaluations: worker_requests.cc.
 #include "server/workers/supervised_worker_pool.h"
 
 #include <algorithm>
@@ -21,7 +21,18 @@ worker::v1::ConnectResponse ShutdownCommand() {
 }  // namespace
 
 SupervisedWorkerPool::SupervisedWorkerPool(SupervisedWorkerPoolOptions options, WorkerLauncher& launcher, const Clock& clock)
-    : options_(options), launcher_(launcher), clock_(clock), service_(*this), predictions_(options.max_waiting_predictions, options.max_waiting_prediction_bytes) {}
+    : options_(options),
+      launcher_(launcher),
+      clock_(clock),
+      service_(*this),
+      predictions_{.queue = RequestQueue("predictions", options.max_waiting_predictions, options.max_waiting_prediction_bytes),
+                   .noun = "prediction",
+                   .advice = "send fewer or shorter texts at once",
+                   .idle_timeout = options.prediction_idle_timeout},
+      evaluations_{.queue = RequestQueue("evaluations", options.max_waiting_evaluations, options.max_waiting_prediction_bytes),
+                   .noun = "evaluation",
+                   .advice = "lower batch_size",
+                   .silence_timeout = options.evaluate_silence_timeout} {}
 
 SupervisedWorkerPool::~SupervisedWorkerPool() { Stop(absl::ZeroDuration()); }
 
@@ -80,19 +91,6 @@ void SupervisedWorkerPool::Kill(const AttemptId& attempt) {
   });
 }
 
-void SupervisedWorkerPool::Predict(worker::v1::Predict prediction, PredictCallback done) {
-  WithActions([&](Actions& actions) {
-    absl::Status status = stopping_ ? absl::UnavailableError("the server is shutting down")
-                                    : predictions_.Add(std::move(prediction), done, clock_.Now() + options_.predict_timeout);
-    if (!status.ok()) {
-      actions.push_back([done = std::move(done), status] { done(status); });
-      return;
-    }
-    PumpPredictions();
-    dirty_ = true;
-  });
-}
-
 PoolStatus SupervisedWorkerPool::Status() {
   absl::MutexLock lock(&mutex_);
   PoolStatus status;
@@ -115,8 +113,10 @@ void SupervisedWorkerPool::Stop(absl::Duration grace) {
         KillProcess(*worker, actions);
       }
     }
-    for (PredictionQueue::Entry& entry : predictions_.TakeAll()) {
-      actions.push_back([done = std::move(entry.done)] { done(absl::UnavailableError("the server is shutting down")); });
+    for (Lane* lane : {&predictions_, &evaluations_}) {
+      for (RequestQueue::Entry& entry : lane->queue.TakeAll()) {
+        actions.push_back([done = std::move(entry.callbacks.done)] { done(absl::UnavailableError("the server is shutting down")); });
+      }
     }
   });
   auto none_left = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return workers_.empty(); };
@@ -164,7 +164,7 @@ absl::Status SupervisedWorkerPool::OnHello(const std::shared_ptr<WorkerSession>&
     worker.deadline = absl::InfiniteFuture();
     trouble_.clear();
     if (stopping_) session->Send(ShutdownCommand());
-    PumpPredictions();
+    for (Lane* lane : {&predictions_, &evaluations_}) Pump(*lane);
     NotifyChanged(actions);
     dirty_ = true;
   });
@@ -203,8 +203,13 @@ void SupervisedWorkerPool::HandleMessage(Worker& worker, worker::v1::ConnectRequ
     case Kind::KIND_NOT_SET:
       return ProtocolError(worker, "an empty message", actions);
     case Kind::kPredictDone:
-      if (worker.id != prediction_worker_) return ProtocolError(worker, "a prediction that nobody asked for", actions);
-      return AnswerPrediction(std::move(*message.mutable_predict_done()), actions);
+      if (worker.id != predictions_.worker) return ProtocolError(worker, "a prediction that nobody asked for", actions);
+      return HandleAnswer(predictions_, std::move(message), actions);
+    case Kind::kEvaluateProgress:
+    case Kind::kEvaluateDone:
+      if (worker.id != evaluations_.worker) return ProtocolError(worker, "an evaluation that nobody asked for", actions);
+      if (message.has_evaluate_progress()) return HandleProgress(message, actions);
+      return HandleAnswer(evaluations_, std::move(message), actions);
     default:
       break;
   }
@@ -257,40 +262,6 @@ void SupervisedWorkerPool::ProtocolError(Worker& worker, const char* what, Actio
   Log(LogLevel::kError, "a worker broke the protocol", {{"worker", worker.id}, {"sent", what}});
   worker.facts.protocol_error = true;
   KillProcess(worker, actions);
-}
-
-void SupervisedWorkerPool::AnswerPrediction(worker::v1::PredictDone answer, Actions& actions) {
-  std::optional<PredictionQueue::Entry> entry = predictions_.TakeInFlight(answer.request());
-  if (!entry.has_value()) return;  // its caller was told that it took too long
-  last_prediction_ = clock_.Now();
-  PumpPredictions();
-  actions.push_back([done = std::move(entry->done), answer = std::move(answer)]() mutable {
-    if (answer.code() != 0 || !answer.error().empty()) {
-      auto code = answer.code() != 0 ? static_cast<absl::StatusCode>(answer.code()) : absl::StatusCode::kInternal;
-      done(absl::Status(code, answer.error()));
-      return;
-    }
-    done(std::vector<v1::Prediction>(std::make_move_iterator(answer.mutable_predictions()->begin()),
-                                     std::make_move_iterator(answer.mutable_predictions()->end())));
-  });
-}
-
-void SupervisedWorkerPool::PumpPredictions() {
-  if (stopping_ || !predictions_.HasWaiting() || predictions_.InFlight()) return;
-  if (prediction_worker_.empty()) {
-    Worker* idle = FindIdle();
-    if (idle == nullptr) return;  // the supervisor launches one
-    idle->state = WorkerState::kPrediction;
-    idle->useful = true;
-    backoff_.Succeeded();
-    dirty_ = true;
-    prediction_worker_ = idle->id;
-  }
-  Worker& worker = *workers_.at(prediction_worker_);
-  if (worker.session == nullptr || worker.kill_sent) return;  // on its way out; its removal comes here again
-  worker::v1::ConnectResponse command;
-  *command.mutable_predict() = *predictions_.SendNext();
-  worker.session->Send(std::move(command));
 }
 
 SupervisedWorkerPool::Worker* SupervisedWorkerPool::FindIdle() {

@@ -7,7 +7,8 @@
 //   pool->Stop(absl::Seconds(5));  // then the endpoint goes, then the pool, then the launcher
 //
 // A worker trains one attempt and exits: exit is the only honest return of GPU memory. It is gone when its process has exited and its stream is closed, in
-// whatever order; so nothing that it said is missed. The prediction worker stays and keeps the last checkpoint loaded.
+// whatever order; so nothing that it said is missed. The prediction worker stays and keeps the last checkpoint loaded; evaluations, which take minutes, have another,
+// which exits when none is left.
 #pragma once
 
 #include <functional>
@@ -24,7 +25,7 @@
 #include "absl/time/time.h"
 #include "server/base/clock.h"
 #include "server/workers/launch_backoff.h"
-#include "server/workers/prediction_queue.h"
+#include "server/workers/request_queue.h"
 #include "server/workers/worker_launcher.h"
 #include "server/workers/worker_pool.h"
 #include "server/workers/worker_session.h"
@@ -40,6 +41,9 @@ struct SupervisedWorkerPoolOptions {
   absl::Duration prediction_idle_timeout = absl::Minutes(10);  // after which the prediction worker is let go
   size_t max_waiting_predictions = 1024;
   size_t max_waiting_prediction_bytes = 256 << 20;
+  absl::Duration evaluate_wait_timeout = absl::Hours(1);       // of an evaluation that waits for others
+  absl::Duration evaluate_silence_timeout = absl::Minutes(5);  // of one under way, without progress
+  size_t max_waiting_evaluations = 16;
 };
 
 class SupervisedWorkerPool final : public WorkerPool, private WorkerSessionHost {
@@ -56,6 +60,8 @@ class SupervisedWorkerPool final : public WorkerPool, private WorkerSessionHost 
   void Suspend(const AttemptId& attempt) override;
   void Kill(const AttemptId& attempt) override;
   void Predict(worker::v1::Predict prediction, PredictCallback done) override;
+  int64_t Evaluate(worker::v1::Evaluate evaluation, EvaluateCallbacks callbacks) override;
+  void CancelEvaluation(int64_t id) override;
   PoolStatus Status() override;
   void Stop(absl::Duration grace) override;
 
@@ -65,7 +71,7 @@ class SupervisedWorkerPool final : public WorkerPool, private WorkerSessionHost 
   int64_t RefusedMessagesForTest();
 
  private:
-  enum class WorkerState { kStarting, kIdle, kAttempt, kPrediction, kLeaving };
+  enum class WorkerState { kStarting, kIdle, kAttempt, kServing, kLeaving };
   struct Worker {
     std::string id;
     std::string secret;
@@ -79,6 +85,16 @@ class SupervisedWorkerPool final : public WorkerPool, private WorkerSessionHost 
     absl::Time deadline = absl::InfiniteFuture();  // for launch, stop, or the stream's end; then it is killed
     bool kill_sent = false;
     bool useful = false;                     // did or was given work: its death says nothing about launching
+  };
+  // Requests of one kind, and the worker that serves them.
+  struct Lane {
+    RequestQueue queue;
+    const char* noun;    // what one of them is called, and what helps when it takes too long
+    const char* advice;
+    absl::Duration idle_timeout = absl::ZeroDuration();         // after which the worker is let go
+    absl::Duration silence_timeout = absl::InfiniteDuration();  // of the one under way; infinite: its deadline stays that of its creation
+    std::string worker;                                         // id; empty when there is none
+    absl::Time last_used;
   };
   // Callbacks and launches, to be run in order without the lock.
   using Actions = std::vector<std::function<void()>>;
@@ -100,11 +116,18 @@ class SupervisedWorkerPool final : public WorkerPool, private WorkerSessionHost 
   void RemoveIfGone(const std::string& worker_id, Actions& actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void JudgeExit(const Worker& worker, ExitReason reason, const std::string& description) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  // worker_requests.cc. AddRequest gives the request's number, or 0 when it was refused.
+  int64_t AddRequest(Lane& lane, worker::v1::ConnectResponse command, RequestQueue::Callbacks callbacks, absl::Duration wait, Actions& actions)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Pump(Lane& lane) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void HandleProgress(const worker::v1::ConnectRequest& message, Actions& actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void HandleAnswer(Lane& lane, worker::v1::ConnectRequest message, Actions& actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Time CheckLane(Lane& lane, absl::Time now, Actions& actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void LeaveLane(Lane& lane, const std::string& worker_id, const std::string& description, Actions& actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   void HandleMessage(Worker& worker, worker::v1::ConnectRequest message, Actions& actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndAttempt(Worker& worker, AttemptEnd end, Actions& actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ProtocolError(Worker& worker, const char* what, Actions& actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void AnswerPrediction(worker::v1::PredictDone answer, Actions& actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void PumpPredictions() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Worker* FindIdle() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Worker* FindAttempt(const AttemptId& attempt) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void NotifyChanged(Actions& actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -123,9 +146,7 @@ class SupervisedWorkerPool final : public WorkerPool, private WorkerSessionHost 
   std::map<std::string, std::unique_ptr<Worker>> workers_ ABSL_GUARDED_BY(mutex_);
   LaunchBackoff backoff_ ABSL_GUARDED_BY(mutex_);
   std::string trouble_ ABSL_GUARDED_BY(mutex_);
-  PredictionQueue predictions_ ABSL_GUARDED_BY(mutex_);
-  std::string prediction_worker_ ABSL_GUARDED_BY(mutex_);  // id; empty when there is none
-  absl::Time last_prediction_ ABSL_GUARDED_BY(mutex_);
+  Lane predictions_ ABSL_GUARDED_BY(mutex_), evaluations_ ABSL_GUARDED_BY(mutex_);
   int64_t refused_messages_ ABSL_GUARDED_BY(mutex_) = 0;
   bool dirty_ ABSL_GUARDED_BY(mutex_) = false;     // the supervisor should look again
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;  // nothing is launched or assigned any more

@@ -3,7 +3,7 @@
 //
 // An idle worker is warm: LibTorch is loaded and it waits for its one attempt. Each Assign is answered by any number of OnAttemptMessage and exactly one
 // OnAttemptEnded, whatever happens to the worker; what a superseded attempt still says is refused here. Predictions have a worker of their own,
-// so that a running job does not hold them up.
+// so that a running job does not hold them up, and so have evaluations.
 #pragma once
 
 #include <functional>
@@ -59,6 +59,10 @@ struct PoolStatus {
 class WorkerPool {
  public:
   using PredictCallback = std::function<void(absl::StatusOr<std::vector<v1::Prediction>>)>;
+  struct EvaluateCallbacks {
+    std::function<void(const v1::EvaluateProgress&)> progress;               // any number of times
+    std::function<void(absl::StatusOr<v1::CheckpointEvaluation>)> done;  // once; without the names of checkpoint and dataset
+  };
 
   virtual ~WorkerPool() = default;
   // Begins to launch workers. Once; the listener must outlive the pool or the call of Stop.
@@ -74,6 +78,10 @@ class WorkerPool {
   // Of texts or images with a checkpoint; the pool numbers the request. `done` runs on a pool thread, or on the caller's when the call is refused at once. UNAVAILABLE when the worker was lost or the pool stops,
   // RESOURCE_EXHAUSTED when too many wait, DEADLINE_EXCEEDED when it takes too long, otherwise the worker's answer.
   virtual void Predict(worker::v1::Predict prediction, PredictCallback done) = 0;
+  // The same for an evaluation, which may take minutes: callbacks, errors and number as there. Returns the number for CancelEvaluation.
+  virtual int64_t Evaluate(worker::v1::Evaluate evaluation, EvaluateCallbacks callbacks) = 0;
+  // Ends it early: `done` gets CANCELLED, unless it was over. Unknown numbers are ignored.
+  virtual void CancelEvaluation(int64_t id) = 0;
   virtual PoolStatus Status() = 0;
   // Tells all workers to exit, waits up to `grace`, kills the rest. After it returns the listener is not called any more.
   virtual void Stop(absl::Duration grace) = 0;

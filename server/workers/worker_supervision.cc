@@ -42,31 +42,8 @@ absl::Time SupervisedWorkerPool::CheckDeadlines(absl::Time now, Actions& actions
     next = std::min(next, CheckWorker(*workers_.at(id), now, actions));
     RemoveIfGone(id, actions);
   }
-
-  for (PredictionQueue::Entry& entry : predictions_.TakeExpired(now)) {
-    absl::Status status = absl::DeadlineExceededError(
-        trouble_.empty() ? std::string("other predictions took too long; try again later") : StrCat("no worker can be started: ", trouble_));
-    actions.push_back([done = std::move(entry.done), status] { done(status); });
-  }
-  next = std::min(next, predictions_.WaitingDeadline());
-  if (prediction_worker_.empty()) return next;
-  Worker& worker = *workers_.at(prediction_worker_);
-  if (predictions_.InFlightDeadline() <= now) {
-    std::optional<PredictionQueue::Entry> entry = predictions_.TakeInFlight();
-    actions.push_back([done = std::move(entry->done)] {
-      done(absl::DeadlineExceededError("the prediction took too long; send fewer or shorter texts at once"));
-    });
-    worker.facts.stop_expired = true;
-    KillProcess(worker, actions);
-  } else if (!predictions_.InFlight() && !predictions_.HasWaiting()) {
-    if (last_prediction_ + options_.prediction_idle_timeout <= now) {
-      LetGo(worker);
-      prediction_worker_.clear();
-    } else {
-      next = std::min(next, last_prediction_ + options_.prediction_idle_timeout);
-    }
-  }
-  return std::min(next, predictions_.InFlightDeadline());
+  for (Lane* lane : {&predictions_, &evaluations_}) next = std::min(next, CheckLane(*lane, now, actions));
+  return next;
 }
 
 absl::Time SupervisedWorkerPool::CheckWorker(Worker& worker, absl::Time now, Actions& actions) {
@@ -93,8 +70,8 @@ absl::Time SupervisedWorkerPool::PlanLaunches(absl::Time now, Actions& actions) 
     ready += !worker->kill_sent && !worker->process_gone &&
              (worker->state == WorkerState::kIdle || worker->state == WorkerState::kStarting);
   }
-  bool predictions_need_one = predictions_.HasWaiting() && prediction_worker_.empty();
-  int missing = std::max(options_.warm_workers, 1) + (predictions_need_one ? 1 : 0) - ready;
+  int missing = std::max(options_.warm_workers, 1) - ready;
+  for (Lane* lane : {&predictions_, &evaluations_}) missing += lane->queue.HasWaiting() && lane->worker.empty();
   if (missing <= 0) return absl::InfiniteFuture();
   if (backoff_.next() > now) return backoff_.next();
   for (int i = 0; i < missing; ++i) {
@@ -164,15 +141,9 @@ void SupervisedWorkerPool::RemoveIfGone(const std::string& worker_id, Actions& a
   if (worker.attempt.has_value()) {
     EndAttempt(worker, {WorkerLost{reason, description}, std::move(worker.log_tail)}, actions);
   }
-  if (worker.id == prediction_worker_) {
-    prediction_worker_.clear();
-    if (std::optional<PredictionQueue::Entry> entry = predictions_.TakeInFlight()) {
-      absl::Status status = absl::UnavailableError(StrCat("the prediction was lost: ", description, "; try again"));
-      actions.push_back([done = std::move(entry->done), status] { done(status); });
-    }
-  }
+  for (Lane* lane : {&predictions_, &evaluations_}) LeaveLane(*lane, worker_id, description, actions);
   workers_.erase(found);
-  PumpPredictions();
+  for (Lane* lane : {&predictions_, &evaluations_}) Pump(*lane);
   NotifyChanged(actions);
   dirty_ = true;
 }

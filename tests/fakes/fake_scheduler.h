@@ -33,6 +33,9 @@ class FakeScheduler final : public scheduler::Scheduler {
   // What calls answer; a job of the given spec by default.
   std::function<absl::StatusOr<v1::FineTuningJob>(const v1::CreateFineTuningJobRequest&)> on_create;
   std::function<absl::StatusOr<v1::PredictResponse>(const v1::PredictRequest&)> on_predict;
+  // Answers in its own time; the canceller notes that it was called.
+  std::function<void(const v1::EvaluateRequest&, scheduler::EvaluateCallbacks)> on_evaluate;
+  std::atomic<int> cancelled_evaluations = 0;
   v1::ListArchitecturesResponse architecture_list;
   v1::ListDevicesResponse device_list;
   scheduler::SchedulerCounts counts;
@@ -141,6 +144,14 @@ class FakeScheduler final : public scheduler::Scheduler {
       if (on_predict) return done(on_predict(request));
       done(absl::NotFoundError(StrCat("there is no ", request.checkpoint())));
     });
+  }
+
+  std::function<void()> Evaluate(v1::EvaluateRequest request, scheduler::EvaluateCallbacks callbacks) override {
+    Post([this, request = std::move(request), callbacks = std::move(callbacks)] {
+      if (on_evaluate) return on_evaluate(request, callbacks);
+      callbacks.done(absl::NotFoundError(StrCat("there is no ", request.checkpoint())));
+    });
+    return [this] { ++cancelled_evaluations; };
   }
 
   const v1::ListArchitecturesResponse& architectures() const override { return architecture_list; }

@@ -46,6 +46,16 @@ class FakeWorkerPool final : public WorkerPool {
     for (int i = 0; i < prediction.images_size(); ++i) answers[static_cast<size_t>(prediction.inputs_size() + i)].add_labels(prediction.images(i));
     done(std::move(answers));
   }
+  // Waits for the test, which has it from WaitForEvaluation.
+  int64_t Evaluate(worker::v1::Evaluate evaluation, EvaluateCallbacks callbacks) override {
+    absl::MutexLock lock(&mutex_);
+    evaluations_.emplace_back(std::move(evaluation), std::move(callbacks));
+    return static_cast<int64_t>(evaluations_.size());
+  }
+  void CancelEvaluation(int64_t id) override {
+    absl::MutexLock lock(&mutex_);
+    cancelled_evaluations_.push_back(id);
+  }
   PoolStatus Status() override {
     absl::MutexLock lock(&mutex_);
     return status_;
@@ -77,6 +87,17 @@ class FakeWorkerPool final : public WorkerPool {
     auto there = [this, n]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return assignments_.size() >= n; };
     mutex_.Await(absl::Condition(&there));
     return assignments_[n - 1];
+  }
+  // The nth evaluation since the start, from 1, which is also its number.
+  std::pair<worker::v1::Evaluate, EvaluateCallbacks> WaitForEvaluation(size_t n) {
+    absl::MutexLock lock(&mutex_);
+    auto there = [this, n]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return evaluations_.size() >= n; };
+    mutex_.Await(absl::Condition(&there));
+    return evaluations_[n - 1];
+  }
+  std::vector<int64_t> cancelled_evaluations() {
+    absl::MutexLock lock(&mutex_);
+    return cancelled_evaluations_;
   }
   size_t assignments() {
     absl::MutexLock lock(&mutex_);
@@ -127,6 +148,8 @@ class FakeWorkerPool final : public WorkerPool {
   bool refuse_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Status predict_failure_ ABSL_GUARDED_BY(mutex_);
   std::vector<worker::v1::Assign> assignments_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::pair<worker::v1::Evaluate, EvaluateCallbacks>> evaluations_ ABSL_GUARDED_BY(mutex_);
+  std::vector<int64_t> cancelled_evaluations_ ABSL_GUARDED_BY(mutex_);
   std::vector<AttemptId> cancelled_ ABSL_GUARDED_BY(mutex_), suspended_ ABSL_GUARDED_BY(mutex_), killed_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -5,7 +5,8 @@ import sys
 
 import numpy
 from scipy.stats import pearsonr
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, mean_squared_error, precision_recall_fscore_support
+from sklearn.metrics import (accuracy_score, confusion_matrix, f1_score, log_loss, mean_absolute_error, mean_squared_error, precision_recall_fscore_support,
+                             top_k_accuracy_score)
 
 random = numpy.random.default_rng(0)
 
@@ -27,7 +28,27 @@ def multi(truth, predicted):
 
 
 def regression(truth, predicted):
-    return dict(truth=truth.tolist(), predicted=predicted.tolist(), mse=mean_squared_error(truth, predicted), pearson=float(pearsonr(truth, predicted)[0]))
+    return dict(truth=truth.tolist(), predicted=predicted.tolist(), mse=mean_squared_error(truth, predicted), mae=mean_absolute_error(truth, predicted), pearson=float(pearsonr(truth, predicted)[0]))
+
+
+def scored(classes, rows, scale):
+    """Logits: top k, the loss, and the expected calibration error as Guo et al. 2017 define it, with 15 bins (lower, upper]."""
+    truth = random.integers(0, classes, rows)
+    logits = random.normal(size=(rows, classes)).astype(numpy.float32).astype(float) * scale
+    logits[numpy.arange(rows), truth] += scale * random.integers(0, 3, rows)
+    logits = logits.astype(numpy.float32).astype(float)
+    probabilities = numpy.exp(logits - logits.max(1, keepdims=True))
+    probabilities /= probabilities.sum(1, keepdims=True)
+    confidence, right = probabilities.max(1), logits.argmax(1) == truth
+    bins, ece = [], 0.0
+    for lower, upper in zip(numpy.arange(15) / 15, numpy.arange(1, 16) / 15):
+        inside = (confidence > lower) & (confidence <= upper)
+        bins.append(dict(rows=int(inside.sum()), confidence=float(confidence[inside].mean()) if inside.any() else 0.0,
+                         accuracy=float(right[inside].mean()) if inside.any() else 0.0))
+        ece += inside.mean() * abs(bins[-1]["accuracy"] - bins[-1]["confidence"])
+    labels = list(range(classes))
+    return dict(classes=classes, truth=truth.tolist(), logits=logits.flatten().tolist(), bins=bins, ece=ece, loss=log_loss(truth, probabilities, labels=labels),
+                top={str(k): top_k_accuracy_score(truth, logits, k=k, labels=labels) for k in (1, 3, 5) if k < classes})
 
 
 skewed = random.choice(5, 60, p=[0.6, 0.2, 0.1, 0.1, 0.0])
@@ -45,6 +66,7 @@ goldens = dict(
         multi(numpy.array([[1, 0, 0], [0, 1, 0]]), numpy.array([[1, 0, 0], [1, 1, 0]])),  # the last class counts with 0
     ],
     regression=[regression(target, target * 0.5 + random.normal(size=30).astype(numpy.float32)), regression(numpy.array([1.0, 2.0]), numpy.array([3.0, 1.0]))],
+    scored=[scored(7, 80, 1.0), scored(12, 50, 3.0), scored(4, 30, 0.2)],
 )
 with open(sys.argv[1], "w") as file:
     json.dump(goldens, file)

@@ -152,6 +152,18 @@ def test_checkpoint_loads_in_torchvision_and_predicts_the_same(server, finished,
     check_in_torchvision(server, finished[0], tmp_path / "model")
 
 
+def test_wrongly_filed_training_images_are_the_first_suspects(server, finished):
+    wrong = {"train/blue/003.png": "train/red/003-b.png", "train/green/010.png": "train/blue/010-b.png", "train/red/020.png": "train/green/020-b.png"}
+    entries = [(wrong.get(path, path), content) for split in COUNTS for path, _, content in pictures(split)]
+    dataset = server.import_dataset(tar_of(entries), "misfiled.tar")
+    request = prediction_pb.EvaluateRequest(checkpoint=finished[0].name, dataset=dataset.name, find_suspects=True, suspect_count=6)
+    result = list(server.prediction.Evaluate(request, timeout=harness.DEADLINE))[-1].result
+    assert set(wrong.values()) <= {suspect.entry for suspect in result.suspects}, result.suspects
+    assert all(s.filename == "misfiled.tar" and not s.text for s in result.suspects)
+    assert result.evaluation.values["accuracy"] == pytest.approx(finished[0].test_evaluation.values["accuracy"])
+    assert result.training_rows == COUNTS["train"] * len(CLASSES)
+
+
 def test_head_with_hidden_layers_loads_in_torchvision(server, image_model, image_dataset, tmp_path):
     job = server.create_job(image_model.name, image_dataset.name, head=spec_pb.HeadSpec(hidden_sizes=[24, 12], activation=spec_pb.ACTIVATION_GELU, dropout=0.1),
                             phases=[spec_pb.Phase(name="all", n_epochs=2, learning_rate=1e-3)], hyperparameters=spec_pb.Hyperparameters(batch_size=16, image_size=96))

@@ -16,6 +16,7 @@ namespace attune::cli {
 namespace {
 
 constexpr int kMatrixClasses = 10;
+constexpr int kBarWidth = 20;
 
 std::string StateName(v1::FineTuningJob::State state) {
   return v1::FineTuningJob::State_Name(state).substr(std::string("STATE_").size());
@@ -123,9 +124,11 @@ std::string JobDetails(const v1::FineTuningJob& job, absl::Time now, const Style
 }
 
 std::string EvaluationValues(const v1::Evaluation& evaluation, const Style& style) {
-  const std::pair<const char*, const char*> known[] = {{"accuracy", "accuracy"}, {"f1_macro", "F1"},
-                                                       {"f1_micro", "micro F1"}, {"mse", "MSE"},
-                                                       {"pearson", "r"},         {"loss", "loss"}};
+  const std::pair<const char*, const char*> known[] = {{"accuracy", "accuracy"}, {"top5_accuracy", "top 5"},
+                                                       {"f1_macro", "F1"},       {"f1_micro", "micro F1"},
+                                                       {"mse", "MSE"},           {"mae", "MAE"},
+                                                       {"pearson", "r"},         {"loss", "loss"},
+                                                       {"ece", "ECE"}};
   std::vector<std::string> parts;
   std::map<std::string, double> rest(evaluation.values().begin(), evaluation.values().end());
   for (const auto& [key, title] : known) {
@@ -138,19 +141,21 @@ std::string EvaluationValues(const v1::Evaluation& evaluation, const Style& styl
   return absl::StrJoin(parts, "  ");
 }
 
-std::string EvaluationText(const v1::Evaluation& evaluation, const Style& style) {
+std::string EvaluationText(const v1::Evaluation& evaluation, const Style& style, bool bars) {
   std::string text =
       StrCat(Paint(style, Colour::kBold, StrCat("Evaluation on ", evaluation.split())), " (", Count(evaluation.rows()),
              " rows, step ", Count(evaluation.step()), ")\n  ", EvaluationValues(evaluation, style), "\n");
   if (evaluation.classes_size() == 0) return text;
-  Table table({{"CLASS"},
-               {"PRECISION", Align::kRight},
-               {"RECALL", Align::kRight},
-               {"F1", Align::kRight},
-               {"ROWS", Align::kRight}});
+  std::vector<Column> columns = {{"CLASS"},
+                                 {"PRECISION", Align::kRight},
+                                 {"RECALL", Align::kRight},
+                                 {"F1", Align::kRight},
+                                 {"ROWS", Align::kRight}};
+  if (bars) columns.push_back({""});
+  Table table(columns);
   for (const v1::ClassFigures& figures : evaluation.classes()) {
     table.AddRow({OneLine(figures.label()), Number(figures.precision()), Number(figures.recall()), Number(figures.f1()),
-                  Count(figures.support())});
+                  Count(figures.support()), bars ? HistogramBar(figures.f1(), kBarWidth, style) : ""});
   }
   return StrCat(text, "\n", table.Render(style), ConfusionText(evaluation, style));
 }

@@ -22,8 +22,8 @@ std::string JobDetails(const v1::FineTuningJob& job, absl::Time now, const Style
 
 // "accuracy 0.712  F1 0.690  loss 0.61": the values that people look at, in that order, then the others.
 std::string EvaluationValues(const v1::Evaluation& evaluation, const Style& style);
-// The values, figures of each class and the confusion matrix (up to 10 classes).
-std::string EvaluationText(const v1::Evaluation& evaluation, const Style& style);
+// The values, figures of each class (with `bars`, F1 as a bar too) and the confusion matrix (up to 10 classes).
+std::string EvaluationText(const v1::Evaluation& evaluation, const Style& style, bool bars = false);
 
 // Category, step and the worker's last log lines of a failed job.
 std::string JobError(const v1::FineTuningJob& job, const Style& style);

@@ -91,14 +91,21 @@ class Converter {
   json Map(const YAML::Node& node, const FieldDescriptor& field) {
     json result = json::object();
     if (!node.IsMap()) {
-      Fault(node, StrCat("'", field.name(), "' must be pairs, like 'team: nlp'"));
+      const bool texts = field.message_type()->map_value()->cpp_type() == FieldDescriptor::CPPTYPE_STRING;
+      Fault(node, StrCat("'", field.name(), "' must be pairs, like '", texts ? "team: nlp" : "name: 2", "'"));
       return result;
     }
     for (const auto& entry : node) {
       if (!entry.first.IsScalar() || !entry.second.IsScalar()) {
-        Fault(entry.first, StrCat("an entry of '", field.name(), "' must be a text with a text"));
+        Fault(entry.first, StrCat("an entry of '", field.name(), "' must be a name with a value"));
+        continue;
+      }
+      const FieldDescriptor& type = *field.message_type()->map_value();
+      auto value = ParseScalar(type, entry.second.Scalar());
+      if (value.ok()) {
+        result[entry.first.Scalar()] = *std::move(value);
       } else {
-        result[entry.first.Scalar()] = entry.second.Scalar();
+        Fault(entry.second, StrCat("'", field.name(), "', '", entry.first.Scalar(), "': ", value.status().message()));
       }
     }
     return result;
@@ -189,6 +196,22 @@ void EmitValue(const google::protobuf::Message& message, const FieldDescriptor& 
   }
 }
 
+// Entries in the order of their keys, so that equal specs are equal files.
+void EmitMap(const google::protobuf::Message& message, const FieldDescriptor& field, YAML::Emitter& out) {
+  const auto& reflection = *message.GetReflection();
+  std::map<std::string, const google::protobuf::Message*> entries;
+  for (int i = 0; i < reflection.FieldSize(message, &field); ++i) {
+    const auto& entry = reflection.GetRepeatedMessage(message, &field, i);
+    entries[entry.GetReflection()->GetString(entry, field.message_type()->map_key())] = &entry;
+  }
+  out << YAML::BeginMap;
+  for (const auto& [key, entry] : entries) {
+    out << YAML::Key << key << YAML::Value;
+    EmitValue(*entry, *field.message_type()->map_value(), -1, out);
+  }
+  out << YAML::EndMap;
+}
+
 void Emit(const google::protobuf::Message& message, YAML::Emitter& out) {
   std::vector<const FieldDescriptor*> fields;
   message.GetReflection()->ListFields(message, &fields);
@@ -197,6 +220,10 @@ void Emit(const google::protobuf::Message& message, YAML::Emitter& out) {
     out << YAML::Key << field->name() << YAML::Value;
     if (!field->is_repeated()) {
       EmitValue(message, *field, -1, out);
+      continue;
+    }
+    if (field->is_map()) {
+      EmitMap(message, *field, out);
       continue;
     }
     out << YAML::BeginSeq;

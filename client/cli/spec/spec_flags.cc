@@ -28,6 +28,8 @@ const std::map<std::string, std::string>& Renamed() {
       {"attune.v1.RandAugment.operations", "rand-augment-operations"},
       {"attune.v1.RandAugment.magnitude", "rand-augment-magnitude"},
       {"attune.v1.EvaluationSpec.split", "evaluation-split"},
+      {"attune.v1.UnfreezeSpec.epochs_per_group", "unfreeze-epochs"},
+      {"attune.v1.UnfreezeSpec.layer_decay", "unfreeze-layer-decay"},
   };
   return names;
 }
@@ -63,6 +65,12 @@ const std::map<std::string, std::string>& Helps() {
       {"momentum", "SGD's momentum. Default: 0.9"},
       {"max-length", "Texts are cut to this many tokens. Default: the smaller of the model's limit and 512"},
       {"image-size", "Side in pixels of the square that images are brought to, at most 1024. Default: the model's own"},
+      {"class-balance", "What is done about classes of unequal size. Default: none"},
+      {"class-weights", "Weight of classes in the loss, for example spam=3,ham=0.5; others weigh 1. Default: none"},
+      {"l2-sp", "L2-SP: how strongly layers are drawn to their pretrained weights, 0 to 10. Default: 0"},
+      {"ema-decay", "Evaluate and keep a moving average of the weights with this decay, below 1. Default: 0, none"},
+      {"unfreeze-epochs", "Gradual unfreezing in place of phases: epochs before the next group learns. Default: none"},
+      {"unfreeze-layer-decay", "Gradual unfreezing: rate of each group is that of the group above times this. Default: 1"},
       {"augment", "Change training images at random (crops, flips, and what else is asked for), or not. Default: yes"},
       {"crop-scale-min", "Smallest share of the image that a random crop keeps, over 0; 1: no crops. Default: 0.4"},
       {"horizontal-flip", "Probability of a left-right flip, 0 to 1. Default: 0.5"},
@@ -104,9 +112,9 @@ void Collect(const Descriptor& type, const std::string& group, std::vector<const
              std::vector<SpecFlag>& flags) {
   for (int i = 0; i < type.field_count(); ++i) {
     const FieldDescriptor& field = *type.field(i);
-    if (field.is_repeated() && field.message_type() != nullptr) continue;  // phases: in a file
+    if (field.is_repeated() && field.message_type() != nullptr && !field.is_map()) continue;  // phases: in a file
     path.push_back(&field);
-    if (field.message_type() != nullptr) {
+    if (field.message_type() != nullptr && !field.is_map()) {
       // What is deeper is listed with what it is part of.
       Collect(*field.message_type(), path.size() > 1 ? group : Title(field), path, flags);
     } else {
@@ -131,6 +139,28 @@ absl::StatusOr<nlohmann::json> ParseList(const FieldDescriptor& field, const std
   return list;
 }
 
+// "spam=3,ham=0.5" as a JSON object. A name may have "=" in it, but no comma: those are for files.
+absl::StatusOr<nlohmann::json> ParseMap(const FieldDescriptor& field, const std::string& text) {
+  nlohmann::json object = nlohmann::json::object();
+  for (const std::string& part : std::vector<std::string>(absl::StrSplit(text, ','))) {
+    const size_t equals = part.rfind('=');
+    const std::string name(absl::StripAsciiWhitespace(part.substr(0, equals)));
+    if (equals == std::string::npos || name.empty())
+      return absl::InvalidArgumentError(StrCat("expected NAME=VALUE, got '", part, "'"));
+    if (object.contains(name)) return absl::InvalidArgumentError(StrCat("'", name, "' is given twice"));
+    auto value = ParseScalar(*field.message_type()->map_value(),
+                             std::string(absl::StripAsciiWhitespace(part.substr(equals + 1))));
+    if (!value.ok()) return absl::InvalidArgumentError(StrCat("'", name, "': ", value.status().message()));
+    object[name] = *std::move(value);
+  }
+  return object;
+}
+
+absl::StatusOr<nlohmann::json> ParseValue(const SpecFlag& flag, const std::string& text) {
+  const FieldDescriptor& field = *flag.path.back();
+  return flag.is_map() ? ParseMap(field, text) : flag.is_list() ? ParseList(field, text) : ParseScalar(field, text);
+}
+
 void ClearField(const SpecFlag& flag, google::protobuf::Message* message) {
   for (const FieldDescriptor* field : flag.path) {
     if (field == flag.path.back()) return message->GetReflection()->ClearField(message, field);
@@ -151,9 +181,9 @@ const std::vector<SpecFlag>& SpecFlags() {
 }
 
 absl::Status SetSpecFlag(const SpecFlag& flag, const std::string& value, v1::FineTuningSpec* spec) {
-  auto parsed = flag.is_list() ? ParseList(*flag.path.back(), value) : ParseScalar(*flag.path.back(), value);
+  const auto parsed = ParseValue(flag, value);
   if (!parsed.ok()) return absl::InvalidArgumentError(StrCat("--", flag.name, ": ", parsed.status().message()));
-  if (flag.is_list()) ClearField(flag, spec);  // merging would append
+  if (flag.path.back()->is_repeated()) ClearField(flag, spec);  // merging would append
   nlohmann::json document = *parsed;
   for (auto field = flag.path.rbegin(); field != flag.path.rend(); ++field)
     document = nlohmann::json{{(*field)->name(), document}};

@@ -1,5 +1,5 @@
-// Flags of `jobs create`: one for each value of FineTuningSpec that is single or a list of numbers, made from its
-// descriptor, so that a field added to the proto is a flag without more ado. Names are the fields' names with dashes. Pure.
+// Flags of `jobs create`: one for each value of FineTuningSpec that is single, a list of numbers or a map, made from
+// its descriptor, so that a field added to the proto is a flag without more ado. Names are the fields' names with dashes. Pure.
 //
 //   for (const SpecFlag& flag : SpecFlags()) ... "--" + flag.name ...
 //   ATTUNE_RETURN_IF_ERROR(SetSpecFlag(flag, "3", &spec));
@@ -21,7 +21,8 @@ struct SpecFlag {
   std::vector<std::string> choices;                            // of an enum; empty otherwise
   std::vector<const google::protobuf::FieldDescriptor*> path;  // from the spec to the value
 
-  bool is_list() const { return path.back()->is_repeated(); }  // values with commas between
+  bool is_map() const { return path.back()->is_map(); }                     // "name=value,name=value"
+  bool is_list() const { return path.back()->is_repeated() && !is_map(); }  // values with commas between
   bool is_switch() const {                                     // "true" or "false"
     return path.back()->cpp_type() == google::protobuf::FieldDescriptor::CPPTYPE_BOOL;
   }
@@ -29,7 +30,7 @@ struct SpecFlag {
 
 const std::vector<SpecFlag>& SpecFlags();
 
-// Overwrites the value (the whole list) in `spec`. INVALID_ARGUMENT names the flag and what it expects.
+// Overwrites the value (the whole list or map) in `spec`. INVALID_ARGUMENT names the flag and what it expects.
 absl::Status SetSpecFlag(const SpecFlag& flag, const std::string& value, v1::FineTuningSpec* spec);
 
 }  // namespace attune::cli

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 #include <stdexcept>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "server/training/input/epoch_order.h"
@@ -18,7 +19,11 @@ int64_t BatchRows::batches_per_epoch() const { return (options_.rows + options_.
 std::shared_ptr<const std::vector<int64_t>> BatchRows::Order(int64_t epoch) const {
   std::lock_guard lock(mutex_);
   if (cached_epoch_ != epoch || cached_order_ == nullptr) {
-    cached_order_ = std::make_shared<const std::vector<int64_t>>(EpochOrder(options_.seed, epoch, options_.rows));
+    std::vector<int64_t> order = options_.order ? options_.order(epoch) : EpochOrder(options_.seed, epoch, options_.rows);
+    if (static_cast<int64_t>(order.size()) != options_.rows) {
+      throw std::logic_error(absl::StrCat("an order of ", order.size(), " rows is not that of an epoch of ", options_.rows));
+    }
+    cached_order_ = std::make_shared<const std::vector<int64_t>>(std::move(order));
     cached_epoch_ = epoch;
   }
   return cached_order_;

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -16,6 +17,8 @@ struct BatchRowsOptions {
   int64_t batch_size = 32;
   uint64_t seed = 42;
   bool shuffle = true;       // false: rows in order; every epoch is the same
+  // Rows of an epoch when shuffled, as many as there are, and as pure as EpochOrder; a row may come twice. Null: each row once, by EpochOrder.
+  std::function<std::vector<int64_t>(int64_t epoch)> order = nullptr;
 };
 
 class BatchRows {
@@ -24,6 +27,7 @@ class BatchRows {
   explicit BatchRows(const BatchRowsOptions& options);
   const BatchRowsOptions& options() const { return options_; }
   int64_t batches_per_epoch() const;  // the last one may be smaller
+  bool may_repeat() const { return options_.shuffle && options_.order != nullptr; }  // whether an epoch may have a row twice
   // Throws std::out_of_range for a batch that the epoch does not have.
   std::vector<int64_t> Of(int64_t epoch, int64_t batch) const;
 

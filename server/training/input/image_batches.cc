@@ -36,9 +36,9 @@ ImageBatches::ImageBatches(std::shared_ptr<const examples::ExampleReader> reader
                            const ImageViewOptions& options, TargetFunction targets)
     : reader_(std::move(reader)), split_(split), rows_(rows), options_(options), targets_(std::move(targets)) {}
 
-void ImageBatches::ReadImage(int64_t row, int64_t epoch, float* out) const {
+void ImageBatches::ReadImage(int64_t row, int64_t epoch, int64_t draw, float* out) const {
   const examples::ExampleView example = ReadRow(*reader_, split_, row);
-  CounterRandom random(StreamKey(rows_.options().seed, kViewStream + static_cast<uint64_t>(epoch)), static_cast<uint64_t>(row));
+  CounterRandom random(StreamKey(rows_.options().seed, kViewStream + static_cast<uint64_t>(epoch)), static_cast<uint64_t>(draw));
   const images::Augmentation* augmentation = options_.augmentation.has_value() ? &*options_.augmentation : nullptr;
   const absl::Status status = images::MakeView(example.image, options_.view, augmentation, augmentation != nullptr ? &random : nullptr, out);
   if (!status.ok()) throw std::invalid_argument(absl::StrCat(std::string(example.entry), ": ", std::string(status.message())));
@@ -69,8 +69,9 @@ Batch ImageBatches::Make(int64_t epoch, int64_t batch_number) const {
   batch.pixels = EmptyPixels(batch.rows, options_.view.image_size);
   const int64_t stride = batch.pixels.stride(0);
   float* out = batch.pixels.mutable_data_ptr<float>();
+  int64_t place = batch_number * rows_.options().batch_size;  // in the epoch
   for (const int64_t row : batch.example_indices) {
-    ReadImage(row, epoch, out);
+    ReadImage(row, epoch, rows_.may_repeat() ? place++ : row, out);
     out += stride;
   }
   batch.targets = ReadTargets(targets_, *reader_, split_, batch.example_indices);

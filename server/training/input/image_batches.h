@@ -1,4 +1,5 @@
-// Batches of images: decoded, brought to the model's size, augmented and normalised on loader threads. What an example becomes depends on (seed, epoch, example) alone.
+// Batches of images: decoded, brought to the model's size, augmented and normalised on loader threads. What an example becomes depends on (seed, epoch, example) alone;
+// where an epoch may have a row twice, on (seed, epoch, place in the epoch), so that the two differ.
 //
 //   ImageBatches batches(reader, Split::kTrain, {.rows = 3068, .batch_size = 32}, {.view = view, .augmentation = augmentation}, targets);
 //   Batch batch = batches.Make(/*epoch=*/0, /*batch=*/3);   // batch.pixels [32, 3, S, S]
@@ -38,7 +39,7 @@ class ImageBatches : public BatchSource {
   Batch Make(int64_t epoch, int64_t batch) const override;
 
  private:
-  void ReadImage(int64_t row, int64_t epoch, float* out) const;
+  void ReadImage(int64_t row, int64_t epoch, int64_t draw, float* out) const;
   void Mix(int64_t epoch, int64_t batch_number, Batch& batch) const;
 
   const std::shared_ptr<const examples::ExampleReader> reader_;

@@ -14,6 +14,7 @@
 #include "server/training/steps/plan/lr_schedule.h"
 #include "server/training/steps/train_loop.h"
 #include "server/training/steps/training_error.h"
+#include "server/training/steps/weight_average.h"
 
 namespace attune::training {
 namespace {
@@ -76,15 +77,18 @@ class FineTuneRun {
 
   void TrainPhase() {
     const PhaseSpec& phase = spec_.phases[planned().index];
+    average_.reset();
     optimizer_ = SetUpPhase(setup_, spec_, planned().index);
     features_.BeginPhase();
     train_ = features_.Batches(examples::Split::kTrain,
-                               {.rows = setup_.rows(examples::Split::kTrain), .batch_size = spec_.batch_size, .seed = spec_.seed, .shuffle = true}, phase.augment,
-                               setup_.targets(), [this] { return StopRequested(); });
+                               {.rows = setup_.rows(examples::Split::kTrain), .batch_size = spec_.batch_size, .seed = spec_.seed, .shuffle = true,
+                                .order = setup_.balancing.order},
+                               phase.augment, setup_.targets(), [this] { return StopRequested(); });
     evaluation_ = train_ != nullptr && setup_.rows(setup_.evaluation_split) > 0 ? Evaluated(setup_.evaluation_split) : nullptr;
     if (stop_ != StopRequest::kNone) return;
+    if (spec_.ema_decay > 0) average_.emplace(MovingTensors(setup_.headed), spec_.ema_decay);
     if (state_.step_in_phase > 0) {
-      LoadTensors(optimizer_->State(), paths_.resume_dir + "/" + kOptimizerFile);
+      LoadTensors(ResumableTensors(), paths_.resume_dir + "/" + kOptimizerFile);
       optimizer_->set_steps(state_.optimizer_steps);
     } else {
       tracker_.BeginPhase();
@@ -102,6 +106,20 @@ class FineTuneRun {
     const LoopOptions options = {setup_.device, setup_.precision, spec_.optimizer.max_grad_norm, spec_.seed, setup_.input->loader_threads(setup_.threads)};
     RunPhase(*setup_.headed.model, *setup_.headed.task, *optimizer_, *train_, *setup_.plan, loop, options,
              {[this] { return StopRequested(); }, [this](const StepReport& report) { return AfterStep(report); }});
+    // A phase's result is its average: the next phase, whose frozen layers must be those of its evaluations, and the test go on from it.
+    if (average_.has_value() && PhaseIsOver()) {
+      average_->Adopt();
+      average_.reset();
+    }
+  }
+
+  // The optimizer's state, and where weights are averaged the unaveraged ones.
+  std::vector<NamedTensor> ResumableTensors() const {
+    std::vector<NamedTensor> tensors = optimizer_->State();
+    if (average_.has_value()) {
+      for (NamedTensor& raw : average_->Raw()) tensors.push_back(std::move(raw));
+    }
+    return tensors;
   }
 
   bool StopRequested() {
@@ -115,6 +133,7 @@ class FineTuneRun {
     state_.step_in_phase = report.steps_done;
     state_.optimizer_steps = optimizer_->steps();
     state_.metrics.clear();
+    if (average_.has_value()) average_->Update(report.steps_done);
     keeper_.Check();
     run_reporter_.Step(report);
     bool best = false;
@@ -133,11 +152,13 @@ class FineTuneRun {
   // Empty when the job was cancelled meanwhile. (A process that must go finishes the evaluation, so that the run that goes on decides as an undisturbed one.)
   std::optional<Verdict> EvaluateNow() {
     const auto start = std::chrono::steady_clock::now();
+    if (average_.has_value()) average_->Swap();
     const std::optional<EvaluationResult> result = Evaluate(
         *setup_.headed.model, *setup_.headed.task, *evaluation_, setup_.rows(setup_.evaluation_split), evaluate_options(), [this] {
           if (reporter_.Stop() == StopRequest::kCancel) stop_ = StopRequest::kCancel;
           return stop_ == StopRequest::kCancel;
         });
+    if (average_.has_value()) average_->Swap();
     if (!result.has_value()) return std::nullopt;
     Settle();
     const Verdict verdict = tracker_.Observe(state_.step, result->values);
@@ -167,8 +188,8 @@ class FineTuneRun {
     state_.epoch = next.epoch;
     state_.batch = next.batch;
     SaveRequest request;
-    request.tensors = setup_.headed.tensors();
-    request.optimizer = optimizer_->State();
+    request.tensors = average_.has_value() ? average_->Averaged(setup_.headed.tensors()) : setup_.headed.tensors();
+    request.optimizer = ResumableTensors();
     request.state = state_;
     request.metrics = state_.metrics;
     request.is_best = is_best;
@@ -234,6 +255,7 @@ class FineTuneRun {
   BestState saved_best_;  // the tracker's state when the best checkpoint was last known to be durable
   TrainingState state_;
   std::unique_ptr<Optimizer> optimizer_;     // of the current phase
+  std::optional<WeightAverage> average_;     // of the current phase's weights, which the model has; absent: the model has what is exported
   std::unique_ptr<BatchSource> train_;       // of the current phase
   std::unique_ptr<BatchSource> evaluation_;  // of the current phase; null: nothing to evaluate on
   StopRequest stop_ = StopRequest::kNone;

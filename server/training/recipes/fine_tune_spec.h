@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,7 @@ enum class OptimizerKind { kAdamW, kSgd };
 enum class ScheduleKind { kLinear, kCosine, kConstant };
 enum class Precision { kFp32, kBf16 };
 enum class HeadActivation { kRelu, kGelu, kTanh, kSilu };
+enum class ClassBalance { kNone, kWeightedLoss, kBalancedSampling };
 
 struct OptimizerSpec {
   OptimizerKind kind = OptimizerKind::kAdamW;
@@ -48,6 +50,7 @@ struct PhaseSpec {
   TrainableSpec trainable;
   double learning_rate = 5e-5;  // the multiplier is already applied
   double layer_decay = 1.0;
+  std::map<std::string, double> group_rates;  // layer group or "head" -> multiplier; empty: by layer_decay
   int64_t warmup_steps = -1;    // -1: by ratio
   double warmup_ratio = 0.06;
   bool train_batch_norm = true;  // of layers that learn; false: its running statistics stay and are used
@@ -71,6 +74,10 @@ struct FineTuneSpec {
   ScheduleKind schedule = ScheduleKind::kLinear;
   OptimizerSpec optimizer;
   double label_smoothing = 0;
+  ClassBalance class_balance = ClassBalance::kNone;
+  std::map<std::string, double> class_weights;  // by name; empty: by class_balance
+  double l2_sp = 0;                 // pull to the pretrained weights; 0: none
+  double ema_decay = 0;             // of the average of the weights; 0: none
   int early_stopping_patience = 0;  // 0: never
   int64_t eval_steps = 0;           // 0: each epoch
   int64_t save_steps = 0;           // 0: each epoch

@@ -88,6 +88,7 @@ HeadedModel CreateHeadedModel(const nlohmann::json& config, const HeadOptions& o
   head.init = headed.factory->head_init;
   head.head_dropout = headed.head_dropout;
   head.label_smoothing = options.label_smoothing;
+  head.class_weights = options.class_weights;
   const auto range = config.find("initializer_range");
   head.initializer_range = range != config.end() && range->is_number() ? range->get<double>() : kInitializerRange;
   const architectures::Architecture& architecture = headed.factory->description_of();

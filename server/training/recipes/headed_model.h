@@ -37,6 +37,7 @@ struct HeadOptions {
   HeadActivation activation = HeadActivation::kRelu;
   double dropout = -1;              // negative: the model's own
   double label_smoothing = 0;
+  std::vector<double> class_weights;  // in label order; empty: all 1
   uint64_t seed = 0;                // of weights that no file gives
 };
 

@@ -58,13 +58,27 @@ std::vector<NamedGroup> Names(const HeadedModel& headed) {
   return names;
 }
 
-void LoadModel(JobSetup& setup, const JobPaths& paths, JobReporter& reporter) {
-  if (paths.resume_dir.empty()) {
-    ReportLoad(LoadWeights(*setup.headed.model, *setup.headed.factory, paths.model_dir + "/" + kModelFile), reporter);
-  } else {
-    LoadTensors(setup.headed.tensors(), paths.resume_dir + "/" + kModelFile);
+// Copies the weights that were just loaded from the base model, of what learns in any phase and L2-SP draws to them: as in its authors' code, neither biases nor norms.
+void KeepAnchors(JobSetup& setup, const LoadReport& report) {
+  const std::vector<Parameter>& parameters = setup.headed.model->parameters();
+  const auto& fresh = report.newly_initialised;
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const bool learns = std::any_of(setup.trainable.begin(), setup.trainable.end(), [i](const std::vector<bool>& phase) { return phase[i]; });
+    if (!learns || !parameters[i].decay || std::find(fresh.begin(), fresh.end(), parameters[i].name) != fresh.end()) continue;
+    setup.anchors[parameters[i].name] = parameters[i].tensor.detach().clone();
   }
+}
+
+void LoadModel(JobSetup& setup, const FineTuneSpec& spec, const JobPaths& paths, JobReporter& reporter) {
+  const bool resumed = !paths.resume_dir.empty();
+  if (!resumed || spec.l2_sp > 0) {
+    const LoadReport report = LoadWeights(*setup.headed.model, *setup.headed.factory, paths.model_dir + "/" + kModelFile);
+    if (!resumed) ReportLoad(report, reporter);
+    if (spec.l2_sp > 0) KeepAnchors(setup, report);
+  }
+  if (resumed) LoadTensors(setup.headed.tensors(), paths.resume_dir + "/" + kModelFile);
   setup.headed.To(setup.device);
+  for (auto& [name, anchor] : setup.anchors) anchor = anchor.to(setup.device);
 }
 
 std::vector<CheckpointFile> FixedFiles(const FineTuneSpec& spec, const nlohmann::json& config, const HeadedModel& headed,
@@ -85,7 +99,7 @@ std::vector<CheckpointFile> FixedFiles(const FineTuneSpec& spec, const nlohmann:
   return files;
 }
 
-HeadedModel CreateHeaded(const FineTuneSpec& spec, const nlohmann::json& config, const std::vector<std::string>& labels) {
+HeadedModel CreateHeaded(const FineTuneSpec& spec, const nlohmann::json& config, const std::vector<std::string>& labels, const std::vector<double>& class_weights) {
   HeadOptions options;
   options.task = spec.task;
   options.labels = labels;
@@ -93,6 +107,7 @@ HeadedModel CreateHeaded(const FineTuneSpec& spec, const nlohmann::json& config,
   options.activation = spec.head_activation;
   options.dropout = spec.head_dropout;
   options.label_smoothing = spec.label_smoothing;
+  options.class_weights = class_weights;
   options.seed = spec.seed;
   return CreateHeadedModel(config, options);
 }
@@ -146,12 +161,13 @@ JobSetup SetUp(const FineTuneSpec& spec, const JobPaths& paths, JobReporter& rep
   const nlohmann::json config = ReadConfig(paths.model_dir);
   setup.config_digest = Sha256Hex(config.dump());
   CheckFit(spec, manifest, FactoryOf(config).description_of());
-  setup.headed = CreateHeaded(spec, config, manifest.labels);
+  setup.balancing = BalanceClasses(spec, *setup.reader, reporter);
+  setup.headed = CreateHeaded(spec, config, manifest.labels, setup.balancing.weights);
   const ModelShape shape = {.prefix = setup.headed.factory->description_of().prefix, .groups = setup.headed.head_group()};
   // All phases at once: a pattern that matches nothing should not be found after hours.
   for (const PhaseSpec& phase : spec.phases) setup.trainable.push_back(TrainableSet(Names(setup.headed), shape, phase.trainable));
   setup.evaluation_split = SplitOf(spec.eval_split);
-  LoadModel(setup, paths, reporter);
+  LoadModel(setup, spec, paths, reporter);
   std::optional<images::ViewSpec> view;
   setup.input = MakeInput(setup, spec, paths, config, tokenizer_later, &view);
   setup.fixed_files = FixedFiles(spec, config, setup.headed, manifest, view.has_value() ? &*view : nullptr, paths.model_dir);
@@ -166,10 +182,15 @@ std::unique_ptr<Optimizer> SetUpPhase(const JobSetup& setup, const FineTuneSpec&
     parameters[i].tensor.requires_grad_(learns[i]);
     if (learns[i]) groups.push_back(parameters[i].group);
   }
-  const std::vector<double> rates = LayerRates(groups, spec.phases[phase_of_spec].layer_decay);
+  const PhaseSpec& phase = spec.phases[phase_of_spec];
+  const std::vector<double> rates =
+      phase.group_rates.empty() ? LayerRates(groups, phase.layer_decay) : GroupRates(groups, setup.headed.model->groups(), phase.group_rates);
   std::vector<OptimizedParameter> optimized;
   for (size_t i = 0; i < parameters.size(); ++i) {
-    if (learns[i]) optimized.push_back({parameters[i].name, parameters[i].tensor, rates[optimized.size()], parameters[i].decay});
+    if (!learns[i]) continue;
+    const auto anchor = setup.anchors.find(parameters[i].name);
+    const bool anchored = anchor != setup.anchors.end();
+    optimized.push_back({parameters[i].name, parameters[i].tensor, rates[optimized.size()], parameters[i].decay && !anchored, anchored ? anchor->second : at::Tensor()});
   }
   const OptimizerSpec& from = spec.optimizer;
   OptimizerOptions options;
@@ -179,7 +200,17 @@ std::unique_ptr<Optimizer> SetUpPhase(const JobSetup& setup, const FineTuneSpec&
   options.beta2 = from.beta2;
   options.epsilon = from.epsilon;
   options.momentum = options.adamw ? 0 : from.momentum;
+  options.anchor_strength = spec.l2_sp;
   return std::make_unique<Optimizer>(options, optimized);
+}
+
+std::vector<NamedTensor> MovingTensors(const HeadedModel& headed) {
+  std::vector<NamedTensor> moving;
+  for (const Parameter& parameter : headed.parameters()) {
+    if (parameter.tensor.requires_grad()) moving.push_back({parameter.name, parameter.tensor});
+  }
+  for (const Buffer& buffer : headed.model->buffers()) moving.push_back({buffer.name, buffer.tensor});
+  return moving;
 }
 
 std::vector<double> StepCosts(const JobSetup& setup, const FineTuneSpec& spec, bool cached) {

@@ -11,6 +11,7 @@
 
 #include "server/examples/example.h"
 #include "server/training/input/targets.h"
+#include "server/training/recipes/class_balance.h"
 #include "server/training/recipes/fine_tune_spec.h"
 #include "server/training/recipes/headed_model.h"
 #include "server/training/recipes/job_input.h"
@@ -32,6 +33,8 @@ struct JobSetup {
   examples::Split evaluation_split = examples::Split::kValidation;
   std::string config_digest;                   // SHA-256 of the base model's config.json
   int threads = 1;
+  ClassBalancing balancing;                    // of the training rows
+  std::map<std::string, at::Tensor> anchors;   // parameter -> its pretrained weights, where L2-SP draws it to them
   std::vector<CheckpointFile> fixed_files;     // of every checkpoint
 
   int64_t rows(examples::Split split) const { return reader->size(split); }
@@ -43,6 +46,9 @@ JobSetup SetUp(const FineTuneSpec& spec, const JobPaths& paths, JobReporter& rep
 
 // Turns gradients on and off for a phase, and makes its optimizer.
 std::unique_ptr<Optimizer> SetUpPhase(const JobSetup& setup, const FineTuneSpec& spec, int phase_of_spec);
+
+// What moves in the phase that was set up: parameters that learn, and the running statistics of BatchNorm.
+std::vector<NamedTensor> MovingTensors(const HeadedModel& headed);
 
 // Relative cost of a step of each planned phase: forward 1, backward 2 for the share of layer groups from the lowest that learns; where the output of the layers below is
 // kept (`cached`), forward counts for that share alone too.

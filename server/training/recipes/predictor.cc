@@ -6,11 +6,8 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/core/grad_mode.h>
 
-#include "server/base/files.h"
 #include "server/training/input/image_batches.h"
 #include "server/training/input/text_batches.h"
-#include "server/training/recipes/job_input.h"
-#include "server/training/steps/training_error.h"
 
 namespace attune::training {
 namespace {
@@ -27,37 +24,10 @@ std::vector<T> RowOf(const at::Tensor& table, int64_t row, at::ScalarType type) 
 
 }  // namespace
 
-std::unique_ptr<Predictor::Loaded> Predictor::Load(const std::string& checkpoint_dir) {
-  auto loaded = std::make_unique<Loaded>();
-  loaded->directory = checkpoint_dir;
-  auto record = ReadFile(checkpoint_dir + "/" + kAttuneFile);
-  ThrowIfError(record.status());
-  loaded->record = AttuneRecord::FromJson(*record);
-  const nlohmann::json config = ReadConfig(checkpoint_dir);
-  HeadOptions head;
-  head.task = loaded->record.task;
-  head.labels = loaded->record.labels;
-  head.hidden_sizes = loaded->record.head_hidden_sizes;
-  head.activation = loaded->record.head_activation;
-  loaded->headed = CreateHeadedModel(config, head);
-  LoadTensors(loaded->headed.tensors(), checkpoint_dir + "/" + kModelFile);
-  const architectures::Architecture& architecture = loaded->headed.factory->description_of();
-  if (architecture.modality == architectures::Modality::kImage) {
-    const auto layout = architecture.describe(config);
-    ThrowIfError(layout.status());
-    loaded->view = ViewOf(layout->image, loaded->record.image_size);
-    return loaded;
-  }
-  auto tokenizer = tokenizers::LoadTokenizer(checkpoint_dir);
-  ThrowIfError(tokenizer.status());
-  loaded->tokenizer = *std::move(tokenizer);
-  return loaded;
-}
-
 std::vector<PredictionOutput> Predictor::Predict(const std::string& checkpoint_dir, const std::vector<PredictionInput>& inputs) {
-  if (loaded_ == nullptr || loaded_->directory != checkpoint_dir) {
+  if (!loaded_.has_value() || loaded_->directory != checkpoint_dir) {
     loaded_.reset();  // before the next one takes its memory
-    loaded_ = Load(checkpoint_dir);
+    loaded_ = LoadCheckpoint(checkpoint_dir);
   }
   std::vector<PredictionOutput> outputs(inputs.size());
   for (size_t begin = 0; begin < inputs.size(); begin += kBatch) {
@@ -66,7 +36,7 @@ std::vector<PredictionOutput> Predictor::Predict(const std::string& checkpoint_d
   return outputs;
 }
 
-Batch Predictor::MakeBatch(const Loaded& loaded, const std::vector<PredictionInput>& inputs, size_t begin, size_t end) {
+Batch Predictor::MakeBatch(const LoadedCheckpoint& loaded, const std::vector<PredictionInput>& inputs, size_t begin, size_t end) {
   if (loaded.view.has_value()) {
     std::vector<std::string_view> files;
     for (size_t i = begin; i < end; ++i) files.push_back(inputs[i].image);
@@ -84,7 +54,7 @@ Batch Predictor::MakeBatch(const Loaded& loaded, const std::vector<PredictionInp
   return PackTexts(texts);
 }
 
-void Predictor::PredictBatch(const Loaded& loaded, const std::vector<PredictionInput>& inputs, size_t begin, size_t end,
+void Predictor::PredictBatch(const LoadedCheckpoint& loaded, const std::vector<PredictionInput>& inputs, size_t begin, size_t end,
                              std::vector<PredictionOutput>* outputs) {
   at::NoGradGuard no_grad;
   const Batch batch = MakeBatch(loaded, inputs, begin, end);

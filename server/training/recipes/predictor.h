@@ -5,16 +5,12 @@
 //   std::vector<PredictionOutput> out = predictor.Predict(checkpoint_dir, {{.text = "well done"}});
 #pragma once
 
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "server/images/view.h"
-#include "server/tokenizers/tokenizer.h"
 #include "server/training/input/batch.h"
-#include "server/training/recipes/checkpoint_files.h"
-#include "server/training/recipes/headed_model.h"
+#include "server/training/recipes/loaded_checkpoint.h"
 #include "server/training/recipes/prediction.h"
 
 namespace attune::training {
@@ -27,19 +23,11 @@ class Predictor {
   void Clear() { loaded_.reset(); }
 
  private:
-  struct Loaded {
-    std::string directory;
-    AttuneRecord record;
-    HeadedModel headed;
-    std::shared_ptr<const tokenizers::Tokenizer> tokenizer;  // text models
-    std::optional<images::ViewSpec> view;                    // image models
-  };
-  static std::unique_ptr<Loaded> Load(const std::string& checkpoint_dir);
-  static Batch MakeBatch(const Loaded& loaded, const std::vector<PredictionInput>& inputs, size_t begin, size_t end);
-  static void PredictBatch(const Loaded& loaded, const std::vector<PredictionInput>& inputs, size_t begin, size_t end,
+  static Batch MakeBatch(const LoadedCheckpoint& loaded, const std::vector<PredictionInput>& inputs, size_t begin, size_t end);
+  static void PredictBatch(const LoadedCheckpoint& loaded, const std::vector<PredictionInput>& inputs, size_t begin, size_t end,
                            std::vector<PredictionOutput>* outputs);
 
-  std::unique_ptr<Loaded> loaded_;
+  std::optional<LoadedCheckpoint> loaded_;
 };
 
 }  // namespace attune::training

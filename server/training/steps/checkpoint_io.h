@@ -3,7 +3,7 @@
 //   step-120/
 //     model.safetensors config.json tokenizer.json ...  purpose "weights": what transformers loads
 //     attune.json                                       purpose "weights": task, labels and limits, for Predict
-//     optimizer.safetensors training_state.json         purpose "resume"
+//     optimizer.safetensors training_state.json         purpose "resume"; where weights are averaged, optimizer.safetensors has the unaveraged ones too
 //     manifest.json                                     {"step": 120, "files": [{"path", "size_bytes", "sha256", "purpose"}]}
 //
 // Everything is written to step-120.tmp and synced; then the directory is renamed and its parent synced.

@@ -23,23 +23,33 @@ void Scatter(const at::Tensor& values, const at::Tensor& rows, int64_t total, at
 
 }  // namespace
 
-std::optional<EvaluationResult> Evaluate(Model& model, Task& task, const BatchSource& batches, int64_t rows, const EvaluateOptions& options,
-                                         const std::function<bool()>& stop_requested) {
+bool RunBatches(Model& model, Task& task, const BatchSource& batches, const EvaluateOptions& options, const std::function<bool()>& stop_requested,
+                const std::function<void(const Batch&, const at::Tensor& logits)>& take) {
   at::NoGradGuard no_grad;
-  at::Tensor logits, targets;
   Prefetcher loader([&](int64_t i) { return batches.Make(0, i); }, 0, batches.batches_per_epoch(),
                     {.depth = 2 * options.loader_threads + 2, .threads = options.loader_threads});
   while (true) {
-    if (stop_requested()) return std::nullopt;
-    std::optional<Batch> batch = loader.Next();
-    if (!batch.has_value()) break;
-    const at::Tensor place = at::from_blob(batch->example_indices.data(), {batch->rows}, at::TensorOptions().dtype(at::kLong));
-    Scatter(batch->targets, place, rows, targets);
+    if (stop_requested()) return false;
+    const std::optional<Batch> batch = loader.Next();
+    if (!batch.has_value()) return true;
     const Batch moved = ToDevice(*batch, options.device);
     AutocastGuard autocast(options.device, options.precision);
-    Scatter(task.Logits(model.Forward(moved, {.training = false}).features, /*training=*/false).to(at::kCPU, at::kFloat), place, rows, logits);
+    take(*batch, task.Logits(model.Forward(moved, {.training = false}).features, /*training=*/false).to(at::kCPU, at::kFloat));
   }
-  return task.Evaluate(logits, targets);
+}
+
+void LogitsOfSplit::Take(const Batch& batch, const at::Tensor& logits) {
+  std::vector<int64_t> indices = batch.example_indices;
+  const at::Tensor place = at::from_blob(indices.data(), {batch.rows}, at::TensorOptions().dtype(at::kLong));
+  Scatter(batch.targets, place, rows_, targets_);
+  Scatter(logits, place, rows_, logits_);
+}
+
+std::optional<EvaluationResult> Evaluate(Model& model, Task& task, const BatchSource& batches, int64_t rows, const EvaluateOptions& options,
+                                         const std::function<bool()>& stop_requested) {
+  LogitsOfSplit all(rows);
+  if (!RunBatches(model, task, batches, options, stop_requested, [&](const Batch& batch, const at::Tensor& logits) { all.Take(batch, logits); })) return std::nullopt;
+  return task.Evaluate(all.logits(), all.targets());
 }
 
 }  // namespace attune::training

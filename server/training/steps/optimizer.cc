@@ -5,7 +5,10 @@
 #include <utility>
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/_foreach_add.h>
+#include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/_foreach_sub.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <ATen/ops/_fused_sgd.h>
 #include <ATen/ops/full.h>
@@ -19,10 +22,11 @@ Optimizer::Optimizer(const OptimizerOptions& options, const std::vector<Optimize
   std::map<std::pair<double, bool>, size_t> index;
   for (const OptimizedParameter& parameter : parameters) {
     const auto [found, added] = index.try_emplace({parameter.rate, parameter.decay}, groups_.size());
-    if (added) groups_.push_back({parameter.rate, parameter.decay ? options.weight_decay : 0, {}, {}, {}, {}});
+    if (added) groups_.push_back({parameter.rate, parameter.decay ? options.weight_decay : 0, {}, {}, {}, {}, {}});
     Group& group = groups_[found->second];
     group.names.push_back(parameter.name);
     group.parameters.push_back(parameter.tensor);
+    group.anchors.push_back(parameter.anchor);
     if (options.adamw || options.momentum > 0) group.first.push_back(at::zeros_like(parameter.tensor, at::MemoryFormat::Contiguous));
     if (options.adamw) group.second.push_back(at::zeros_like(parameter.tensor, at::MemoryFormat::Contiguous));
     parameter_count_ += parameter.tensor.numel();
@@ -42,14 +46,44 @@ Optimizer::Active Optimizer::WithGradients(const Group& group) {
   return active;
 }
 
-double Optimizer::GradientNorm() const {
-  at::NoGradGuard no_grad;
+std::vector<at::Tensor> Optimizer::Gradients() const {
   std::vector<at::Tensor> gradients;
   for (const Group& group : groups_) {
     for (const at::Tensor& parameter : group.parameters) {
       if (parameter.grad().defined()) gradients.push_back(parameter.grad());
     }
   }
+  return gradients;
+}
+
+void Optimizer::ScaleGradients(double factor) {
+  at::NoGradGuard no_grad;
+  const std::vector<at::Tensor> gradients = Gradients();
+  if (!gradients.empty()) at::_foreach_mul_(gradients, factor);
+}
+
+void Optimizer::AddPenalty() {
+  if (options_.anchor_strength == 0) return;
+  at::NoGradGuard no_grad;
+  for (const Group& group : groups_) {
+    std::vector<at::Tensor> gradients, parameters, anchors;
+    for (size_t i = 0; i < group.parameters.size(); ++i) {
+      if (!group.anchors[i].defined() || !group.parameters[i].grad().defined()) continue;
+      gradients.push_back(group.parameters[i].grad());
+      parameters.push_back(group.parameters[i]);
+      anchors.push_back(group.anchors[i]);
+    }
+    if (gradients.empty()) continue;
+    // The difference first: it is exactly 0 where a weight has not moved, which alpha * w - alpha * w0 is not. New tensors, because an embedding table keeps its gradient's
+    // memory for the next step and clears only the rows that the step's tokens touched.
+    const std::vector<at::Tensor> sums = at::_foreach_add(gradients, at::_foreach_sub(parameters, anchors), options_.anchor_strength);
+    for (size_t i = 0; i < sums.size(); ++i) parameters[i].mutable_grad() = sums[i];
+  }
+}
+
+double Optimizer::GradientNorm() const {
+  at::NoGradGuard no_grad;
+  const std::vector<at::Tensor> gradients = Gradients();
   if (gradients.empty()) return 0;
   return at::stack(at::_foreach_norm(gradients, 2)).norm().item<double>();
 }

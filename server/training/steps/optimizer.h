@@ -24,6 +24,7 @@ struct OptimizedParameter {
   at::Tensor tensor;      // leaf, fp32, requires grad
   double rate = 1;        // multiplies the learning rate of each step
   bool decay = true;      // whether weight decay applies
+  at::Tensor anchor;      // what AddPenalty draws it to; undefined: it is not drawn
 };
 
 struct OptimizerOptions {
@@ -31,6 +32,7 @@ struct OptimizerOptions {
   double weight_decay = 0;
   double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8;  // AdamW
   double momentum = 0;    // SGD
+  double anchor_strength = 0;  // of AddPenalty
 };
 
 class Optimizer {
@@ -38,6 +40,10 @@ class Optimizer {
   // Moments are zero, on the device of their parameters.
   Optimizer(const OptimizerOptions& options, const std::vector<OptimizedParameter>& parameters);
 
+  // Multiplies every gradient.
+  void ScaleGradients(double factor);
+  // L2-SP (Li et al. 2018): adds the gradient of anchor_strength / 2 * |parameter - anchor|^2 to those of parameters that have an anchor and a gradient.
+  void AddPenalty();
   // Over all gradients together; 0 when there are none. Waits for the device.
   double GradientNorm() const;
   // One update. Gradients are divided by `gradient_divisor` first. A parameter without a gradient keeps its value, its moments too.
@@ -56,12 +62,14 @@ class Optimizer {
     double weight_decay = 0;
     std::vector<std::string> names;
     std::vector<at::Tensor> parameters, first, second;  // second: AdamW only
+    std::vector<at::Tensor> anchors;                    // undefined where there is none
   };
   // The members of a group that have a gradient.
   struct Active {
     std::vector<at::Tensor> parameters, gradients, first, second;
   };
   static Active WithGradients(const Group& group);
+  std::vector<at::Tensor> Gradients() const;  // those that there are
   void StepAdamW(const Group& group, Active& active, double learning_rate, const std::optional<at::Tensor>& divisor);
   void StepSgd(const Group& group, Active& active, double learning_rate, const std::optional<at::Tensor>& divisor);
 

@@ -56,12 +56,13 @@ class PhaseLoop {
     report.learning_rate = phase_.peak_rate * LearningRateFactor(phase_.schedule, step, phase_.warmup_steps, steps_);
     const StepWork work = plan_.Work(phase_.phase, step);
     at::Tensor loss;
+    weight_ = at::Tensor();
     for (int64_t i = 0; i < work.batches; ++i) {
       if (callbacks_.stop_requested()) {
         optimizer_.ClearGradients();
         return std::nullopt;
       }
-      const at::Tensor part = MicroStep(work.rows, report);
+      const at::Tensor part = MicroStep(work, report);
       loss = loss.defined() ? loss + part : part;
     }
     Update(loss, report);
@@ -70,8 +71,9 @@ class PhaseLoop {
     return report;
   }
 
-  // Adds one batch's gradients, weighted by its share of the step's rows. Returns its share of the loss, on the device.
-  at::Tensor MicroStep(int64_t rows_of_step, StepReport& report) {
+  // Adds one batch's gradients, weighted by its share of the step's rows. Returns its share of the loss, on the device. Where rows have weights the share is not known
+  // before the step's last batch: gradients and loss are then sums over rows, and Update divides by their weights.
+  at::Tensor MicroStep(const StepWork& work, StepReport& report) {
     const Batch batch = ToDevice(*loader_.Next(), options_.device);
     SeedGenerators(StepSeed(options_.seed, plan_.Place(phase_.phase, next_batch_++).micro_step));
     report.rows += batch.rows;
@@ -81,7 +83,11 @@ class PhaseLoop {
       AutocastGuard autocast(options_.device, options_.precision);
       loss = task_.TrainingLoss(model_.Forward(batch, {.training = true, .train_batch_norm = phase_.train_batch_norm}), batch);
     }
-    if (batch.rows != rows_of_step) loss = loss * (static_cast<double>(batch.rows) / static_cast<double>(rows_of_step));
+    if (const at::Tensor weight = task_.BatchWeight(batch); weight.defined()) {
+      weight_ = weight_.defined() ? weight_ + weight : weight;
+    } else if (batch.rows != work.rows) {
+      loss = loss * (static_cast<double>(batch.rows) / static_cast<double>(work.rows));
+    }
     loss.backward();
     last_targets_ = batch.targets;
     return loss.detach();
@@ -89,6 +95,13 @@ class PhaseLoop {
 
   void Update(const at::Tensor& loss, StepReport& report) {
     report.loss = loss.item<double>();
+    if (weight_.defined()) {
+      const double weight = weight_.item<double>();
+      const double share = weight > 0 ? 1 / weight : 0;  // a step whose rows all weigh 0 has no gradient
+      report.loss *= share;
+      optimizer_.ScaleGradients(share);
+    }
+    optimizer_.AddPenalty();
     report.grad_norm = optimizer_.GradientNorm();
     if (!std::isfinite(report.loss) || !std::isfinite(report.grad_norm)) {
       optimizer_.ClearGradients();
@@ -109,6 +122,7 @@ class PhaseLoop {
   int64_t next_batch_;  // within the phase
   Prefetcher loader_;
   at::Tensor last_targets_;
+  at::Tensor weight_;  // of the step's rows so far; undefined: rows count the same
 };
 
 }  // namespace

@@ -41,8 +41,8 @@ struct LoopPhase {
 struct StepReport {
   int64_t steps_done = 0;     // in the phase, this one included
   int64_t job_step = 0;       // in the job, this one included
-  double loss = 0;            // mean over the step's rows
-  double grad_norm = 0;       // before clipping
+  double loss = 0;            // mean over the step's rows, by their weights where the task has class weights; without the optimizer's penalty
+  double grad_norm = 0;       // before clipping, with the penalty
   double learning_rate = 0;   // of the topmost layer
   int64_t rows = 0;
   int64_t tokens = 0;         // of texts; 0 for images

@@ -1,5 +1,6 @@
 #include "server/training/tasks/head.h"
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
@@ -97,6 +98,23 @@ std::vector<double> ToDoubles(const at::Tensor& tensor) {
   const at::Tensor values = tensor.detach().to(at::kCPU, at::kDouble).contiguous();
   const double* data = values.const_data_ptr<double>();
   return std::vector<double>(data, data + values.numel());
+}
+
+std::span<const float> FloatsOf(const at::Tensor& tensor) { return {tensor.const_data_ptr<float>(), static_cast<size_t>(tensor.numel())}; }
+
+void AddCalibration(const std::vector<double>& confidences, const std::vector<uint8_t>& right, EvaluationResult* result) {
+  result->calibration = Calibrate(confidences, right);
+  result->values["ece"] = ExpectedCalibrationError(result->calibration);
+}
+
+at::Tensor ClassWeightsOf(const TaskOptions& options) {
+  if (options.class_weights.empty()) return {};
+  if (options.class_weights.size() != options.labels.size()) {
+    throw std::invalid_argument(absl::StrCat(options.class_weights.size(), " class weights do not belong to ", options.labels.size(), " labels"));
+  }
+  at::Tensor weights = at::empty({static_cast<int64_t>(options.class_weights.size())}, at::TensorOptions().dtype(at::kFloat));
+  std::copy(options.class_weights.begin(), options.class_weights.end(), weights.mutable_data_ptr<float>());
+  return weights;
 }
 
 void AddClassMetrics(const std::vector<std::string>& labels, const std::vector<ClassCounts>& counts, bool only_seen, EvaluationResult* result) {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,15 @@ class Head {
 
 // Values of a CPU tensor of any floating type, row-major.
 std::vector<double> ToDoubles(const at::Tensor& tensor);
+
+// The same as they are, of a contiguous CPU tensor of floats; valid as long as the tensor.
+std::span<const float> FloatsOf(const at::Tensor& tensor);
+
+// Calibration of an evaluation, and its error.
+void AddCalibration(const std::vector<double>& confidences, const std::vector<uint8_t>& right, EvaluationResult* result);
+
+// options.class_weights as a tensor [C] fp32; undefined where there are none. Throws std::invalid_argument when there are not as many as labels.
+at::Tensor ClassWeightsOf(const TaskOptions& options);
 
 // The per-class part of an evaluation, and its F1 figures.
 struct ClassCounts;

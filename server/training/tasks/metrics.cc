@@ -62,6 +62,17 @@ double SubsetAccuracy(const std::vector<uint8_t>& truth, const std::vector<uint8
   return Ratio(right, all);
 }
 
+double TopKAccuracy(const std::vector<int64_t>& truth, std::span<const float> scores, int64_t classes, int64_t k) {
+  int64_t right = 0;
+  for (size_t row = 0; row < truth.size(); ++row) {
+    const float* of_row = scores.data() + row * static_cast<size_t>(classes);
+    int64_t before = 0;
+    for (int64_t i = 0; i < classes; ++i) before += of_row[i] > of_row[truth[row]] || (of_row[i] == of_row[truth[row]] && i > truth[row]);
+    right += before < k;
+  }
+  return Ratio(right, truth.size());
+}
+
 double MacroF1(const std::vector<ClassCounts>& counts, bool only_seen) {
   double sum = 0;
   int64_t classes = 0;
@@ -86,6 +97,12 @@ double MicroF1(const std::vector<ClassCounts>& counts) {
 double MeanSquaredError(const std::vector<double>& truth, const std::vector<double>& predicted) {
   double sum = 0;
   for (size_t i = 0; i < truth.size(); ++i) sum += (truth[i] - predicted[i]) * (truth[i] - predicted[i]);
+  return Ratio(sum, truth.size());
+}
+
+double MeanAbsoluteError(const std::vector<double>& truth, const std::vector<double>& predicted) {
+  double sum = 0;
+  for (size_t i = 0; i < truth.size(); ++i) sum += std::abs(truth[i] - predicted[i]);
   return Ratio(sum, truth.size());
 }
 

@@ -1,4 +1,4 @@
-// Any number of classes for each example: a sigmoid for each class, binary cross-entropy, as torch.nn.BCEWithLogitsLoss.
+// Any number of classes for each example: a sigmoid for each class, binary cross-entropy, class weights as pos_weight, as torch.nn.BCEWithLogitsLoss.
 #include <stdexcept>
 #include <utility>
 
@@ -17,7 +17,8 @@ namespace {
 
 class MultiLabel : public Task {
  public:
-  explicit MultiLabel(const TaskOptions& options) : labels_(options.labels), head_(options, static_cast<int64_t>(options.labels.size())) {}
+  explicit MultiLabel(const TaskOptions& options)
+      : labels_(options.labels), pos_weight_(ClassWeightsOf(options)), head_(options, static_cast<int64_t>(options.labels.size())) {}
 
   const std::vector<Parameter>& head_parameters() const override { return head_.parameters(); }
   at::Tensor Logits(const at::Tensor& features, bool training) override { return head_.Logits(features, training); }
@@ -25,6 +26,12 @@ class MultiLabel : public Task {
 
   at::Tensor Loss(const at::Tensor& logits, const at::Tensor& targets) const override {
     return at::binary_cross_entropy_with_logits(logits, targets, /*weight=*/{}, /*pos_weight=*/{}, at::Reduction::Mean);
+  }
+
+  // A mean over rows and classes that weights leave as it is: batches count by their rows.
+  at::Tensor WeightedLoss(const at::Tensor& logits, const at::Tensor& targets) const override {
+    if (!pos_weight_.defined()) return Loss(logits, targets);
+    return at::binary_cross_entropy_with_logits(logits, targets, /*weight=*/{}, pos_weight_, at::Reduction::Mean);
   }
 
   at::Tensor Targets(const std::vector<const examples::Example*>& examples) const override {
@@ -54,13 +61,20 @@ class MultiLabel : public Task {
     result.values["loss"] = Loss(logits, targets).item<double>();
     result.values["accuracy"] = SubsetAccuracy(truth, predicted, classes);
     AddClassMetrics(labels_, CountsOfMultiLabel(truth, predicted, classes), /*only_seen=*/false, &result);
+    std::vector<uint8_t> right;
+    for (size_t i = 0; i < truth.size(); ++i) right.push_back(truth[i] == predicted[i]);
+    const at::Tensor scores = logits.to(at::kFloat).contiguous();
+    AddCalibration(BinaryConfidences(FloatsOf(scores)), right, &result);
     return result;
   }
 
   at::Tensor Probabilities(const at::Tensor& logits) const override { return at::sigmoid(logits); }
   std::string default_metric() const override { return "f1_macro"; }
   std::string problem_type() const override { return "multi_label_classification"; }
-  void To(const at::Device& device) override { head_.To(device); }
+  void To(const at::Device& device) override {
+    head_.To(device);
+    if (pos_weight_.defined()) pos_weight_ = pos_weight_.to(device);
+  }
 
  private:
   static std::vector<uint8_t> Positive(const at::Tensor& tensor) {
@@ -70,6 +84,7 @@ class MultiLabel : public Task {
   }
 
   const std::vector<std::string> labels_;
+  at::Tensor pos_weight_;  // [C]; undefined: all 1
   Head head_;
 };
 

@@ -47,6 +47,7 @@ class Regression : public Task {
     const std::vector<double> predicted = ToDoubles(logits);
     const std::vector<double> truth = ToDoubles(targets);
     result.values["mse"] = MeanSquaredError(truth, predicted);
+    result.values["mae"] = MeanAbsoluteError(truth, predicted);
     result.values["loss"] = result.values["mse"];
     if (const std::optional<double> pearson = PearsonCorrelation(truth, predicted)) result.values["pearson"] = *pearson;
     return result;

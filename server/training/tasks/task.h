@@ -14,6 +14,7 @@
 #include "server/examples/example.h"
 #include "server/training/models/model.h"
 #include "server/training/recipes/fine_tune_spec.h"
+#include "server/training/tasks/calibration.h"
 
 namespace attune::training {
 
@@ -24,6 +25,7 @@ struct TaskOptions {
   HeadActivation activation = HeadActivation::kRelu;
   double head_dropout = 0;          // before each linear layer
   double label_smoothing = 0;
+  std::vector<double> class_weights;  // in label order; empty: all 1
   HeadInit init = HeadInit::kNormal;
   double initializer_range = 0.02;  // of kNormal
   std::string head_name;            // "classifier"
@@ -41,9 +43,10 @@ struct ClassMetrics {
 
 struct EvaluationResult {
   int64_t rows = 0;
-  std::map<std::string, double> values;  // loss, accuracy, f1_macro, f1_micro, mse, pearson
+  std::map<std::string, double> values;  // loss, accuracy, top5_accuracy (of six classes or more), f1_macro, f1_micro, ece, mse, mae, pearson
   std::vector<ClassMetrics> classes;
   std::vector<int64_t> confusion;        // row-major, true x predicted; single label only
+  std::vector<CalibrationBin> calibration;  // empty for regression
 };
 
 class Task {
@@ -53,8 +56,13 @@ class Task {
   virtual at::Tensor Logits(const at::Tensor& features, bool training) = 0;                    // [B, C] fp32
   virtual at::Tensor AuxiliaryLogits(const at::Tensor& features);                              // [B, C]; only where options had an auxiliary_size
   virtual at::Tensor Loss(const at::Tensor& logits, const at::Tensor& targets) const = 0;      // mean over the batch, scalar fp32
-  // What is minimised: the head's loss with dropout, mixed targets as Batch::mix says, and 0.4 of the auxiliary classifier's (Szegedy et al. 2015, as in torchvision's
-  // training script) where the model gave its features.
+  // The loss that is minimised. Where rows have weights in its mean (BatchWeight is defined) it is the sum over the batch, to be divided by the weights of all rows of the
+  // step: the mean of a step over several batches cannot be made of theirs. Otherwise the mean over the batch, with the class weights of the options if they have any.
+  virtual at::Tensor WeightedLoss(const at::Tensor& logits, const at::Tensor& targets) const { return Loss(logits, targets); }
+  // Sum of the weights of the batch's rows, scalar; undefined: rows count the same.
+  virtual at::Tensor BatchWeight(const Batch& batch) const { return {}; }
+  // WeightedLoss of the head with dropout, mixed targets as Batch::mix says, and 0.4 of the auxiliary classifier's (Szegedy et al. 2015, as in torchvision's training
+  // script) where the model gave its features.
   at::Tensor TrainingLoss(const ModelOutput& output, const Batch& batch);
   virtual at::Tensor Targets(const std::vector<const examples::Example*>& examples) const = 0; // as Batch::targets
   // Figures from all logits [N, C] and targets of a split (CPU). Pure.
@@ -86,7 +94,7 @@ class TaskRegistry {
   [[maybe_unused]] static const bool attune_task_registered_ = ::attune::training::TaskRegistry::Get().Register({text_name, create}) && \
                                                                ::attune::training::TaskRegistry::Get().Register({image_name, create})
 
-// True when a larger value of the metric is better (accuracy, f1_*, pearson); false for loss and mse.
+// True when a larger value of the metric is better (accuracy, f1_*, pearson); false for loss, errors and ece.
 bool LargerIsBetter(const std::string& metric);
 
 }  // namespace attune::training

@@ -16,8 +16,8 @@ at::Tensor Task::AuxiliaryLogits(const at::Tensor&) { throw std::logic_error("th
 
 at::Tensor Task::TrainingLoss(const ModelOutput& output, const Batch& batch) {
   const auto loss = [&](const at::Tensor& logits) {
-    const at::Tensor own = Loss(logits, batch.targets);
-    return batch.mixed_targets.defined() ? own * batch.mix + Loss(logits, batch.mixed_targets) * (1 - batch.mix) : own;
+    const at::Tensor own = WeightedLoss(logits, batch.targets);
+    return batch.mixed_targets.defined() ? own * batch.mix + WeightedLoss(logits, batch.mixed_targets) * (1 - batch.mix) : own;
   };
   const at::Tensor main = loss(Logits(output.features, /*training=*/true));
   return output.auxiliary.defined() ? main + loss(AuxiliaryLogits(output.auxiliary)) * kAuxiliaryWeight : main;
@@ -40,6 +40,6 @@ const TaskFactory* TaskRegistry::Find(const std::string& name) const {
   return nullptr;
 }
 
-bool LargerIsBetter(const std::string& metric) { return metric != "loss" && metric != "mse"; }
+bool LargerIsBetter(const std::string& metric) { return metric != "loss" && metric != "mse" && metric != "mae" && metric != "ece"; }
 
 }  // namespace attune::training

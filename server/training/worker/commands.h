@@ -6,6 +6,7 @@
 #include <variant>
 #include <vector>
 
+#include "server/training/recipes/evaluation.h"
 #include "server/training/recipes/fine_tune_spec.h"
 #include "server/training/recipes/prediction.h"
 #include "server/training/steps/training_error.h"
@@ -31,9 +32,14 @@ struct PredictCommand {
   std::vector<PredictionInput> inputs;
 };
 
+struct EvaluateCommand {
+  int64_t request = 0;
+  EvaluationRequest evaluation;
+};
+
 struct ShutdownCommand {};
 
-using Command = std::variant<AssignCommand, PredictCommand, ShutdownCommand>;
+using Command = std::variant<AssignCommand, PredictCommand, EvaluateCommand, ShutdownCommand>;
 
 struct FailureReport {
   FailureCategory category = FailureCategory::kSystem;

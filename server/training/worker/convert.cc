@@ -100,6 +100,7 @@ PhaseSpec FromProto(const v1::Phase& phase, const v1::Hyperparameters& h) {
   const double rate = phase.has_learning_rate() ? phase.learning_rate() : h.has_learning_rate() ? h.learning_rate() : 5e-5;
   out.learning_rate = rate * multiplier;
   out.layer_decay = phase.has_layer_decay() ? phase.layer_decay() : 1;
+  for (const auto& [name, rate] : phase.group_rates()) out.group_rates[name] = rate;
   out.warmup_steps = h.has_warmup_steps() ? h.warmup_steps() : -1;
   out.warmup_ratio = h.has_warmup_ratio() ? h.warmup_ratio() : 0.06;
   out.train_batch_norm = phase.batch_norm() != v1::BATCH_NORM_FROZEN;
@@ -117,6 +118,17 @@ OptimizerSpec OptimizerFromProto(const v1::Hyperparameters& h) {
   if (h.has_momentum()) out.momentum = h.momentum();
   if (h.has_max_grad_norm()) out.max_grad_norm = h.max_grad_norm();
   return out;
+}
+
+ClassBalance FromProto(v1::ClassBalance balance) {
+  switch (balance) {
+    case v1::CLASS_BALANCE_WEIGHTED_LOSS:
+      return ClassBalance::kWeightedLoss;
+    case v1::CLASS_BALANCE_BALANCED_SAMPLING:
+      return ClassBalance::kBalancedSampling;
+    default:
+      return ClassBalance::kNone;
+  }
 }
 
 ScheduleKind FromProto(v1::LrSchedulerType type) {
@@ -172,6 +184,10 @@ FineTuneSpec FromProto(const v1::FineTuningSpec& spec) {
   out.schedule = FromProto(h.lr_scheduler_type());
   out.optimizer = OptimizerFromProto(h);
   out.label_smoothing = h.label_smoothing();
+  out.class_balance = FromProto(h.class_balance());
+  for (const auto& [name, weight] : h.class_weights()) out.class_weights[name] = weight;
+  out.l2_sp = h.l2_sp();
+  out.ema_decay = h.ema_decay();
   out.early_stopping_patience = h.early_stopping_patience();
   out.eval_steps = spec.evaluation().eval_steps();
   out.save_steps = spec.checkpointing().save_steps();

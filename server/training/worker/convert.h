@@ -12,6 +12,7 @@ AttemptFence FromProto(const worker::v1::Fence& fence);
 FineTuneSpec FromProto(const v1::FineTuningSpec& spec);
 AssignCommand FromProto(const worker::v1::Assign& assign);
 PredictCommand FromProto(const worker::v1::Predict& predict);
+EvaluateCommand FromProto(const worker::v1::Evaluate& evaluate);
 
 worker::v1::Fence ToProto(const AttemptFence& fence);
 v1::JobProgress ToProto(const ProgressReport& report);
@@ -22,5 +23,6 @@ worker::v1::CheckpointWritten ToProto(const CheckpointReport& report);
 worker::v1::Finished ToProto(const JobResult& result);
 worker::v1::Failed ToProto(const FailureReport& failure);
 v1::Prediction ToProto(const PredictionOutput& output);
+v1::CheckpointEvaluation ToProto(const EvaluationOutput& output);
 
 }  // namespace attune::training

@@ -1,5 +1,8 @@
 #include "server/training/worker/job_session.h"
 
+#include <ATen/Parallel.h>
+
+#include "server/training/recipes/evaluator.h"
 #include "server/training/recipes/fine_tune.h"
 #include "server/training/recipes/predictor.h"
 #include "server/training/worker/devices.h"
@@ -18,6 +21,15 @@ AttemptOutcome RunAttempt(const FineTuneSpec& spec, const JobPaths& paths, JobRe
     }
     ApplySettings(spec.threads, spec.device);
     outcome.result = FineTune(spec, paths, reporter, files);
+  });
+  return outcome;
+}
+
+EvaluationOutcome RunEvaluation(const EvaluationRequest& request, EvaluationControl control) {
+  EvaluationOutcome outcome;
+  outcome.failure = RunGuarded([&] {
+    control.threads = at::get_num_threads();
+    outcome.output = EvaluateCheckpoint(request, control);
   });
   return outcome;
 }

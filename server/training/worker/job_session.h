@@ -1,4 +1,4 @@
-// Runs what the server asks for on the calling thread: attempts and predictions. Nothing is thrown: what training throws comes back as a FailureReport. Free of gRPC
+// Runs what the server asks for on the calling thread: attempts, predictions and evaluations. Nothing is thrown: what training throws comes back as a FailureReport. Free of gRPC
 // and protobuf; this header is free of torch too. Not thread-safe.
 //
 //   AttemptOutcome outcome = RunAttempt(assign.spec, assign.paths, reporter, Files::Posix());
@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "server/base/files.h"
+#include "server/training/recipes/evaluation.h"
 #include "server/training/recipes/fine_tune_spec.h"
 #include "server/training/recipes/job_reporter.h"
 #include "server/training/recipes/prediction.h"
@@ -28,6 +29,14 @@ struct PredictionOutcome {
   std::vector<PredictionOutput> outputs;  // one for each input, unless it failed
   std::optional<FailureReport> failure;
 };
+
+struct EvaluationOutcome {
+  std::optional<EvaluationOutput> output;  // absent when it failed or was to stop
+  std::optional<FailureReport> failure;
+};
+
+// `control.threads` is filled in.
+EvaluationOutcome RunEvaluation(const EvaluationRequest& request, EvaluationControl control);
 
 class PredictionSession {
  public:

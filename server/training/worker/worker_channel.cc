@@ -28,6 +28,7 @@ using worker::v1::ConnectRequest;
 using worker::v1::ConnectResponse;
 
 constexpr size_t kMaxQueuedMetrics = 20000;  // some minutes of a fast job
+constexpr absl::Duration kProgressInterval = absl::Milliseconds(200);
 
 }  // namespace
 
@@ -74,6 +75,20 @@ class WorkerChannel::State {
     absl::MutexLock lock(&mutex_);
     if (cancelled_.has_value() && *cancelled_ == attempt) return StopRequest::kCancel;
     return shutdown_ ? StopRequest::kPreempt : StopRequest::kNone;
+  }
+
+  bool StopsEvaluation(int64_t request) const {
+    if (!stop_hint_.load(std::memory_order_acquire)) return false;
+    absl::MutexLock lock(&mutex_);
+    return shutdown_ || cancelled_evaluation_ == request;
+  }
+
+  // Whether enough time has passed since the last progress of an evaluation. The training thread alone.
+  bool EvaluationProgressIsDue() {
+    const absl::Time now = absl::Now();
+    if (now - last_evaluation_progress_ < kProgressInterval) return false;
+    last_evaluation_progress_ = now;
+    return true;
   }
 
   void Enqueue(ConnectRequest message) {
@@ -141,8 +156,15 @@ class WorkerChannel::State {
       case ConnectResponse::kPredict:
         commands_.push_back(FromProto(message.predict()));
         break;
+      case ConnectResponse::kEvaluate:
+        commands_.push_back(FromProto(message.evaluate()));
+        break;
       case ConnectResponse::kCancel:
-        cancelled_ = FromProto(message.cancel().fence());
+        if (message.cancel().request() != 0) {
+          cancelled_evaluation_ = message.cancel().request();
+        } else {
+          cancelled_ = FromProto(message.cancel().fence());
+        }
         stop_hint_.store(true, std::memory_order_release);
         break;
       case ConnectResponse::kShutdown:
@@ -198,10 +220,12 @@ class WorkerChannel::State {
   std::unique_ptr<grpc::ClientReaderWriter<ConnectRequest, ConnectResponse>> stream_;
   std::atomic<int64_t> step_{0};
   std::atomic<bool> stop_hint_{false};
+  absl::Time last_evaluation_progress_ = absl::InfinitePast();
   mutable absl::Mutex mutex_;
   std::deque<Command> commands_ ABSL_GUARDED_BY(mutex_);
   std::deque<ConnectRequest> queue_ ABSL_GUARDED_BY(mutex_);
   std::optional<AttemptFence> cancelled_ ABSL_GUARDED_BY(mutex_);
+  int64_t cancelled_evaluation_ ABSL_GUARDED_BY(mutex_) = 0;  // the last of them; one runs at a time
   bool shutdown_ ABSL_GUARDED_BY(mutex_) = false;
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;  // nothing more is queued
   bool read_ended_ ABSL_GUARDED_BY(mutex_) = false;   // the server's side is over
@@ -232,6 +256,7 @@ absl::StatusOr<std::unique_ptr<WorkerChannel>> WorkerChannel::Connect(WorkerChan
 
 Command WorkerChannel::NextCommand() { return state_->NextCommand(); }
 StopRequest WorkerChannel::Stop(const AttemptFence& attempt) const { return state_->Stop(attempt); }
+bool WorkerChannel::StopsEvaluation(int64_t request) const { return state_->StopsEvaluation(request); }
 void WorkerChannel::SetStep(int64_t step) { state_->SetStep(step); }
 void WorkerChannel::Close(absl::Duration timeout) { state_->Close(timeout); }
 
@@ -303,6 +328,30 @@ void WorkerChannel::SendPrediction(int64_t request, const FailureReport& failure
   message.mutable_predict_done()->set_request(request);
   message.mutable_predict_done()->set_error(failure.message);
   message.mutable_predict_done()->set_code(failure.code);
+  state_->Enqueue(std::move(message));
+}
+
+void WorkerChannel::SendEvaluationProgress(int64_t request, int64_t rows_done, int64_t rows_total) {
+  if (!state_->EvaluationProgressIsDue()) return;
+  ConnectRequest message;
+  message.mutable_evaluate_progress()->set_request(request);
+  message.mutable_evaluate_progress()->mutable_progress()->set_rows_done(rows_done);
+  message.mutable_evaluate_progress()->mutable_progress()->set_rows_total(rows_total);
+  state_->Enqueue(std::move(message));
+}
+
+void WorkerChannel::SendEvaluation(int64_t request, const EvaluationOutput& output) {
+  ConnectRequest message;
+  message.mutable_evaluate_done()->set_request(request);
+  *message.mutable_evaluate_done()->mutable_result() = ToProto(output);
+  state_->Enqueue(std::move(message));
+}
+
+void WorkerChannel::SendEvaluation(int64_t request, const FailureReport& failure) {
+  ConnectRequest message;
+  message.mutable_evaluate_done()->set_request(request);
+  message.mutable_evaluate_done()->set_error(failure.message);
+  message.mutable_evaluate_done()->set_code(failure.code);
   state_->Enqueue(std::move(message));
 }
 

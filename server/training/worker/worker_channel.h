@@ -15,6 +15,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "server/training/recipes/evaluation.h"
 #include "server/training/recipes/job_reporter.h"
 #include "server/training/recipes/prediction.h"
 #include "server/training/worker/commands.h"
@@ -41,6 +42,9 @@ class WorkerChannel {
   // What the server wants of `attempt`.
   StopRequest Stop(const AttemptFence& attempt) const;
 
+  // Whether the server wants an evaluation to end early.
+  bool StopsEvaluation(int64_t request) const;
+
   // Queued; sent in order. Progress that has not been sent yet is replaced, and metrics are dropped when a server does not read for very long.
   void SendStarted(const AttemptFence& attempt, int64_t resumed_from_step, const std::string& device, int threads);
   void Send(const AttemptFence& attempt, const PhaseReport& report);
@@ -53,6 +57,10 @@ class WorkerChannel {
   void SendLogLine(const AttemptFence& attempt, const std::string& text);
   void SendPrediction(int64_t request, const std::vector<PredictionOutput>& outputs);
   void SendPrediction(int64_t request, const FailureReport& failure);
+  // At most each 200 ms, whatever is called.
+  void SendEvaluationProgress(int64_t request, int64_t rows_done, int64_t rows_total);
+  void SendEvaluation(int64_t request, const EvaluationOutput& output);
+  void SendEvaluation(int64_t request, const FailureReport& failure);
 
   // For heartbeats: the step that training is in; 0 when idle.
   void SetStep(int64_t step);

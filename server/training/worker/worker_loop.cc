@@ -2,6 +2,7 @@
 
 #include <variant>
 
+#include "absl/status/status.h"
 #include "server/base/log.h"
 #include "server/training/worker/channel_reporter.h"
 #include "server/training/worker/job_session.h"
@@ -38,6 +39,19 @@ void RunPrediction(WorkerChannel& channel, PredictionSession& predictions, const
   }
 }
 
+void RunEvaluationCommand(WorkerChannel& channel, const EvaluateCommand& command) {
+  EvaluationControl control;
+  control.progress = [&](int64_t done, int64_t total) { channel.SendEvaluationProgress(command.request, done, total); };
+  control.stop_requested = [&] { return channel.StopsEvaluation(command.request); };
+  const EvaluationOutcome outcome = RunEvaluation(command.evaluation, control);
+  if (outcome.output.has_value()) return channel.SendEvaluation(command.request, *outcome.output);
+  if (!outcome.failure.has_value()) {
+    return channel.SendEvaluation(command.request, FailureReport{.code = static_cast<int>(absl::StatusCode::kCancelled), .message = "the evaluation was cancelled"});
+  }
+  Log(LogLevel::kWarning, "evaluation failed", {{"checkpoint", command.evaluation.checkpoint_dir}, {"error", outcome.failure->message}});
+  channel.SendEvaluation(command.request, *outcome.failure);
+}
+
 }  // namespace
 
 int RunWorker(WorkerChannel& channel, Files& files) {
@@ -50,6 +64,10 @@ int RunWorker(WorkerChannel& channel, Files& files) {
       if (RunAssignment(channel, files, *assign)) continue;
       channel.Close();
       return kExitDeviceLost;
+    }
+    if (const auto* evaluate = std::get_if<EvaluateCommand>(&command)) {
+      RunEvaluationCommand(channel, *evaluate);
+      continue;
     }
     RunPrediction(channel, predictions, std::get<PredictCommand>(command));
   }

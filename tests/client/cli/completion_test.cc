@@ -49,6 +49,8 @@ TEST_F(CompletionTest, BashOffersCommandsOptionsAndValues) {
   EXPECT_THAT(Bash({"jobs", "create", "--no-a"}), ElementsAre("--no-augment"));
   EXPECT_THAT(Bash({"--server", "x:1", "jobs", "list", "--state", "ca"}), ElementsAre("cancelling", "cancelled"));
   EXPECT_THAT(Bash({"jobs", "list", "--output", "j"}), ElementsAre("json"));
+  EXPECT_THAT(Bash({"jobs", "rep"}), ElementsAre("report"));
+  EXPECT_THAT(Bash({"jobs", "report", "--no"}), ElementsAre("--no-evaluate"));
   EXPECT_THAT(Bash({"jobs", "create", "--base-model", ""}), IsEmpty()) << "a value that only the server knows";
   EXPECT_THAT(Bash({"completion", ""}), Contains("zsh"));
 }
@@ -58,6 +60,7 @@ TEST_F(CompletionTest, BashOffersFilesWhereFilesAreMeant) {
   EXPECT_THAT(Bash({"datasets", "upload", "rev"}), ElementsAre("reviews.csv"));
   EXPECT_THAT(Bash({"datasets", "upload", "--train", "rev"}), ElementsAre("reviews.csv"));
   EXPECT_THAT(Bash({"predict", "j1", "--image", "rev"}), ElementsAre("reviews.csv"));
+  EXPECT_THAT(Bash({"jobs", "report", "j1", "--output", "rev"}), ElementsAre("reviews.csv"));
   EXPECT_THAT(Bash({"jobs", "show", "rev"}), IsEmpty());
 }
 
@@ -92,7 +95,8 @@ TEST_F(CompletionTest, ChoicesComeFromTheTree) {
     EXPECT_THAT(option.choices, Not(Contains("")));
   }
   EXPECT_EQ(with_choices, (std::set<std::string>{"--output", "--task", "--precision", "--lr-scheduler-type",
-                                                 "--optimizer", "--evaluation-split", "--activation"}));
+                                                 "--optimizer", "--evaluation-split", "--activation",
+                                                 "--class-balance"}));
 }
 
 }  // namespace

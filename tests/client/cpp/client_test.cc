@@ -171,5 +171,24 @@ TEST(ClientTest, SenselessOptionsNameTheOption) {
   }
 }
 
+TEST(ClientTest, EvaluateReportsProgressAndStartsAnewAfterACut) {
+  FakeServer server;
+  server.prediction.evaluate.Fail(Unavailable());
+  server.prediction.ends_without_result = true;  // the second time
+  server.prediction.evaluation.set_training_rows(9);
+  v1::EvaluateRequest request;
+  request.set_checkpoint("fineTuningJobs/j1");
+  std::vector<int64_t> rows;
+  auto result = server.Connect()->Evaluate(request, [&](const v1::EvaluateProgress& progress) { rows.push_back(progress.rows_done()); });
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->training_rows(), 9);
+  EXPECT_EQ(rows, (std::vector<int64_t>{0, 64, 0, 64, 0, 64}));
+  ASSERT_EQ(server.prediction.evaluate_requests.size(), 3u);
+  EXPECT_EQ(server.prediction.evaluate_requests[2].checkpoint(), "fineTuningJobs/j1");
+  server.prediction.evaluate.Fail(FakeError{grpc::StatusCode::INVALID_ARGUMENT, "other classes"}.ToStatus());
+  EXPECT_EQ(server.Connect()->Evaluate(request).status().message(), "other classes");
+  EXPECT_EQ(server.prediction.evaluate_requests.size(), 4u);
+}
+
 }  // namespace
 }  // namespace attune::client

@@ -7,6 +7,7 @@
 //   auto client = server.Connect();
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <map>
@@ -315,7 +316,10 @@ class FakeDatasets final : public v1::DatasetService::Service {
   std::deque<Import> imports;
   std::vector<v1::ImportDatasetRequest> requests;
   std::deque<v1::Dataset> answers;  // of GetDataset, in order; the last one stays
-  Script get, remove;
+  std::map<int64_t, v1::PreviewRow> named_rows;  // what PreviewRows has of row_indices; others are missing
+  int most_named_rows = 1000;                    // in one answer
+  std::vector<v1::PreviewRowsRequest> previews;
+  Script get, remove, preview;
 
   grpc::Status ImportDataset(grpc::ServerContext*, const v1::ImportDatasetRequest* request,
                              grpc::ServerWriter<v1::ImportDatasetResponse>* writer) override {
@@ -341,6 +345,12 @@ class FakeDatasets final : public v1::DatasetService::Service {
   }
   grpc::Status PreviewRows(grpc::ServerContext*, const v1::PreviewRowsRequest* request,
                            v1::PreviewRowsResponse* response) override {
+    previews.push_back(*request);
+    grpc::Status status = preview.Next();
+    if (!status.ok()) return status;
+    for (int i = 0; i < std::min(request->row_indices_size(), most_named_rows); ++i)
+      *response->add_rows() = named_rows[request->row_indices(i)];
+    if (request->row_indices_size() > 0) return grpc::Status::OK;
     for (int i = 0; i < request->page_size(); ++i)
       response->add_rows()->mutable_input()->set_text("row " + std::to_string(i));
     response->set_next_page_token("more");
@@ -357,6 +367,7 @@ class FakeModels final : public v1::ModelService::Service {
   Script get, import;
   std::vector<v1::ImportModelRequest> requests;
   v1::Model imported;                   // what an import answers, name aside
+  std::vector<v1::DescribeLayersRequest> described;
   absl::Notification* block = nullptr;  // GetModel waits for it
 
   grpc::Status GetModel(grpc::ServerContext*, const v1::GetModelRequest* request, v1::Model* response) override {
@@ -371,6 +382,7 @@ class FakeModels final : public v1::ModelService::Service {
   }
   grpc::Status DescribeLayers(grpc::ServerContext*, const v1::DescribeLayersRequest* request,
                               v1::DescribeLayersResponse* response) override {
+    described.push_back(*request);
     response->add_layers()->set_name("encoder.layer.0.weight");
     for (const std::string& pattern : request->patterns()) response->add_matches()->set_pattern(pattern);
     return grpc::Status::OK;
@@ -394,6 +406,27 @@ class FakeModels final : public v1::ModelService::Service {
 class FakePrediction final : public v1::PredictionService::Service {
  public:
   std::vector<v1::PredictRequest> requests;
+  std::vector<v1::EvaluateRequest> evaluate_requests;
+  Script evaluate;  // each fails after two messages of progress
+  v1::CheckpointEvaluation evaluation;
+  bool ends_without_result = false;  // the next one
+
+  grpc::Status Evaluate(grpc::ServerContext*, const v1::EvaluateRequest* request,
+                        grpc::ServerWriter<v1::EvaluateResponse>* writer) override {
+    evaluate_requests.push_back(*request);
+    const grpc::Status status = evaluate.Next();
+    for (int64_t rows : {0, 64}) {
+      v1::EvaluateResponse response;
+      response.mutable_progress()->set_rows_done(rows);
+      response.mutable_progress()->set_rows_total(128);
+      writer->Write(response);
+    }
+    if (!status.ok() || std::exchange(ends_without_result, false)) return status;
+    v1::EvaluateResponse last;
+    *last.mutable_result() = evaluation;
+    writer->Write(last);
+    return status;
+  }
 
   grpc::Status Predict(grpc::ServerContext*, const v1::PredictRequest* request,
                        v1::PredictResponse* response) override {

@@ -168,7 +168,14 @@ class Checkpoints(checkpoint_pb2_grpc.CheckpointServiceServicer):
 
 class Prediction(prediction_pb2_grpc.PredictionServiceServicer):
     def __init__(self):
-        self.requests = []
+        self.requests, self.evaluations, self.streams = [], [], []
+
+    def Evaluate(self, request, context):
+        self.evaluations.append(request)
+        for step in self.streams.pop(0):
+            if callable(step):
+                step(context)
+            yield step
 
     def Predict(self, request, context):
         self.requests.append(request)

@@ -366,3 +366,34 @@ def test_predict_refuses_images_that_cannot_be_sent(server, client, tmp_path):
     with pytest.raises(ValueError, match="one of the two"):
         client.predict("j1", ["text"], images=[b"x"])
     assert server.prediction.requests == []
+
+
+def rows(done, total):
+    return v1.EvaluateResponse(progress=v1.EvaluateProgress(rows_done=done, rows_total=total))
+
+
+def test_evaluate_reports_progress_and_starts_anew_after_a_cut(server, client, sleeps):
+    result = v1.EvaluateResponse(result=v1.CheckpointEvaluation(training_rows=3))
+    server.prediction.streams = [[rows(0, 8), cut], [rows(0, 8)], [rows(0, 8), rows(8, 8), result]]
+    seen = []
+    assert client.evaluate("j1", progress=lambda done, total: seen.append((done, total))).training_rows == 3
+    assert seen == [(0, 8), (0, 8), (0, 8), (8, 8)] and len(sleeps) == 2
+    request = server.prediction.evaluations[-1]
+    assert request == v1.EvaluateRequest(checkpoint="fineTuningJobs/j1/checkpoints/best")
+
+
+def test_evaluate_sends_every_option(server, client):
+    server.prediction.streams = [[v1.EvaluateResponse(result=v1.CheckpointEvaluation())]]
+    client.evaluate("j1/20", dataset="d", split="validation", suspects=7, batch_size=4)
+    assert server.prediction.evaluations == [v1.EvaluateRequest(checkpoint="fineTuningJobs/j1/checkpoints/20", dataset="datasets/d", split=v1.SPLIT_VALIDATION,
+                                                                find_suspects=True, suspect_count=7, batch_size=4)]
+
+
+def test_evaluate_faults(server, client):
+    with pytest.raises(ValueError, match="unknown split 'dev'"):
+        client.evaluate("j1", split="dev")
+    assert server.prediction.evaluations == []
+    server.prediction.streams = [[lambda context: refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "other classes")]]
+    with pytest.raises(AttuneError, match="other classes"):
+        client.evaluate("j1")
+    assert len(server.prediction.evaluations) == 1

@@ -251,6 +251,34 @@ TEST_F(DatasetServiceTest, UnaryMethodsCheckTheirFields) {
   }
 }
 
+TEST_F(DatasetServiceTest, NamedRowsExcludeAPage) {
+  EXPECT_CALL(datasets_, Preview(_)).WillOnce([](const v1::PreviewRowsRequest& request) {
+    EXPECT_EQ(request.page_size(), 0) << "the store refuses a page beside named rows";
+    EXPECT_EQ(request.row_indices_size(), 1000);
+    return v1::PreviewRowsResponse();
+  });
+  v1::PreviewRowsRequest request;
+  request.set_name("datasets/x");
+  const auto call = [&] {
+    grpc::ClientContext context;
+    v1::PreviewRowsResponse response;
+    return stub_->PreviewRows(&context, request, &response);
+  };
+  for (int i = 0; i < 1000; ++i) request.add_row_indices(i);
+  EXPECT_TRUE(call().ok());
+  request.add_row_indices(0);
+  EXPECT_EQ(OnlyField(call()), "row_indices");
+  request.mutable_row_indices()->Truncate(3);
+  request.set_row_indices(1, -1);
+  EXPECT_EQ(OnlyField(call()), "row_indices[1]");
+  request.set_row_indices(1, 1);
+  request.set_page_size(5);
+  EXPECT_EQ(OnlyField(call()), "page_size");
+  request.clear_page_size();
+  request.set_page_token("t");
+  EXPECT_EQ(OnlyField(call()), "page_token");
+}
+
 TEST_F(DatasetServiceTest, ClassNamesAreNamedAndDistinct) {
   const auto field = [&](const std::vector<std::string>& names) {
     v1::ImportDatasetRequest request = Request();

@@ -2,6 +2,7 @@
 #include "server/datasets/dataset_store.h"
 
 #include <atomic>
+#include <functional>
 #include <set>
 #include <string>
 #include <thread>
@@ -14,9 +15,12 @@
 namespace attune::datasets {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
+using ::testing::Gt;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Lt;
 
 class DatasetStoreTest : public StoreTest {
  protected:
@@ -387,6 +391,46 @@ TEST_F(DatasetStoreTest, PreviewShowsRowsAsTrainingSeesThem) {
   EXPECT_EQ(store_->Preview(preview).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST_F(DatasetStoreTest, PreviewShowsNamedRows) {
+  auto request = Request("d", "a.csv", "text,label,part\na,x,train\nb,y,train\nc,x,train\nd,y,test\n");
+  request.set_split_column("part");
+  request.set_validation_fraction(0);
+  ASSERT_TRUE(Import(request).ok());
+  v1::PreviewRowsRequest preview;
+  preview.set_name("datasets/d");
+  for (const int64_t index : {2, 0, 2}) preview.add_row_indices(index);
+  const auto rows = store_->Preview(preview);
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  ASSERT_EQ(rows->rows_size(), 3);
+  EXPECT_EQ(rows->rows(0).input().text(), "c");
+  EXPECT_EQ(rows->rows(1).input().text(), "a");
+  EXPECT_EQ(rows->rows(2).line(), 4);
+  EXPECT_EQ(rows->next_page_token(), "");
+  preview.set_split(v1::SPLIT_TEST);
+  const auto beyond = store_->Preview(preview).status();
+  EXPECT_EQ(beyond.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(beyond.message()), HasSubstr("row_indices[0] is 2: the test split has 1 rows, 0 to 0"));
+  preview.set_split(v1::SPLIT_VALIDATION);
+  EXPECT_THAT(std::string(store_->Preview(preview).status().message()), HasSubstr("the validation split has 0 rows"));
+
+  const auto refused = [&](const std::function<void(v1::PreviewRowsRequest&)>& change) {
+    v1::PreviewRowsRequest changed;
+    changed.set_name("datasets/d");
+    changed.add_row_indices(0);
+    change(changed);
+    const absl::Status status = store_->Preview(changed).status();
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << status;
+    return std::string(status.message());
+  };
+  EXPECT_THAT(refused([](auto& r) { r.set_row_indices(0, -1); }), HasSubstr("row_indices[0] is -1"));
+  EXPECT_THAT(refused([](auto& r) { r.set_page_size(2); }), HasSubstr("leave page_size and page_token out"));
+  EXPECT_THAT(refused([](auto& r) { r.set_page_token("x"); }), HasSubstr("leave page_size and page_token out"));
+  EXPECT_THAT(refused([](auto& r) {
+                for (int i = 0; i < 1000; ++i) r.add_row_indices(0);
+              }),
+              HasSubstr("row_indices has 1001 entries"));
+}
+
 TEST_F(DatasetStoreTest, PreviewPagesStayBelowAMessage) {
   std::string csv = "text,label\n";
   for (int i = 0; i < 300; ++i)
@@ -408,6 +452,15 @@ TEST_F(DatasetStoreTest, PreviewPagesStayBelowAMessage) {
   } while (!preview.page_token().empty());
   EXPECT_EQ(rows, 300);
   EXPECT_EQ(pages, 3);
+
+  v1::PreviewRowsRequest named;
+  named.set_name("datasets/d");
+  for (int i = 299; i >= 0; --i) named.add_row_indices(i);
+  const auto first = store_->Preview(named);
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_LT(first->ByteSizeLong(), size_t{1100} << 10);
+  EXPECT_THAT(first->rows_size(), AllOf(Gt(100), Lt(150))) << "the first of them; the caller asks again";
+  EXPECT_EQ(first->rows(0).line(), 301);
 }
 
 }  // namespace

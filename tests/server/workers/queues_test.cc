@@ -1,9 +1,9 @@
-// LaunchBackoff and PredictionQueue: bookkeeping without threads.
+// LaunchBackoff and RequestQueue: bookkeeping without threads.
 #include <string>
 
 #include "gtest/gtest.h"
 #include "server/workers/launch_backoff.h"
-#include "server/workers/prediction_queue.h"
+#include "server/workers/request_queue.h"
 
 namespace attune::workers {
 namespace {
@@ -23,44 +23,60 @@ TEST(LaunchBackoff, DoublesUpToAMinuteAndForgets) {
   EXPECT_LE(backoff.next(), kNow);
 }
 
-class PredictionQueueTest : public ::testing::Test {
+class RequestQueueTest : public ::testing::Test {
  protected:
-  absl::Status Add(const std::string& directory, absl::Time deadline = absl::InfiniteFuture()) {
-    WorkerPool::PredictCallback done = [](auto) {};
-    worker::v1::Predict prediction;
-    prediction.set_checkpoint_dir(directory);
-    return queue_.Add(prediction, done, deadline);
+  static RequestQueue::Callbacks Nothing() {
+    return {.done = [](auto) {}};
+  }
+  absl::StatusOr<int64_t> Add(const std::string& directory, absl::Time deadline = absl::InfiniteFuture()) {
+    RequestQueue::Callbacks callbacks = Nothing();
+    worker::v1::ConnectResponse command;
+    command.mutable_predict()->set_checkpoint_dir(directory);
+    return queue_.Add(command, callbacks, deadline);
   }
   absl::Status AddImage(size_t bytes) {
-    WorkerPool::PredictCallback done = [](auto) {};
-    worker::v1::Predict prediction;
-    prediction.add_images(std::string(bytes, 'i'));
-    return queue_.Add(prediction, done, absl::InfiniteFuture());
+    RequestQueue::Callbacks callbacks = Nothing();
+    worker::v1::ConnectResponse command;
+    command.mutable_predict()->add_images(std::string(bytes, 'i'));
+    return queue_.Add(command, callbacks, absl::InfiniteFuture()).status();
   }
-  PredictionQueue queue_{3, 1000};
+  RequestQueue queue_{"predictions", 3, 1000};
 };
 
-TEST_F(PredictionQueueTest, OneIsUnderWayAtATimeInOrder) {
+TEST_F(RequestQueueTest, OneIsUnderWayAtATimeInOrder) {
   ASSERT_TRUE(Add("a").ok());
   ASSERT_TRUE(Add("b").ok());
-  std::optional<worker::v1::Predict> first = queue_.SendNext();
+  std::optional<worker::v1::ConnectResponse> first = queue_.SendNext();
   ASSERT_TRUE(first.has_value());
-  EXPECT_EQ(first->checkpoint_dir(), "a");
+  EXPECT_EQ(first->predict().checkpoint_dir(), "a");
+  EXPECT_EQ(queue_.InFlight()->id, first->predict().request());
   EXPECT_FALSE(queue_.SendNext().has_value());
-  EXPECT_FALSE(queue_.TakeInFlight(first->request() + 1).has_value());
-  EXPECT_TRUE(queue_.TakeInFlight(first->request()).has_value());
-  EXPECT_EQ(queue_.SendNext()->checkpoint_dir(), "b");
+  EXPECT_FALSE(queue_.TakeInFlight(first->predict().request() + 1).has_value());
+  EXPECT_TRUE(queue_.TakeInFlight(first->predict().request()).has_value());
+  EXPECT_EQ(queue_.SendNext()->predict().checkpoint_dir(), "b");
   EXPECT_FALSE(queue_.HasWaiting());
 }
 
-TEST_F(PredictionQueueTest, IsBounded) {
-  for (int i = 0; i < 3; ++i) ASSERT_TRUE(Add("a").ok());
-  WorkerPool::PredictCallback done = [](auto) {};
-  EXPECT_EQ(queue_.Add({}, done, kNow).code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_TRUE(done) << "the caller keeps the callback of a refused prediction";
+TEST_F(RequestQueueTest, NumbersEvaluationsToo) {
+  RequestQueue::Callbacks callbacks = Nothing();
+  worker::v1::ConnectResponse command;
+  command.mutable_evaluate()->set_split("test");
+  const absl::StatusOr<int64_t> id = queue_.Add(command, callbacks, kNow);
+  ASSERT_TRUE(id.ok());
+  EXPECT_EQ(queue_.SendNext()->evaluate().request(), *id);
 }
 
-TEST_F(PredictionQueueTest, IsBoundedInBytes) {
+TEST_F(RequestQueueTest, IsBounded) {
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(Add("a").ok());
+  RequestQueue::Callbacks callbacks = Nothing();
+  worker::v1::ConnectResponse command;
+  command.mutable_predict();
+  const absl::Status status = queue_.Add(command, callbacks, kNow).status();
+  EXPECT_EQ(status, absl::ResourceExhaustedError("3 predictions wait already; try again later"));
+  EXPECT_TRUE(callbacks.done) << "the caller keeps the callback of a refused prediction";
+}
+
+TEST_F(RequestQueueTest, IsBoundedInBytes) {
   ASSERT_TRUE(AddImage(5000).ok()) << "one of any size may wait";
   EXPECT_EQ(AddImage(1).code(), absl::StatusCode::kResourceExhausted);
   queue_.SendNext();
@@ -71,7 +87,7 @@ TEST_F(PredictionQueueTest, IsBoundedInBytes) {
   ASSERT_TRUE(AddImage(900).ok());
 }
 
-TEST_F(PredictionQueueTest, ExpiryTakesThoseWhoseTimeIsUp) {
+TEST_F(RequestQueueTest, ExpiryTakesThoseWhoseTimeIsUp) {
   ASSERT_TRUE(Add("sent", kNow).ok());
   queue_.SendNext();
   ASSERT_TRUE(Add("early", kNow).ok());
@@ -82,6 +98,17 @@ TEST_F(PredictionQueueTest, ExpiryTakesThoseWhoseTimeIsUp) {
   EXPECT_EQ(queue_.InFlightDeadline(), kNow);
   EXPECT_EQ(queue_.TakeAll().size(), 2u);
   EXPECT_EQ(queue_.WaitingDeadline(), absl::InfiniteFuture());
+}
+
+TEST_F(RequestQueueTest, OneThatWaitsCanBeTakenBack) {
+  const int64_t a = *Add("a"), b = *Add("b"), c = *Add("c");
+  queue_.SendNext();
+  EXPECT_FALSE(queue_.TakeWaiting(a).has_value()) << "it is under way";
+  EXPECT_EQ(queue_.TakeWaiting(b)->id, b);
+  EXPECT_FALSE(queue_.TakeWaiting(b).has_value());
+  queue_.TakeInFlight();
+  EXPECT_EQ(queue_.SendNext()->predict().request(), c);
+  for (int i = 0; i < 3; ++i) ASSERT_TRUE(AddImage(300).ok()) << "its bytes are free again";
 }
 
 }  // namespace

@@ -93,6 +93,24 @@ TEST_F(ImageBatchesTest, WhatAnExampleBecomesDependsOnSeedEpochAndExampleAlone) 
   EXPECT_FALSE(in_order.Make(0, 0).pixels.equal(other_seed.Make(0, 0).pixels));
 }
 
+TEST_F(ImageBatchesTest, ARowThatIsDrawnTwiceIsAugmentedAnew) {
+  BatchRowsOptions rows{.rows = kRows, .batch_size = 4, .seed = 5};
+  rows.order = [](int64_t) { return std::vector<int64_t>(kRows, 3); };
+  const auto reader = Write();
+  const ImageBatches batches(reader, examples::Split::kTrain, rows, Augmented(), nullptr);
+  const Batch first = batches.Make(0, 0), second = batches.Make(0, 1);
+  EXPECT_EQ(first.example_indices, (std::vector<int64_t>{3, 3, 3, 3}));
+  for (int64_t i = 0; i < 4; ++i) {
+    for (int64_t j = 0; j < 4; ++j) {
+      EXPECT_EQ(first.pixels[i].equal(first.pixels[j]), i == j) << i << " " << j;
+      EXPECT_FALSE(first.pixels[i].equal(second.pixels[j])) << i << " " << j;
+    }
+  }
+  rows.batch_size = 8;  // by its place in the epoch, not in the batch
+  const Batch both = ImageBatches(reader, examples::Split::kTrain, rows, Augmented(), nullptr).Make(0, 0);
+  EXPECT_TRUE(both.pixels.slice(0, 4, 8).equal(second.pixels));
+}
+
 TEST_F(ImageBatchesTest, MixupMixesPixelsAndTargetsAlike) {
   ImageViewOptions options = Plain();
   options.augmentation = images::Augmentation{};  // changes nothing by itself

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
 namespace attune::training {
@@ -70,6 +71,57 @@ TEST(Optimizer, EqualsTorch) {
     for (size_t i = 0; i < values.size(); ++i) EXPECT_NEAR(values[i], golden.values[i], 2e-7) << golden.name << " " << i;
     EXPECT_FALSE(pair.a.grad().defined());
   }
+}
+
+// The same with 0.5 / 2 * |a - cos|^2 in the loss, weight decay for b alone, and AdamW or SGD with a momentum of 0.9.
+const struct {
+  bool adamw;
+  double max_norm;
+  std::vector<float> values;
+} kPulled[] = {
+    {true, 0, {0.00133481808, 0.835085809, 0.889578462, 0.154947802, -0.734953046, -0.931001186, 0.838573635, 0.922811329, 0.15561153}},
+    {true, 0.5, {0.00274971128, 0.83692646, 0.892105341, 0.155854091, -0.733197212, -0.930149317, 0.839459538, 0.923042655, 0.156050399}},
+    {false, 0, {0.0370389596, 0.845149279, 0.884411752, 0.12809886, -0.72732228, -0.90304333, 0.844419599, 0.923550904, 0.161961943}},
+    {false, 0.5, {0.00846611802, 0.843020439, 0.904792607, 0.139681637, -0.748522282, -0.945364833, 0.839349329, 0.910130382, 0.146503061}},
+};
+
+TEST(Optimizer, ThePullToAnAnchorIsPartOfTheGradient) {
+  for (const auto& golden : kPulled) {
+    Pair pair;
+    OptimizerOptions options{.adamw = golden.adamw, .weight_decay = 0.1, .beta1 = 0.9, .beta2 = 0.98, .epsilon = 1e-6, .momentum = golden.adamw ? 0 : 0.9};
+    options.anchor_strength = 0.5;
+    Optimizer optimizer(options, {{"a", pair.a, 1.0, false, Filled(6, std::cos, 1, 0)}, {"b", pair.b, 0.5, true}});
+    for (int step = 0; step < 5; ++step) {
+      pair.SetGradients(step);
+      optimizer.AddPenalty();
+      optimizer.Step(1e-2 * (1 - 0.1 * step), ClipDivisor(optimizer.GradientNorm(), golden.max_norm));
+      optimizer.ClearGradients();
+    }
+    const std::vector<float> values = pair.values();
+    for (size_t i = 0; i < values.size(); ++i) EXPECT_NEAR(values[i], golden.values[i], 2e-7) << golden.adamw << golden.max_norm << " " << i;
+  }
+}
+
+TEST(Optimizer, AWeightAtItsAnchorIsNotPulled) {
+  Pair pair;
+  OptimizerOptions options;
+  options.anchor_strength = 10;
+  Optimizer optimizer(options, {{"a", pair.a, 1.0, false, pair.a.detach().clone()}, {"b", pair.b, 1.0, false, at::zeros({3})}});
+  pair.SetGradients(0);
+  pair.b.mutable_grad() = at::Tensor();
+  const at::Tensor before = pair.a.grad().clone();
+  optimizer.AddPenalty();
+  EXPECT_TRUE(pair.a.grad().equal(before));
+  EXPECT_FALSE(pair.b.grad().defined()) << "what has no gradient gets none";
+}
+
+TEST(Optimizer, ScalesGradients) {
+  Pair pair;
+  Optimizer optimizer({}, pair.parameters());
+  optimizer.ScaleGradients(2);  // nothing to scale
+  pair.SetGradients(0);
+  optimizer.ScaleGradients(0.5);
+  EXPECT_NEAR(optimizer.GradientNorm(), 2.0542690753936768 / 2, 1e-6);
 }
 
 TEST(Optimizer, NormOfAllGradients) {

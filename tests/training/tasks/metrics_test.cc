@@ -2,10 +2,14 @@
 
 #include <cstdlib>
 #include <fstream>
+#include <span>
 #include <string>
 
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
+
+#include "server/training/tasks/agreement.h"
+#include "server/training/tasks/calibration.h"
 
 namespace attune::training {
 namespace {
@@ -57,8 +61,42 @@ TEST(Metrics, MultiLabelEqualsScikitLearn) {
 TEST(Metrics, RegressionEqualsScipy) {
   for (const nlohmann::json& golden : Goldens("regression")) {
     EXPECT_NEAR(MeanSquaredError(golden["truth"], golden["predicted"]), golden["mse"].get<double>(), kTolerance);
+    EXPECT_NEAR(MeanAbsoluteError(golden["truth"], golden["predicted"]), golden["mae"].get<double>(), kTolerance);
     EXPECT_NEAR(PearsonCorrelation(golden["truth"], golden["predicted"]).value(), golden["pearson"].get<double>(), kTolerance);
   }
+}
+
+TEST(Metrics, OfScoresEqualScikitLearn) {
+  for (const nlohmann::json& golden : Goldens("scored")) {
+    const int64_t classes = golden["classes"];
+    const std::vector<int64_t> truth = golden["truth"];
+    const std::vector<float> logits = golden["logits"];
+    for (const auto& [k, expected] : golden["top"].items()) EXPECT_NEAR(TopKAccuracy(truth, logits, classes, std::stoi(k)), expected.get<double>(), kTolerance) << k;
+    std::vector<uint8_t> right;
+    double loss = 0;
+    for (size_t i = 0; i < truth.size(); ++i) {
+      const Agreement agreement = AgreeOnClass(std::span(logits).subspan(i * static_cast<size_t>(classes), static_cast<size_t>(classes)), static_cast<int32_t>(truth[i]));
+      right.push_back(!agreement.contradicts);
+      loss += agreement.loss / static_cast<double>(truth.size());
+    }
+    EXPECT_NEAR(loss, golden["loss"].get<double>(), kTolerance);
+    const std::vector<CalibrationBin> bins = Calibrate(Confidences(logits, classes), right);
+    ASSERT_EQ(bins.size(), golden["bins"].size());
+    for (size_t i = 0; i < bins.size(); ++i) {
+      EXPECT_EQ(bins[i].rows, golden["bins"][i]["rows"].get<int64_t>()) << i;
+      EXPECT_NEAR(bins[i].confidence, golden["bins"][i]["confidence"].get<double>(), kTolerance) << i;
+      EXPECT_NEAR(bins[i].accuracy, golden["bins"][i]["accuracy"].get<double>(), kTolerance) << i;
+    }
+    EXPECT_NEAR(ExpectedCalibrationError(bins), golden["ece"].get<double>(), kTolerance);
+  }
+}
+
+// scikit-learn sorts upwards and reads from the back, so of equal scores the later class comes first.
+TEST(Metrics, OfEqualScoresTheLaterClassComesFirst) {
+  const std::vector<float> equal = {1, 1, 1};
+  EXPECT_EQ(TopKAccuracy({2}, equal, 3, 1), 1);
+  EXPECT_EQ(TopKAccuracy({0}, equal, 3, 2), 0);
+  EXPECT_EQ(TopKAccuracy({}, {}, 3, 1), 0);
 }
 
 TEST(Metrics, CorrelationOfAConstantIsUndefined) {

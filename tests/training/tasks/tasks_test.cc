@@ -146,6 +146,51 @@ TEST(Classification, LossSmoothsLabelsAsTorchDoes) {
   EXPECT_NEAR(task->Loss(logits, at::tensor({0, 1}, at::kLong)).item<float>(), expected.item<float>(), 1e-6);
 }
 
+// Loss and gradients of torch.nn.CrossEntropyLoss(weight=...) in torch 2.11.
+TEST(Classification, WeightsAreTorchs) {
+  const struct {
+    double smoothing, loss;
+    std::vector<double> gradient;
+  } cases[] = {{0, 1.3639798164367676,
+                {-0.033020925, 0.002504907, 0.030516019, 0.016437108, -0.315167516, 0.298730433, 0.049293902, 0.18087393, -0.230167806, -0.033983245, 0.029932341, 0.004050902}},
+               {0.2, 1.4728732109069824,
+                {0.004923474, -0.018381365, 0.013457896, 0.010607601, -0.271025836, 0.260418266, 0.039904382, 0.144583747, -0.184488103, 0.003447914, 0.023674034, -0.027121952}}};
+  for (const auto& each : cases) {
+    TaskOptions options = Options({"a", "b", "c"});
+    options.class_weights = {0.5, 2, 3};
+    options.label_smoothing = each.smoothing;
+    const auto task = Create("text-classification", options);
+    const at::Tensor logits = at::tensor({1.0f, -2.0f, 0.5f, 0.1f, 0.2f, 3.0f, -1.0f, 0.3f, 0.7f, 2.0f, 1.5f, -0.5f}).view({4, 3}).detach().requires_grad_();
+    const at::Tensor targets = at::tensor({0, 1, 2, 0}, at::kLong);
+    Batch batch;
+    batch.targets = targets;
+    EXPECT_NEAR(task->BatchWeight(batch).item<double>(), 6, 1e-6);
+    const at::Tensor loss = task->WeightedLoss(logits, targets) / task->BatchWeight(batch);
+    loss.backward();
+    EXPECT_NEAR(loss.item<double>(), each.loss, 1e-6);
+    for (int64_t i = 0; i < 12; ++i) EXPECT_NEAR(logits.grad().view(-1)[i].item<double>(), each.gradient[i], 1e-7) << i;
+    // Evaluations count every row the same.
+    TaskOptions plain = Options({"a", "b", "c"});
+    plain.label_smoothing = each.smoothing;
+    const auto unweighted = Create("text-classification", plain);
+    EXPECT_EQ(task->Evaluate(logits.detach(), targets).values.at("loss"), unweighted->Evaluate(logits.detach(), targets).values.at("loss"));
+    EXPECT_FALSE(unweighted->BatchWeight(batch).defined());
+    EXPECT_TRUE(unweighted->WeightedLoss(logits, targets).equal(unweighted->Loss(logits, targets)));
+  }
+}
+
+TEST(Classification, ABatchMayWeighNothing) {
+  TaskOptions options = Options({"a", "b"});
+  options.class_weights = {0, 2};
+  const auto task = Create("text-classification", options);
+  Batch batch;
+  batch.targets = at::tensor({0, 0, 0}, at::kLong);
+  EXPECT_EQ(task->WeightedLoss(at::ones({3, 2}), batch.targets).item<double>(), 0);
+  EXPECT_EQ(task->BatchWeight(batch).item<double>(), 0);
+  options.class_weights = {1, 2, 3};
+  EXPECT_THROW(Create("text-classification", options), std::invalid_argument);
+}
+
 TEST(Classification, TargetsAndEvaluation) {
   const auto task = Create("text-classification", Options({"neg", "pos"}));
   const examples::Example a = WithLabels({1}), b = WithLabels({0}), two = WithLabels({0, 1}), unknown = WithLabels({2});
@@ -178,6 +223,20 @@ TEST(MultiLabel, TargetsLossAndEvaluation) {
   EXPECT_NEAR(result.values.at("f1_micro"), 0.8, 1e-12);
   EXPECT_TRUE(result.confusion.empty());
   EXPECT_EQ(task->default_metric(), "f1_macro");
+}
+
+// torch.nn.BCEWithLogitsLoss(pos_weight=...) in torch 2.11.
+TEST(MultiLabel, WeightsAreTorchs) {
+  TaskOptions options = Options({"x", "y", "z"});
+  options.class_weights = {3, 0.5, 0.25};
+  const auto task = Create("text-multi-label", options);
+  const at::Tensor logits = at::tensor({2.f, -1.f, 1.f, 1.f, -3.f, -1.f}).view({2, 3});
+  const at::Tensor targets = at::tensor({1.f, 0.f, 1.f, 0.f, 0.f, 0.f}).view({2, 3});
+  EXPECT_NEAR(task->WeightedLoss(logits, targets).item<double>(), 0.407912015914917, 1e-6);
+  Batch batch;
+  batch.targets = targets;
+  EXPECT_FALSE(task->BatchWeight(batch).defined()) << "a mean over rows and classes: batches count by their rows";
+  EXPECT_EQ(task->Evaluate(logits, targets).values.at("loss"), Create("text-multi-label", Options({"x", "y", "z"}))->Evaluate(logits, targets).values.at("loss"));
 }
 
 TEST(Regression, TargetsLossAndEvaluation) {

@@ -77,6 +77,33 @@ TEST(FromProto, EveryFieldOfASpec) {
   EXPECT_THAT(spec.phases[2].trainable.patterns, ElementsAre("p", "q"));
 }
 
+TEST(FromProto, HowAdaptationIsSteered) {
+  const FineTuneSpec spec = FromProto(Parse<v1::FineTuningSpec>(R"pb(
+    hyperparameters {
+      class_balance: CLASS_BALANCE_BALANCED_SAMPLING l2_sp: 0.25 ema_decay: 0.99
+      class_weights { key: "a" value: 0.5 } class_weights { key: "b" value: 3 }
+    }
+    phases { name: "a" n_epochs: 1 group_rates { key: "head" value: 10 } group_rates { key: "layer.0" value: 0.1 } }
+    phases { name: "b" n_epochs: 1 })pb"));
+  EXPECT_EQ(spec.class_balance, ClassBalance::kBalancedSampling);
+  EXPECT_EQ(spec.class_weights, (std::map<std::string, double>{{"a", 0.5}, {"b", 3}}));
+  EXPECT_EQ(spec.l2_sp, 0.25);
+  EXPECT_EQ(spec.ema_decay, 0.99);
+  ASSERT_EQ(spec.phases.size(), 2u);
+  EXPECT_EQ(spec.phases[0].group_rates, (std::map<std::string, double>{{"head", 10}, {"layer.0", 0.1}}));
+  EXPECT_TRUE(spec.phases[1].group_rates.empty());
+  for (const auto& [proto, plain] : {std::pair{v1::CLASS_BALANCE_UNSPECIFIED, ClassBalance::kNone}, {v1::CLASS_BALANCE_NONE, ClassBalance::kNone},
+                                     {v1::CLASS_BALANCE_WEIGHTED_LOSS, ClassBalance::kWeightedLoss}}) {
+    v1::FineTuningSpec one;
+    one.mutable_hyperparameters()->set_class_balance(proto);
+    EXPECT_EQ(FromProto(one).class_balance, plain) << proto;
+  }
+  const FineTuneSpec none = FromProto(v1::FineTuningSpec());
+  EXPECT_EQ(none.l2_sp, 0);
+  EXPECT_EQ(none.ema_decay, 0);
+  EXPECT_TRUE(none.class_weights.empty());
+}
+
 TEST(FromProto, WhatIsForImages) {
   const FineTuneSpec spec = FromProto(Parse<v1::FineTuningSpec>(R"pb(
     task: TASK_IMAGE_CLASSIFICATION hyperparameters { image_size: 192 }
@@ -171,6 +198,50 @@ TEST(FromProto, Commands) {
   EXPECT_EQ(images.inputs[0].image, "\xff\xd8" "a");
   EXPECT_EQ(images.inputs[1].image, "b");
   EXPECT_EQ(images.inputs[1].text, "");
+}
+
+TEST(FromProto, Evaluations) {
+  const EvaluateCommand command = FromProto(Parse<worker::v1::Evaluate>(
+      R"pb(request: 6 checkpoint_dir: "c" dataset_dir: "d" split: "test" suspect_count: 9 batch_size: 8)pb"));
+  EXPECT_EQ(command.request, 6);
+  EXPECT_EQ(command.evaluation.checkpoint_dir + command.evaluation.dataset_dir + command.evaluation.split, "cdtest");
+  EXPECT_EQ(command.evaluation.suspects, 9);
+  EXPECT_EQ(command.evaluation.batch_size, 8);
+  EXPECT_EQ(FromProto(worker::v1::Evaluate()).evaluation.batch_size, 64);
+}
+
+TEST(ToProto, Evaluations) {
+  EvaluationOutput output;
+  output.figures.split = "test";
+  output.calibration = {{0.2, 0.4, 3, 0.3, 0.5}};
+  output.mistakes = {{1, "a.csv", 2, "", "text", {"x"}, {"y"}, 0.1, 0.8, -0.7, 2.3, 0, 0}};
+  output.suspects = {{4, "p.tar", 0, "a/b.jpg", "", {}, {}, 0, 0, 0, 9, 1.5, -1.5}};
+  output.contradicted_rows = 5;
+  output.training_rows = 6;
+  const v1::CheckpointEvaluation message = ToProto(output);
+  EXPECT_EQ(message.evaluation().split(), "test");
+  EXPECT_EQ(message.contradicted_rows(), 5);
+  EXPECT_EQ(message.training_rows(), 6);
+  const v1::CalibrationBin& bin = message.calibration(0);
+  EXPECT_EQ(bin.lower(), 0.2);
+  EXPECT_EQ(bin.upper(), 0.4);
+  EXPECT_EQ(bin.rows(), 3);
+  EXPECT_EQ(bin.confidence(), 0.3);
+  EXPECT_EQ(bin.accuracy(), 0.5);
+  const v1::JudgedRow& mistake = message.mistakes(0);
+  EXPECT_EQ(mistake.row(), 1);
+  EXPECT_EQ(mistake.filename() + mistake.text(), "a.csvtext");
+  EXPECT_EQ(mistake.line(), 2);
+  EXPECT_THAT(mistake.labels(), ElementsAre("x"));
+  EXPECT_THAT(mistake.predicted_labels(), ElementsAre("y"));
+  EXPECT_EQ(mistake.label_probability(), 0.1);
+  EXPECT_EQ(mistake.predicted_probability(), 0.8);
+  EXPECT_EQ(mistake.margin(), -0.7);
+  EXPECT_EQ(mistake.loss(), 2.3);
+  const v1::JudgedRow& suspect = message.suspects(0);
+  EXPECT_EQ(suspect.entry(), "a/b.jpg");
+  EXPECT_EQ(suspect.value(), 1.5);
+  EXPECT_EQ(suspect.predicted_value(), -1.5);
 }
 
 TEST(ToProto, Reports) {

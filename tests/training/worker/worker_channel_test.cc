@@ -168,5 +168,51 @@ TEST(WorkerChannel, Predictions) {
   EXPECT_EQ(answers[1].predict_done().code(), 3);
 }
 
+TEST(WorkerChannel, Evaluations) {
+  FakeServer server;
+  auto channel = Dial(server);
+  FakeServer::Response command;
+  command.mutable_evaluate()->set_request(5);
+  command.mutable_evaluate()->set_dataset_dir("/d");
+  server.Send(command);
+  EXPECT_EQ(std::get<EvaluateCommand>(channel->NextCommand()).evaluation.dataset_dir, "/d");
+  for (int64_t rows = 0; rows < 1000; ++rows) channel->SendEvaluationProgress(5, rows, 1000);
+  EvaluationOutput output;
+  output.training_rows = 7;
+  channel->SendEvaluation(5, output);
+  channel->SendEvaluation(6, FailureReport{.code = 3, .message = "no"});
+  const auto answers = server.WaitForAll([](const auto& m) { return m.has_evaluate_done(); }, 2);
+  EXPECT_EQ(answers[0].evaluate_done().request(), 5);
+  EXPECT_EQ(answers[0].evaluate_done().result().training_rows(), 7);
+  EXPECT_EQ(answers[1].evaluate_done().error(), "no");
+  EXPECT_EQ(answers[1].evaluate_done().code(), 3);
+  std::vector<int64_t> rows;
+  for (const auto& message : server.messages()) {
+    if (!message.has_evaluate_progress()) continue;
+    EXPECT_EQ(message.evaluate_progress().request(), 5);
+    EXPECT_EQ(message.evaluate_progress().progress().rows_total(), 1000);
+    rows.push_back(message.evaluate_progress().progress().rows_done());
+  }
+  ASSERT_FALSE(rows.empty());
+  EXPECT_EQ(rows.front(), 0) << "the first goes at once";
+  EXPECT_LT(rows.size(), 100u) << "one each 200 ms; more only on a machine that stood still";
+}
+
+TEST(WorkerChannel, AnEvaluationIsStoppedByItsNumberOrByAShutdown) {
+  FakeServer server;
+  auto channel = Dial(server);
+  FakeServer::Response cancel;
+  cancel.mutable_cancel()->set_request(4);
+  server.Send(cancel);
+  server.Send(Predict(1));
+  channel->NextCommand();
+  EXPECT_TRUE(channel->StopsEvaluation(4));
+  EXPECT_FALSE(channel->StopsEvaluation(5));
+  EXPECT_EQ(channel->Stop(kAttempt), StopRequest::kNone);
+  server.Send(Shutdown());
+  channel->NextCommand();
+  EXPECT_TRUE(channel->StopsEvaluation(5));
+}
+
 }  // namespace
 }  // namespace attune::training

@@ -95,6 +95,20 @@ TEST_F(WorkerProcessTest, TrainsPredictsAndExits) {
   EXPECT_EQ(answer.predict_done().predictions_size(), 1);
   EXPECT_EQ(answer.predict_done().code(), 0);
 
+  FakeServer::Response evaluate;
+  evaluate.mutable_evaluate()->set_request(10);
+  evaluate.mutable_evaluate()->set_checkpoint_dir(Checkpoint("out", finished.finished().best_step()));
+  evaluate.mutable_evaluate()->set_dataset_dir(directory_.path() + "/dataset");
+  evaluate.mutable_evaluate()->set_suspect_count(3);
+  server_->Send(evaluate);
+  const auto evaluated = server_->WaitFor([](const auto& m) { return m.has_evaluate_done(); }).evaluate_done();
+  EXPECT_EQ(evaluated.request(), 10);
+  EXPECT_EQ(evaluated.code(), 0) << evaluated.error();
+  EXPECT_EQ(evaluated.result().evaluation().rows(), 20);
+  EXPECT_EQ(evaluated.result().training_rows(), 43);
+  EXPECT_NEAR(evaluated.result().evaluation().values().at("accuracy"), finished.finished().test_evaluation().values().at("accuracy"), 1e-9);
+  EXPECT_EQ(server_->WaitFor([](const auto& m) { return m.has_evaluate_progress(); }).evaluate_progress().progress().rows_total(), 63);
+
   Shutdown();
   const ExitStatus status = process_->Wait();
   EXPECT_FALSE(status.signaled);

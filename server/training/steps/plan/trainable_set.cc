@@ -84,4 +84,24 @@ std::vector<double> LayerRates(const std::vector<int>& groups, double layer_deca
   return rates;
 }
 
+std::vector<double> GroupRates(const std::vector<int>& groups, const std::vector<std::string>& names, const std::map<std::string, double>& rates) {
+  std::vector<std::string> all = names;
+  all.emplace_back("head");
+  std::vector<double> of_group(all.size(), 1);
+  for (const auto& [name, rate] : rates) {
+    const auto found = std::find(all.begin(), all.end(), name);
+    if (found == all.end()) {
+      const std::string nearest = Nearest(name, all);
+      throw std::invalid_argument(StrCat("group_rates: \"", name, "\" is no layer group", nearest.empty() ? "" : StrCat("; did you mean \"", nearest, "\"?"),
+                                         " DescribeLayers lists the groups"));
+    }
+    if (!(rate > 0)) throw std::invalid_argument(StrCat("group_rates: the rate of \"", name, "\" must be over 0, not ", rate, "; to hold it still, use trainable.freeze"));
+    of_group[static_cast<size_t>(found - all.begin())] = rate;
+  }
+  std::vector<double> out;
+  out.reserve(groups.size());
+  for (const int group : groups) out.push_back(of_group.at(static_cast<size_t>(group)));
+  return out;
+}
+
 }  // namespace attune::training

@@ -4,6 +4,7 @@
 //   std::vector<double> scale = LayerRates(groups_of_those, phase.layer_decay);
 #pragma once
 
+#include <map>
 #include <string>
 #include <vector>
 
@@ -27,5 +28,9 @@ std::vector<bool> TrainableSet(const std::vector<NamedGroup>& parameters, const 
 
 // For each parameter that learns, what the phase's rate is multiplied by: decay ^ (top - group), where top is the topmost group among them.
 std::vector<double> LayerRates(const std::vector<int>& groups, double layer_decay);
+
+// The same where groups have rates of their own, by name: 1 for a group that is not named. `names`: the model's groups; the head is "head". Throws std::invalid_argument
+// for a rate that no group has, naming the nearest group, and for one that is not over 0.
+std::vector<double> GroupRates(const std::vector<int>& groups, const std::vector<std::string>& names, const std::map<std::string, double>& rates);
 
 }  // namespace attune::training

@@ -102,6 +102,32 @@ TEST(JobFileTest, ASpecAsYamlReadsBackTheSame) {
   EXPECT_THAT(yaml, HasSubstr("batch_norm: frozen"));
 }
 
+TEST(JobFileTest, MapsOfNumbers) {
+  constexpr char kText[] = R"(hyperparameters:
+  class_balance: none
+  class_weights: {spam: 3, "no": 0.5}
+  l2_sp: 0.01
+  ema_decay: 0.999
+phases:
+  - group_rates: {head: 10, layer.0: 1e-1}
+gradual_unfreezing: {epochs_per_group: 2, layer_decay: 0.4}
+)";
+  v1::FineTuningSpec expected;
+  ASSERT_TRUE(google::protobuf::TextFormat::ParseFromString(R"(
+    hyperparameters {
+      class_balance: CLASS_BALANCE_NONE l2_sp: 0.01 ema_decay: 0.999
+      class_weights { key: "spam" value: 3 } class_weights { key: "no" value: 0.5 }
+    }
+    phases { group_rates { key: "head" value: 10 } group_rates { key: "layer.0" value: 0.1 } }
+    gradual_unfreezing { epochs_per_group: 2 layer_decay: 0.4 })",
+                                                            &expected));
+  const v1::FineTuningSpec spec = Parse(kText).spec();
+  EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(spec, expected)) << spec.DebugString();
+  const std::string yaml = SpecYaml(spec);
+  EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(Parse(yaml).spec(), expected)) << yaml;
+  EXPECT_LT(yaml.find("no"), yaml.find("spam")) << "in the order of names:\n" << yaml;
+}
+
 TEST(JobFileTest, NumbersLoseNothing) {
   v1::FineTuningSpec spec;
   spec.mutable_hyperparameters()->set_learning_rate(0.1 + 0.2);
@@ -156,6 +182,10 @@ TEST(JobFileTest, FaultsNameLineAndRemedy) {
       {"phases: [{batch_norm: freeze}]\n", "'batch_norm': 'freeze' is not one of frozen, train"},
       {"seed: 1\nseed: 2\n", "job.yaml:2: 'seed' is already given on line 1"},
       {"labels: nlp\n", "'labels' must be pairs, like 'team: nlp'"},
+      {"hyperparameters:\n  class_weights: {a: much}\n",
+       "job.yaml:2: 'class_weights', 'a': expected a finite number, got 'much'"},
+      {"hyperparameters: {class_weights: 3}\n", "'class_weights' must be pairs, like 'name: 2'"},
+      {"hyperparameters: {class_weights: {a: [1]}}\n", "an entry of 'class_weights' must be a name with a value"},
       {"- a\n", "job.yaml:1: the job must be fields with values"},
       {"", "the job must be fields with values"},
       {"a: [\n", "not YAML"},

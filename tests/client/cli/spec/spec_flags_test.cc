@@ -84,6 +84,37 @@ TEST(SpecFlagsTest, WhatIsForImages) {
   EXPECT_EQ(Flag("head-hidden").group, "Head");
 }
 
+TEST(SpecFlagsTest, MapsAreNamesWithValues) {
+  EXPECT_TRUE(Flag("class-weights").is_map());
+  EXPECT_FALSE(Flag("class-weights").is_list());
+  const v1::FineTuningSpec weighted = Set("class-weights", "spam=3, not spam=0.5,a=b=2");
+  EXPECT_THAT(weighted.hyperparameters().class_weights(), ::testing::UnorderedElementsAre(::testing::Pair("spam", 3), ::testing::Pair("not spam", 0.5),
+                                                       ::testing::Pair("a=b", 2)));
+  v1::FineTuningSpec spec;
+  (*spec.mutable_hyperparameters()->mutable_class_weights())["old"] = 1;
+  ASSERT_TRUE(SetSpecFlag(Flag("class-weights"), "new=2", &spec).ok());
+  EXPECT_THAT(spec.hyperparameters().class_weights(), ElementsAre(::testing::Pair("new", 2))) << "a map replaces a map";
+  const std::pair<const char*, const char*> faults[] = {
+      {"spam", "--class-weights: expected NAME=VALUE, got 'spam'"},
+      {"=3", "--class-weights: expected NAME=VALUE, got '=3'"},
+      {"spam=3,", "--class-weights: expected NAME=VALUE, got ''"},
+      {"spam=much", "--class-weights: 'spam': expected a finite number, got 'much'"},
+      {"spam=1,spam=2", "--class-weights: 'spam' is given twice"},
+  };
+  for (const auto& [text, fault] : faults) EXPECT_EQ(SetSpecFlag(Flag("class-weights"), text, &spec).message(), fault);
+  EXPECT_THAT(spec.hyperparameters().class_weights(), ElementsAre(::testing::Pair("new", 2)))
+      << "a fault changes nothing";
+}
+
+TEST(SpecFlagsTest, HowAdaptationIsSteered) {
+  EXPECT_EQ(Set("class-balance", "balanced-sampling").hyperparameters().class_balance(),
+            v1::CLASS_BALANCE_BALANCED_SAMPLING);
+  EXPECT_EQ(Set("l2-sp", "0.01").hyperparameters().l2_sp(), 0.01);
+  EXPECT_EQ(Set("ema-decay", "0.999").hyperparameters().ema_decay(), 0.999);
+  EXPECT_EQ(Set("unfreeze-epochs", "2").gradual_unfreezing().epochs_per_group(), 2);
+  EXPECT_EQ(Set("unfreeze-layer-decay", "0.4").gradual_unfreezing().layer_decay(), 0.4);
+}
+
 TEST(SpecFlagsTest, AListReplacesAList) {
   v1::FineTuningSpec spec;
   spec.mutable_head()->add_hidden_sizes(1);

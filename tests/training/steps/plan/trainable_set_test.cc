@@ -79,5 +79,21 @@ TEST(LayerRates, DecayFromTheTopmostThatLearns) {
   EXPECT_THAT(LayerRates({0, 4}, 1.0), ElementsAre(1.0, 1.0));
 }
 
+TEST(GroupRates, ByNameAndOneForTheRest) {
+  const std::vector<std::string> names = {"embeddings", "layer.0", "pooler"};
+  EXPECT_THAT(GroupRates({0, 1, 1, 2, 3, 3}, names, {{"layer.0", 0.5}, {"head", 10}}), ElementsAre(1, 0.5, 0.5, 1, 10, 10));
+  EXPECT_THAT(GroupRates({3}, names, {{"embeddings", 2}}), ElementsAre(1)) << "a group that does not learn";
+  const auto error_of = [&](const std::map<std::string, double>& rates) -> std::string {
+    try {
+      GroupRates({0}, names, rates);
+    } catch (const std::invalid_argument& error) {
+      return error.what();
+    }
+    return "";
+  };
+  EXPECT_THAT(error_of({{"poler", 2}}), HasSubstr("did you mean \"pooler\"?"));
+  EXPECT_THAT(error_of({{"pooler", 0}}), HasSubstr("trainable.freeze"));
+}
+
 }  // namespace
 }  // namespace attune::training

@@ -1,0 +1,117 @@
+// RequestQueue: predictions or evaluations that wait for their worker, and the one that it works on. One at a time: the worker is busy anyway, and when it dies only
+// one caller is told. Bookkeeping only: the pool owns it, guards it, and runs the callbacks that it hands out. Not thread-safe.
+//
+//   RequestQueue queue("predictions", 1024, 256 << 20);
+//   absl::StatusOr<int64_t> id = queue.Add(command, callbacks, deadline);
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "attune/worker/v1/worker.pb.h"
+
+namespace attune::workers {
+
+class RequestQueue {
+ public:
+  struct Callbacks {
+    std::function<void(absl::StatusOr<worker::v1::ConnectRequest>)> done;         // the worker's answer
+    std::function<void(const worker::v1::ConnectRequest&)> progress = nullptr;  // null: there is none
+  };
+  struct Entry {
+    int64_t id = 0;                       // of the request
+    worker::v1::ConnectResponse command;  // until it is sent
+    Callbacks callbacks;
+    absl::Time deadline;
+    bool cancelled = false;
+  };
+
+  // `what`: the requests, for messages.
+  RequestQueue(const char* what, size_t max_waiting, size_t max_waiting_bytes) : what_(what), max_waiting_(max_waiting), max_waiting_bytes_(max_waiting_bytes) {}
+
+  // A predict or evaluate command; returns its number. Takes the callbacks only when there is room. One that waits alone may be of any size.
+  absl::StatusOr<int64_t> Add(worker::v1::ConnectResponse command, Callbacks& callbacks, absl::Time deadline) {
+    if (waiting_.size() >= max_waiting_ || (!waiting_.empty() && waiting_bytes_ + command.ByteSizeLong() > max_waiting_bytes_)) {
+      return absl::ResourceExhaustedError(std::to_string(waiting_.size()) + " " + what_ + " wait already; try again later");
+    }
+    Entry entry;
+    entry.id = ++last_request_;
+    entry.command = std::move(command);
+    if (entry.command.has_evaluate()) {
+      entry.command.mutable_evaluate()->set_request(entry.id);
+    } else {
+      entry.command.mutable_predict()->set_request(entry.id);
+    }
+    entry.callbacks = std::move(callbacks);
+    entry.deadline = deadline;
+    waiting_.push_back(std::move(entry));
+    waiting_bytes_ += SizeOf(waiting_.back());
+    return last_request_;
+  }
+
+  bool HasWaiting() const { return !waiting_.empty(); }
+  // The one under way; null when there is none.
+  Entry* InFlight() { return in_flight_.has_value() ? &*in_flight_ : nullptr; }
+
+  // The next to send; none when nothing waits or one is under way.
+  std::optional<worker::v1::ConnectResponse> SendNext() {
+    if (in_flight_.has_value() || waiting_.empty()) return std::nullopt;
+    in_flight_ = Take(waiting_.begin());
+    return std::move(in_flight_->command);
+  }
+
+  // The answer to `request`, or the end of whatever is under way; empty when it is not that.
+  std::optional<Entry> TakeInFlight(std::optional<int64_t> request = std::nullopt) {
+    if (!in_flight_.has_value() || (request.has_value() && in_flight_->id != *request)) return std::nullopt;
+    return std::exchange(in_flight_, std::nullopt);
+  }
+
+  // Empty when it does not wait.
+  std::optional<Entry> TakeWaiting(int64_t request) {
+    const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](const Entry& entry) { return entry.id == request; });
+    if (found == waiting_.end()) return std::nullopt;
+    return Take(found);
+  }
+  // Those that waited too long. The one under way is judged by InFlightDeadline.
+  std::vector<Entry> TakeExpired(absl::Time now) {
+    std::vector<Entry> expired;
+    while (!waiting_.empty() && waiting_.front().deadline <= now) expired.push_back(Take(waiting_.begin()));
+    return expired;
+  }
+  std::vector<Entry> TakeAll() {
+    std::vector<Entry> all;
+    if (in_flight_.has_value()) all.push_back(*std::exchange(in_flight_, std::nullopt));
+    while (!waiting_.empty()) all.push_back(Take(waiting_.begin()));
+    return all;
+  }
+
+  absl::Time InFlightDeadline() const { return in_flight_.has_value() ? in_flight_->deadline : absl::InfiniteFuture(); }
+  absl::Time WaitingDeadline() const { return waiting_.empty() ? absl::InfiniteFuture() : waiting_.front().deadline; }
+
+ private:
+  static size_t SizeOf(const Entry& entry) { return entry.command.ByteSizeLong(); }
+  Entry Take(std::deque<Entry>::iterator at) {
+    waiting_bytes_ -= SizeOf(*at);
+    Entry taken = std::move(*at);
+    waiting_.erase(at);
+    return taken;
+  }
+
+  const char* const what_;
+  const size_t max_waiting_, max_waiting_bytes_;
+  size_t waiting_bytes_ = 0;
+  int64_t last_request_ = 0;
+  std::deque<Entry> waiting_;
+  std::optional<Entry> in_flight_;
+};
+
+}  // namespace attune::workers

@@ -1,0 +1,147 @@
+// Predictions and evaluations of SupervisedWorkerPool: each kind has a lane, which is a queue and the worker that serves it.
+#include <iterator>
+#include <utility>
+
+#include "server/base/str_cat.h"
+#include "server/workers/supervised_worker_pool.h"
+
+namespace attune::workers {
+namespace {
+
+// What a PredictDone or EvaluateDone says of how it went.
+template <typename Done>
+absl::Status StatusOf(const Done& done) {
+  if (done.code() == 0 && done.error().empty()) return absl::OkStatus();
+  return absl::Status(done.code() != 0 ? static_cast<absl::StatusCode>(done.code()) : absl::StatusCode::kInternal, done.error());
+}
+
+}  // namespace
+
+void SupervisedWorkerPool::Predict(worker::v1::Predict prediction, PredictCallback done) {
+  worker::v1::ConnectResponse command;
+  *command.mutable_predict() = std::move(prediction);
+  RequestQueue::Callbacks callbacks;
+  callbacks.done = [done = std::move(done)](absl::StatusOr<worker::v1::ConnectRequest> answer) {
+    if (!answer.ok()) return done(answer.status());
+    worker::v1::PredictDone& said = *answer->mutable_predict_done();
+    if (absl::Status status = StatusOf(said); !status.ok()) return done(status);
+    done(std::vector<v1::Prediction>(std::make_move_iterator(said.mutable_predictions()->begin()), std::make_move_iterator(said.mutable_predictions()->end())));
+  };
+  WithActions([&](Actions& actions) { AddRequest(predictions_, std::move(command), std::move(callbacks), options_.predict_timeout, actions); });
+}
+
+int64_t SupervisedWorkerPool::Evaluate(worker::v1::Evaluate evaluation, EvaluateCallbacks callbacks) {
+  worker::v1::ConnectResponse command;
+  *command.mutable_evaluate() = std::move(evaluation);
+  RequestQueue::Callbacks queued;
+  queued.progress = [progress = std::move(callbacks.progress)](const worker::v1::ConnectRequest& said) { progress(said.evaluate_progress().progress()); };
+  queued.done = [done = std::move(callbacks.done)](absl::StatusOr<worker::v1::ConnectRequest> answer) {
+    if (!answer.ok()) return done(answer.status());
+    if (absl::Status status = StatusOf(answer->evaluate_done()); !status.ok()) return done(status);
+    done(std::move(*answer->mutable_evaluate_done()->mutable_result()));
+  };
+  int64_t id = 0;
+  WithActions([&](Actions& actions) { id = AddRequest(evaluations_, std::move(command), std::move(queued), options_.evaluate_wait_timeout, actions); });
+  return id;
+}
+
+void SupervisedWorkerPool::CancelEvaluation(int64_t id) {
+  WithActions([&](Actions& actions) {
+    if (std::optional<RequestQueue::Entry> entry = evaluations_.queue.TakeWaiting(id)) {
+      actions.push_back([done = std::move(entry->callbacks.done)] { done(absl::CancelledError("cancelled before a worker had it")); });
+      return;
+    }
+    RequestQueue::Entry* running = evaluations_.queue.InFlight();
+    if (running == nullptr || running->id != id || running->cancelled) return;
+    running->cancelled = true;
+    running->deadline = clock_.Now() + options_.stop_timeout;
+    dirty_ = true;
+    Worker& worker = *workers_.at(evaluations_.worker);
+    if (worker.session == nullptr) return;
+    worker::v1::ConnectResponse command;
+    command.mutable_cancel()->set_request(id);
+    worker.session->Send(std::move(command));
+  });
+}
+
+int64_t SupervisedWorkerPool::AddRequest(Lane& lane, worker::v1::ConnectResponse command, RequestQueue::Callbacks callbacks, absl::Duration wait, Actions& actions) {
+  absl::StatusOr<int64_t> id = absl::UnavailableError("the server is shutting down");
+  if (!stopping_) id = lane.queue.Add(std::move(command), callbacks, clock_.Now() + wait);
+  if (!id.ok()) {
+    actions.push_back([done = std::move(callbacks.done), status = id.status()] { done(status); });
+    return 0;
+  }
+  Pump(lane);
+  dirty_ = true;
+  return *id;
+}
+
+void SupervisedWorkerPool::Pump(Lane& lane) {
+  if (stopping_ || !lane.queue.HasWaiting() || lane.queue.InFlight() != nullptr) return;
+  if (lane.worker.empty()) {
+    Worker* idle = FindIdle();
+    if (idle == nullptr) return;  // the supervisor launches one
+    idle->state = WorkerState::kServing;
+    idle->useful = true;
+    backoff_.Succeeded();
+    dirty_ = true;
+    lane.worker = idle->id;
+  }
+  Worker& worker = *workers_.at(lane.worker);
+  if (worker.session == nullptr || worker.kill_sent) return;  // on its way out; its removal comes here again
+  worker.session->Send(*lane.queue.SendNext());
+  if (lane.silence_timeout != absl::InfiniteDuration()) lane.queue.InFlight()->deadline = clock_.Now() + lane.silence_timeout;
+}
+
+void SupervisedWorkerPool::HandleProgress(const worker::v1::ConnectRequest& message, Actions& actions) {
+  RequestQueue::Entry* running = evaluations_.queue.InFlight();
+  if (running == nullptr || running->id != message.evaluate_progress().request() || running->cancelled) return;
+  running->deadline = clock_.Now() + evaluations_.silence_timeout;
+  actions.push_back([progress = running->callbacks.progress, message] { progress(message); });
+}
+
+void SupervisedWorkerPool::HandleAnswer(Lane& lane, worker::v1::ConnectRequest message, Actions& actions) {
+  std::optional<RequestQueue::Entry> entry = lane.queue.TakeInFlight(message.has_predict_done() ? message.predict_done().request() : message.evaluate_done().request());
+  if (!entry.has_value()) return;  // its caller was told that it took too long
+  lane.last_used = clock_.Now();
+  Pump(lane);
+  dirty_ = true;  // the worker may be idle from now on
+  actions.push_back([done = std::move(entry->callbacks.done), message = std::move(message)]() mutable { done(std::move(message)); });
+}
+
+absl::Time SupervisedWorkerPool::CheckLane(Lane& lane, absl::Time now, Actions& actions) {
+  for (RequestQueue::Entry& entry : lane.queue.TakeExpired(now)) {
+    absl::Status status = absl::DeadlineExceededError(trouble_.empty() ? StrCat("other ", lane.noun, "s took too long; try again later")
+                                                                       : StrCat("no worker can be started: ", trouble_));
+    actions.push_back([done = std::move(entry.callbacks.done), status] { done(status); });
+  }
+  absl::Time next = lane.queue.WaitingDeadline();
+  if (lane.worker.empty()) return next;
+  Worker& worker = *workers_.at(lane.worker);
+  if (lane.queue.InFlightDeadline() <= now) {
+    std::optional<RequestQueue::Entry> entry = lane.queue.TakeInFlight();
+    absl::Status status = absl::DeadlineExceededError(StrCat("the ", lane.noun, " took too long; ", lane.advice));
+    actions.push_back([done = std::move(entry->callbacks.done), status] { done(status); });
+    worker.facts.stop_expired = true;
+    KillProcess(worker, actions);
+  } else if (lane.queue.InFlight() == nullptr && !lane.queue.HasWaiting() && !worker.kill_sent && !worker.process_gone) {
+    if (lane.last_used + lane.idle_timeout <= now) {
+      LetGo(worker);
+      lane.worker.clear();
+    } else {
+      next = std::min(next, lane.last_used + lane.idle_timeout);
+    }
+  }
+  return std::min(next, lane.queue.InFlightDeadline());
+}
+
+void SupervisedWorkerPool::LeaveLane(Lane& lane, const std::string& worker_id, const std::string& description, Actions& actions) {
+  if (lane.worker != worker_id) return;
+  lane.worker.clear();
+  std::optional<RequestQueue::Entry> entry = lane.queue.TakeInFlight();
+  if (!entry.has_value()) return;
+  absl::Status status = absl::UnavailableError(StrCat("the ", lane.noun, " was lost: ", description, "; try again"));
+  actions.push_back([done = std::move(entry->callbacks.done), status] { done(status); });
+}
+
+}  // namespace attune::workers
