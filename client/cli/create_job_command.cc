@@ -44,7 +44,7 @@ struct Flags {
   std::string file, display_name;
   std::vector<std::string> labels;
   std::vector<std::string> values;  // one for each of SpecFlags(), empty when not given
-  bool watch = false, validate_only = false;
+  bool watch = false, validate_only = false, lr_range_test = false;
 };
 
 absl::StatusOr<v1::CreateFineTuningJobRequest> ReadJobFile(Session& session, const std::string& path) {
@@ -69,6 +69,7 @@ absl::StatusOr<v1::CreateFineTuningJobRequest> MakeRequest(Session& session, con
     const absl::Status status = SetSpecFlag(SpecFlags()[i], flags.values[i], request.mutable_spec());
     if (!status.ok()) faults.emplace_back(status.message());
   }
+  if (flags.lr_range_test) request.mutable_spec()->mutable_lr_range_test();
   if (!flags.display_name.empty()) request.set_display_name(flags.display_name);
   for (const std::string& label : flags.labels) {
     const size_t equals = label.find('=');
@@ -122,6 +123,8 @@ void AddCreateJobCommand(CLI::App& jobs, Session& session) {
       ->type_name("FILE");
   app->add_flag("--watch", flags->watch, "Follow the job until it ends; the exit code tells how");
   app->add_flag("--validate-only", flags->validate_only, "Check only, and print the spec with every default filled in");
+  app->add_flag("--lr-range-test", flags->lr_range_test,
+                "Instead of fine-tuning, find a learning rate: it grows until the loss blows up");
   app->add_option("--display-name", flags->display_name, "Name for people. Default: model and dataset");
   app->add_option("--label", flags->labels, "Label to find the job by; may be repeated")
       ->check([](const std::string& text) { return text.find('=') == std::string::npos ? "must be KEY=VALUE" : ""; })

@@ -21,6 +21,7 @@ namespace {
 struct Flags {
   std::string checkpoint, file;
   std::vector<std::string> texts, pairs, images;
+  int views = 0;
   bool all_scores = false;
 };
 
@@ -70,6 +71,7 @@ absl::StatusOr<v1::PredictRequest> MakeRequest(Session& session, Flags flags) {
   if (!request.inputs().empty() && !flags.images.empty()) {
     return absl::InvalidArgumentError("texts and images are given: a model takes one of the two");
   }
+  if (flags.views > 1 && flags.images.empty()) return absl::InvalidArgumentError("--views is for images, and texts are given");
   return request;
 }
 
@@ -85,7 +87,7 @@ int PredictImages(Session& session, client::Client& client, const std::string& c
                  "attune predict JOB --image FILE...");
     return kNotFound;
   }
-  auto response = client::PredictImageFiles(client, checkpoint, flags.images);
+  auto response = client::PredictImageFiles(client, checkpoint, flags.images, flags.views);
   if (!response.ok()) return Fail(session, response.status());
   return session.Show(*response,
                       [&] { return PredictionTable("IMAGE", flags.images, *response, flags.all_scores, session.style()); });
@@ -125,6 +127,9 @@ void AddPredictCommand(CLI::App& root, Session& session) {
   app->add_option("--image", flags->images,
                   "Image files (JPEG, PNG, WebP or BMP), 16 MiB at most each, for models of images")
       ->type_name("FILE");
+  app->add_option("--views", flags->views, "Average over this many views of each image (mirrored, cropped). Default: 1")
+      ->check(Silent(CLI::Range(1, 32)))
+      ->type_name("N");
   app->add_option("--file", flags->file,
                   "File with a text on each line, or JSONL with text and text_pair. -: standard input")
       ->type_name("FILE");

@@ -77,6 +77,7 @@ absl::Status CallDelete(const ClientOptions& options, Stub& stub,
 // too large goes alone, for the server to refuse.
 v1::PredictRequest NextPart(const v1::PredictRequest& request, int* input, int* image) {
   v1::PredictRequest part;
+  part.set_views(request.views());
   for (; *input < request.inputs_size() && part.inputs_size() < kInputsInOnePredict; ++*input)
     *part.add_inputs() = request.inputs(*input);
   size_t bytes = 0;

@@ -25,10 +25,11 @@ absl::Status CheckImage(const std::string& path) {
 }  // namespace
 
 absl::StatusOr<v1::PredictResponse> PredictImageFiles(Client& client, const std::string& checkpoint,
-                                                      const std::vector<std::string>& paths) {
+                                                      const std::vector<std::string>& paths, int views) {
   v1::PredictResponse all;
   v1::PredictRequest part;
   part.set_checkpoint(checkpoint);
+  part.set_views(views);
   size_t bytes = 0;
   const auto send = [&]() -> absl::Status {
     ATTUNE_ASSIGN_OR_RETURN(v1::PredictResponse answer, client.Predict(part));

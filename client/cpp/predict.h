@@ -16,8 +16,8 @@
 namespace attune::client {
 
 // One prediction for each file, in order. `checkpoint` as in PredictRequest; when it is moved on meanwhile (the best
-// may), all files are still judged by the one that answered first.
+// may), all files are still judged by the one that answered first. `views` as in PredictRequest.
 absl::StatusOr<v1::PredictResponse> PredictImageFiles(Client& client, const std::string& checkpoint,
-                                                      const std::vector<std::string>& paths);
+                                                      const std::vector<std::string>& paths, int views = 0);
 
 }  // namespace attune::client

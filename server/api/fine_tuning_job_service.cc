@@ -39,6 +39,7 @@ absl::Status CheckCreate(const v1::CreateFineTuningJobRequest& request) {
   }
   check.Name("spec.base_model", request.spec().base_model(), "models");
   check.Name("spec.dataset", request.spec().dataset(), "datasets");
+  if (!request.spec().replay().dataset().empty()) check.Name("spec.replay.dataset", request.spec().replay().dataset(), "datasets");
   return check.status();
 }
 

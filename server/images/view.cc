@@ -20,6 +20,8 @@ namespace {
 // A JPEG is decoded at a fraction of its size only while this many of its pixels remain for one of the view: the resize then still has what it averages over.
 constexpr int kPixelsLeft = 2;
 constexpr int kMaxViewSide = 4096;
+constexpr uint64_t kTestViewSeed = 0x54455354'56494557ull;
+constexpr double kTestCropScale = 0.5;
 
 absl::Status CheckView(const ViewSpec& view) {
   if (view.image_size < 1 || view.image_size > kMaxViewSide) {
@@ -121,6 +123,15 @@ absl::Status MakeView(std::string_view bytes, const ViewSpec& view, const Augmen
   if (augmentation != nullptr) Augment(*augmentation, image, *random);
   Normalise(image, view, out);
   return absl::OkStatus();
+}
+
+absl::Status MakeTestView(std::string_view bytes, const ViewSpec& view, int number, float* out) {
+  if (number < 1) return MakeView(bytes, view, nullptr, nullptr, out);
+  Augmentation fixed;
+  fixed.crop_scale_min = number == 1 ? 1 : kTestCropScale;
+  fixed.horizontal_flip = number % 2;
+  CounterRandom random(kTestViewSeed, static_cast<uint64_t>(number));
+  return MakeView(bytes, view, &fixed, &random, out);
 }
 
 }  // namespace attune::images

@@ -31,6 +31,10 @@ struct Augmentation {
   int rand_augment_magnitude = 9;   // of 30
 };
 
+// A view for averaging predictions: fixed ones, the same for every image of a size. 0: the plain view; 1: its mirror image; from 2 on crops of at least half the area, the
+// odd ones mirrored.
+absl::Status MakeTestView(std::string_view bytes, const ViewSpec& view, int number, float* out);
+
 // Writes [3, image_size, image_size] floats to `out`. `augmentation` null: the plain view, and `random` is not used.
 absl::Status MakeView(std::string_view bytes, const ViewSpec& view, const Augmentation* augmentation, CounterRandom* random, float* out);
 

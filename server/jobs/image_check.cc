@@ -15,6 +15,8 @@ constexpr double kHorizontalFlip = 0.5;
 constexpr int kOperations = 2;
 constexpr int kMagnitude = 9;
 constexpr double kMaxAlpha = 10;
+constexpr int kMaxCachedViews = 64;
+constexpr int kMaxTestViews = 32;
 
 // Whatever is set beside enabled: false.
 void RefuseTheRest(SpecContext& context, const v1::AugmentationSpec& augmentation) {
@@ -35,6 +37,7 @@ void CheckRanges(SpecContext& context, const v1::AugmentationSpec& a) {
   if (a.has_hue()) context.InRange("augmentation.hue", a.hue(), 0.0, 0.5);
   if (a.has_mixup_alpha()) context.InRange("augmentation.mixup_alpha", a.mixup_alpha(), 0.0, kMaxAlpha);
   if (a.has_cutmix_alpha()) context.InRange("augmentation.cutmix_alpha", a.cutmix_alpha(), 0.0, kMaxAlpha);
+  context.InRange("augmentation.cached_views", a.cached_views(), 0, kMaxCachedViews);
   if (!a.has_rand_augment()) return;
   if (a.rand_augment().operations() != 0) context.InRange("augmentation.rand_augment.operations", a.rand_augment().operations(), 1, 8);
   if (a.rand_augment().magnitude() != 0) context.InRange("augmentation.rand_augment.magnitude", a.rand_augment().magnitude(), 1, 30);
@@ -101,7 +104,21 @@ void CheckAugmentation(SpecContext& context) {
   }
   CheckRanges(context, asked);
   RefuseMixingOfNumbers(context, asked);
+  if (asked.cached_views() > 0 && (asked.mixup_alpha() > 0 || asked.cutmix_alpha() > 0)) {
+    context.Warn("augmentation.cached_views: phases whose lowest layers are frozen see fixed views and mix no images; mixup and CutMix are for the other phases");
+  }
   if (context.images()) FillIn(*context.effective.mutable_augmentation());
+}
+
+void CheckTestViews(SpecContext& context) {
+  constexpr char kField[] = "evaluation.test_views";
+  int views = context.input.spec.evaluation().test_views();
+  if (!context.InRange(kField, views, 0, kMaxTestViews) || views <= 1) return;
+  if (context.texts()) {
+    context.Fault(kField, StrCat("is for images, and ", context.WhyNot(), "; leave it out"));
+  } else if (context.dataset_known && RowsOf(context.input.dataset, v1::SPLIT_TEST) == 0) {
+    context.Warn(StrCat(kField, " is not used: ", context.input.dataset.name(), " has no test rows"));
+  }
 }
 
 }  // namespace attune::jobs

@@ -18,19 +18,6 @@ constexpr size_t kMaxPatternBytes = 512;
 constexpr int kMaxEpochs = 1000;
 constexpr double kHeadRate = 1e-3;
 
-// Names that patterns can match: the model's without its prefix, then those of the new head.
-struct PatternNames {
-  std::string prefix;  // of the architecture: "bert."; empty where there is none
-  std::vector<std::string> model, head;
-
-  size_t size() const { return model.size() + head.size(); }
-  // As the worker matches: full names, and names without the prefix.
-  bool Match(const std::string& pattern, size_t n) const {
-    if (n >= model.size()) return GlobMatches(pattern, head[n - model.size()]);
-    return GlobMatches(pattern, model[n]) || (!prefix.empty() && GlobMatches(pattern, prefix + model[n]));
-  }
-};
-
 PatternNames NamesOf(const SpecContext& context) {
   PatternNames names;
   const v1::Model& model = context.input.model;
@@ -58,40 +45,6 @@ std::string ExampleNames(const std::vector<v1::Layer>& layers) {
     if (names.empty() || names.back() != layers[at].name()) names.push_back(layers[at].name());
   }
   return absl::StrJoin(names, ", ");
-}
-
-// One of a phase's pattern lists. Sets `learns` (as `names` has them) to `value` where a pattern matches.
-void ApplyPatterns(SpecContext& context, const std::string& field, const google::protobuf::RepeatedPtrField<std::string>& patterns, const PatternNames& names,
-                   bool value, std::vector<bool>& learns) {
-  const std::vector<v1::Layer>& layers = context.input.layers;
-  if (patterns.size() > kMaxPatterns) {
-    context.Fault(field, StrCat("has ", patterns.size(), " patterns and may have ", kMaxPatterns));
-    return;
-  }
-  for (int i = 0; i < patterns.size(); ++i) {
-    const std::string& pattern = patterns[i];
-    std::string at = StrCat(field, "[", i, "]");
-    if (pattern.size() > kMaxPatternBytes) {
-      context.Fault(at, StrCat("has ", pattern.size(), " characters and may have ", kMaxPatternBytes));
-      continue;
-    }
-    if (absl::Status status = CheckGlob(pattern); !status.ok()) {
-      context.Fault(at, std::string(status.message()));
-      continue;
-    }
-    if (layers.empty()) continue;  // the model is not known: its own fault
-    bool matched = false;
-    for (size_t n = 0; n < learns.size(); ++n) {
-      if (!names.Match(pattern, n)) continue;
-      matched = true;
-      learns[n] = value;
-    }
-    if (matched) continue;
-    std::string nearest = Nearest(pattern, names.model);
-    context.Fault(at, StrCat("\"", pattern, "\" matches no parameter of ", context.input.model.name(), "; ",
-                             nearest.empty() ? "" : StrCat("did you mean \"", nearest, "\"? "), "Names look like ", ExampleNames(layers),
-                             " (DescribeLayers lists all); * matches any characters"));
-  }
 }
 
 // Whether the head alone learns.
@@ -214,6 +167,44 @@ void WarnOfIdleAugmentation(SpecContext& context) {
 }
 
 }  // namespace
+
+bool PatternNames::Match(const std::string& pattern, size_t n) const {
+  if (n >= model.size()) return GlobMatches(pattern, head[n - model.size()]);
+  return GlobMatches(pattern, model[n]) || (!prefix.empty() && GlobMatches(pattern, prefix + model[n]));
+}
+
+void ApplyPatterns(SpecContext& context, const std::string& field, const google::protobuf::RepeatedPtrField<std::string>& patterns, const PatternNames& names,
+                   bool value, std::vector<bool>& learns) {
+  const std::vector<v1::Layer>& layers = context.input.layers;
+  if (patterns.size() > kMaxPatterns) {
+    context.Fault(field, StrCat("has ", patterns.size(), " patterns and may have ", kMaxPatterns));
+    return;
+  }
+  for (int i = 0; i < patterns.size(); ++i) {
+    const std::string& pattern = patterns[i];
+    std::string at = StrCat(field, "[", i, "]");
+    if (pattern.size() > kMaxPatternBytes) {
+      context.Fault(at, StrCat("has ", pattern.size(), " characters and may have ", kMaxPatternBytes));
+      continue;
+    }
+    if (absl::Status status = CheckGlob(pattern); !status.ok()) {
+      context.Fault(at, std::string(status.message()));
+      continue;
+    }
+    if (layers.empty()) continue;  // the model is not known: its own fault
+    bool matched = false;
+    for (size_t n = 0; n < learns.size(); ++n) {
+      if (!names.Match(pattern, n)) continue;
+      matched = true;
+      learns[n] = value;
+    }
+    if (matched) continue;
+    std::string nearest = Nearest(pattern, names.model);
+    context.Fault(at, StrCat("\"", pattern, "\" matches no ", names.what, " of ", context.input.model.name(), "; ",
+                             nearest.empty() ? "" : StrCat("did you mean \"", nearest, "\"? "), "Names look like ", ExampleNames(layers),
+                             " (DescribeLayers lists all); * matches any characters"));
+  }
+}
 
 std::vector<std::string> GroupsOf(const std::vector<v1::Layer>& layers) {
   std::vector<std::string> groups;

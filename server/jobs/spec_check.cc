@@ -118,9 +118,13 @@ SpecCheckResult CheckSpec(const SpecCheckInput& input) {
   CheckImageSize(context);
   CheckAugmentation(context);
   CheckEvaluation(context);
+  CheckTestViews(context);
   CheckCheckpointing(context);
+  CheckLrRangeTest(context);
   ExpandUnfreezing(context);
   CheckPhases(context);
+  CheckLora(context);
+  CheckReplay(context);
   return result;
 }
 

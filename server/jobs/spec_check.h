@@ -20,6 +20,7 @@ struct SpecCheckInput {
   v1::FineTuningSpec spec;
   v1::Model model;      // without a name: not known, checks against it are left out
   v1::Dataset dataset;  // the same
+  v1::Dataset replay_dataset;  // the second one; the same
   std::vector<v1::Layer> layers;  // of the model, for patterns and groups
   std::vector<v1::Device> devices;  // of this server
   std::vector<v1::Architecture> architectures;  // that this server's workers train; empty: not checked

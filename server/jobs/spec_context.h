@@ -96,6 +96,26 @@ std::string TaskName(v1::Task task);
 // What is learnt, whatever it is learnt from: the LabelKind that fits the task; unspecified for no task.
 v1::LabelKind KindOf(v1::Task task);
 
+bool HoldsImages(const v1::Dataset& dataset);
+
+// "texts with one class each"
+std::string WhatRowsOf(const v1::Dataset& dataset);
+
+// Names that patterns can match: the model's without its prefix, then those of the new head.
+struct PatternNames {
+  std::string prefix;  // of the architecture: "bert."; empty where there is none
+  std::vector<std::string> model, head;
+  std::string what = "parameter";
+
+  size_t size() const { return model.size() + head.size(); }
+  // As the worker matches: full names, and names without the prefix.
+  bool Match(const std::string& pattern, size_t n) const;
+};
+
+// One of a spec's pattern lists. Sets `learns` (as `names` has them) to `value` where a pattern matches. A fault for each pattern that is none or matches nothing.
+void ApplyPatterns(SpecContext& context, const std::string& field, const google::protobuf::RepeatedPtrField<std::string>& patterns, const PatternNames& names,
+                   bool value, std::vector<bool>& learns);
+
 // In the order in which they run.
 void CheckModel(SpecContext& context);                // spec_check.cc
 void CheckDataset(SpecContext& context);
@@ -107,10 +127,14 @@ void CheckHyperparameters(SpecContext& context);      // hyperparameter_check.cc
 void CheckAdaptation(SpecContext& context);           // adaptation_check.cc
 void CheckImageSize(SpecContext& context);            // image_check.cc
 void CheckAugmentation(SpecContext& context);
+void CheckTestViews(SpecContext& context);
 void CheckEvaluation(SpecContext& context);
 void CheckCheckpointing(SpecContext& context);
 void ExpandUnfreezing(SpecContext& context);          // unfreezing.cc
 void CheckPhases(SpecContext& context);               // phase_check.cc
+void CheckLora(SpecContext& context);                 // transfer_check.cc
+void CheckReplay(SpecContext& context);
+void CheckLrRangeTest(SpecContext& context);          // before CheckPhases, which fills in its phase
 
 // One phase's group_rates; `field` names the phase.
 void CheckGroupRates(SpecContext& context, const std::string& field, const v1::Phase& phase);  // adaptation_check.cc

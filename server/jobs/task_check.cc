@@ -75,6 +75,10 @@ bool TakesImages(v1::Task task) {
   return row != nullptr && row->modality == Modality::kImage;
 }
 
+bool HoldsImages(const v1::Dataset& dataset) { return ModalityOf(dataset.modality()) == Modality::kImage; }
+
+std::string WhatRowsOf(const v1::Dataset& dataset) { return WhatRowsAre(dataset.label_kind(), ModalityOf(dataset.modality())); }
+
 std::string WhyRowsDoNotFit(v1::Task task, const v1::Dataset& dataset) {
   const TaskRow* row = Find(task);
   const Modality modality = ModalityOf(dataset.modality());

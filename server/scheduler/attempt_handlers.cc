@@ -52,6 +52,12 @@ JobScheduler::AttemptPlaces JobScheduler::FindPlaces(const jobs::Job& job, const
   absl::StatusOr<std::string> dataset = deps_.datasets.Directory(job.resource.spec().dataset());
   places.status = !model.ok() ? model.status() : dataset.status();
   if (!places.status.ok()) return places;
+  if (const std::string& second = job.resource.spec().replay().dataset(); !second.empty()) {
+    absl::StatusOr<std::string> directory = deps_.datasets.Directory(second);
+    places.status = directory.status();
+    if (!places.status.ok()) return places;
+    places.replay_directory = *std::move(directory);
+  }
   places.model_directory = *std::move(model);
   places.dataset_directory = *std::move(dataset);
   places.status = PrepareOutputDirectory(deps_.files, places.output_directory, registered);
@@ -79,6 +85,7 @@ void JobScheduler::AssignAttempt(const std::string& id, const AttemptPlaces& pla
   *assignment.mutable_effective_spec() = live->job.resource.effective_spec();
   assignment.set_model_dir(places.model_directory);
   assignment.set_dataset_dir(places.dataset_directory);
+  assignment.set_replay_dataset_dir(places.replay_directory);
   assignment.set_output_dir(places.output_directory);
   assignment.set_resume_dir(places.resume_directory);
   if (options_.feature_cache_bytes > 0) {
@@ -158,7 +165,7 @@ void JobScheduler::HandleFinished(LiveJob& live, const worker::v1::Finished& fin
     }
     return;
   }
-  if (live.checkpoints.empty()) {
+  if (live.checkpoints.empty() && !finished.has_lr_range_test_result()) {
     return Fail(live, {.message = "the job came to its end, but none of its checkpoints can be used; look at its events for the reason",
                        .retryable = true,
                        .log_tail = log_tail});
@@ -167,6 +174,7 @@ void JobScheduler::HandleFinished(LiveJob& live, const worker::v1::Finished& fin
   if (live.state() == State::STATE_PREPARING) ChangeState(live, State::STATE_RUNNING, "");
   auto best = live.checkpoints.find(finished.best_step());
   if (best != live.checkpoints.end()) live.job.resource.set_best_checkpoint(best->second.resource.name());
+  if (finished.has_lr_range_test_result()) *live.job.resource.mutable_lr_range_test_result() = finished.lr_range_test_result();
   if (finished.has_test_evaluation()) {
     *live.job.resource.mutable_test_evaluation() = finished.test_evaluation();
     if (!live.test_reported) Append(live, EvaluationEvent(finished.test_evaluation(), live.attempt()));

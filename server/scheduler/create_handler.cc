@@ -65,11 +65,11 @@ void JobScheduler::HandleCreate(const v1::CreateFineTuningJobRequest& request, J
     if (found != requests_.end()) return AnswerRepeatedRequest(found->second, digest, std::move(done));
   }
   // From here on neither may be deleted; a job that exists holds them by itself.
-  const std::string model = request.spec().base_model(), dataset = request.spec().dataset();
-  snapshots_.Hold(model, dataset);
+  const std::vector<std::string> used = ResourcesOf(request.spec());
+  snapshots_.Hold(used);
   absl::StatusOr<CheckedRequest> checked = CheckRequest(request);
   if (!checked.ok() || request.validate_only()) {
-    snapshots_.Release(model, dataset);
+    snapshots_.Release(used);
     if (!checked.ok()) return done(checked.status());
     return done(std::move(checked->resource));
   }
@@ -86,14 +86,14 @@ void JobScheduler::HandleCreate(const v1::CreateFineTuningJobRequest& request, J
   if (!job.request_id.empty()) requests_[job.request_id] = {digest, job.id};
 
   v1::JobEvent event = StateEvent(v1::FineTuningJob::STATE_UNSPECIFIED, v1::FineTuningJob::STATE_QUEUED, "", 0, v1::JobEvent::LEVEL_INFO);
-  auto durable = [this, loop = loop_, job, model, dataset, warnings = std::move(checked->warnings), done = std::move(done)](absl::Status status) {
-    loop->Post([this, job, model, dataset, warnings, done, status] {
+  auto durable = [this, loop = loop_, job, used, warnings = std::move(checked->warnings), done = std::move(done)](absl::Status status) {
+    loop->Post([this, job, used, warnings, done, status] {
       if (status.ok()) {
         AddJob(job, warnings);
       } else {
         requests_.erase(job.request_id);
       }
-      snapshots_.Release(model, dataset);
+      snapshots_.Release(used);
       if (!status.ok()) return done(status);
       done(snapshots_.Get(job.resource.name()));
     });
@@ -156,11 +156,19 @@ absl::StatusOr<JobScheduler::CheckedRequest> JobScheduler::CheckRequest(const v1
     }
   }
   if (!spec.dataset().empty()) {
-    absl::StatusOr<v1::Dataset> dataset = FindDataset(spec.dataset());
+    absl::StatusOr<v1::Dataset> dataset = FindDataset(spec.dataset(), "dataset");
     if (!dataset.ok()) {
       ATTUNE_RETURN_IF_ERROR(note("spec.dataset", dataset.status()));
     } else {
       input.dataset = *std::move(dataset);
+    }
+  }
+  if (!spec.replay().dataset().empty()) {
+    absl::StatusOr<v1::Dataset> dataset = FindDataset(spec.replay().dataset(), "replay.dataset");
+    if (!dataset.ok()) {
+      ATTUNE_RETURN_IF_ERROR(note("spec.replay.dataset", dataset.status()));
+    } else {
+      input.replay_dataset = *std::move(dataset);
     }
   }
   if (!input.model.name().empty() && !input.dataset.name().empty() && !jobs::SameModality(input.model, input.dataset)) {
@@ -196,7 +204,7 @@ absl::StatusOr<v1::Model> JobScheduler::FindModel(const std::string& name) {
   return NotFound(name, "base_model", names);
 }
 
-absl::StatusOr<v1::Dataset> JobScheduler::FindDataset(const std::string& name) {
+absl::StatusOr<v1::Dataset> JobScheduler::FindDataset(const std::string& name, const std::string& field) {
   ATTUNE_RETURN_IF_ERROR(ParseResourceName(name, "datasets").status());
   absl::StatusOr<v1::Dataset> dataset = deps_.datasets.Get(name);
   if (!absl::IsNotFound(dataset.status())) return dataset;
@@ -204,7 +212,7 @@ absl::StatusOr<v1::Dataset> JobScheduler::FindDataset(const std::string& name) {
   if (absl::StatusOr<v1::ListDatasetsResponse> list = deps_.datasets.List(kMostListed, ""); list.ok()) {
     for (const v1::Dataset& other : list->datasets()) names.push_back(other.name());
   }
-  return NotFound(name, "dataset", names);
+  return NotFound(name, field, names);
 }
 
 }  // namespace attune::scheduler

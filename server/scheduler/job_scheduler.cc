@@ -122,6 +122,7 @@ void JobScheduler::Predict(v1::PredictRequest request, std::function<void(absl::
   prediction.set_checkpoint_dir(DirectoryOf(checkpoint->record));
   *prediction.mutable_inputs() = std::move(*request.mutable_inputs());
   *prediction.mutable_images() = std::move(*request.mutable_images());
+  prediction.set_views(request.views());
   auto answer = [done = std::move(done), resolved = checkpoint->record.resource.name()](absl::StatusOr<std::vector<v1::Prediction>> predictions) {
     if (!predictions.ok()) return done(predictions.status());
     v1::PredictResponse response;

@@ -80,7 +80,7 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   // What an attempt needs from outside; found on the I/O thread.
   struct AttemptPlaces {
     absl::Status status;
-    std::string model_directory, dataset_directory, output_directory, resume_directory;
+    std::string model_directory, dataset_directory, replay_directory, output_directory, resume_directory;
   };
   // An evaluation whose names have become directories.
   struct Evaluation {
@@ -118,7 +118,7 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   void HandleCreate(const v1::CreateFineTuningJobRequest& request, JobCallback done);
   absl::StatusOr<CheckedRequest> CheckRequest(const v1::CreateFineTuningJobRequest& request);
   absl::StatusOr<v1::Model> FindModel(const std::string& name);
-  absl::StatusOr<v1::Dataset> FindDataset(const std::string& name);
+  absl::StatusOr<v1::Dataset> FindDataset(const std::string& name, const std::string& field);
   void AnswerRepeatedRequest(const RequestEntry& first, const std::string& digest, JobCallback done);
   void AddJob(jobs::Job job, const std::vector<std::string>& warnings);
 

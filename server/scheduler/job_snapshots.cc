@@ -49,6 +49,12 @@ absl::Status NoSuchJob(const std::string& id) {
 
 }  // namespace
 
+std::vector<std::string> ResourcesOf(const v1::FineTuningSpec& spec) {
+  std::vector<std::string> names = {spec.base_model(), spec.dataset()};
+  if (!spec.replay().dataset().empty()) names.push_back(spec.replay().dataset());
+  return names;
+}
+
 v1::Checkpoint ToResource(const ResolvedCheckpoint& checkpoint) {
   v1::Checkpoint resource = checkpoint.record.resource;
   resource.set_is_best(checkpoint.is_best);
@@ -101,15 +107,14 @@ void JobSnapshots::SetJobsAhead(const std::string& id, int jobs_ahead) {
   if (found != entries_.end()) found->second.jobs_ahead = jobs_ahead;
 }
 
-void JobSnapshots::Hold(const std::string& model, const std::string& dataset) {
+void JobSnapshots::Hold(const std::vector<std::string>& resources) {
   absl::MutexLock lock(&mutex_);
-  held_.insert(model);
-  held_.insert(dataset);
+  held_.insert(resources.begin(), resources.end());
 }
 
-void JobSnapshots::Release(const std::string& model, const std::string& dataset) {
+void JobSnapshots::Release(const std::vector<std::string>& resources) {
   absl::MutexLock lock(&mutex_);
-  for (const std::string& name : {model, dataset}) {
+  for (const std::string& name : resources) {
     auto found = held_.find(name);
     if (found != held_.end()) held_.erase(found);
   }
@@ -220,8 +225,8 @@ bool JobSnapshots::IsInUse(const std::string& resource_name) const {
   absl::ReaderMutexLock lock(&mutex_);
   if (held_.count(resource_name) != 0) return true;
   for (const std::string& id : unfinished_) {
-    const v1::FineTuningSpec& spec = entries_.at(id).job->spec();
-    if (spec.base_model() == resource_name || spec.dataset() == resource_name) return true;
+    const std::vector<std::string> used = ResourcesOf(entries_.at(id).job->spec());
+    if (std::find(used.begin(), used.end(), resource_name) != used.end()) return true;
   }
   return false;
 }

@@ -38,8 +38,8 @@ class JobSnapshots {
   void SetWaiting(const std::vector<std::string>& ids, const std::string& reason);
   void SetJobsAhead(const std::string& id, int jobs_ahead);
   // Resources of a job that is being created count as used.
-  void Hold(const std::string& model, const std::string& dataset);
-  void Release(const std::string& model, const std::string& dataset);
+  void Hold(const std::vector<std::string>& resources);
+  void Release(const std::vector<std::string>& resources);
 
   // For anyone. Names are "fineTuningJobs/{id}" and "fineTuningJobs/{id}/checkpoints/{step|best|last}". INVALID_ARGUMENT for other forms, NOT_FOUND.
   absl::StatusOr<v1::FineTuningJob> Get(const std::string& name) const;
@@ -67,6 +67,9 @@ class JobSnapshots {
   std::multiset<std::string> held_ ABSL_GUARDED_BY(mutex_);               // resource names
   std::string waiting_reason_ ABSL_GUARDED_BY(mutex_);
 };
+
+// Names of the model and the datasets that a job needs until it has ended.
+std::vector<std::string> ResourcesOf(const v1::FineTuningSpec& spec);
 
 v1::Checkpoint ToResource(const ResolvedCheckpoint& checkpoint);
 

@@ -50,6 +50,11 @@ std::vector<jobs::FieldViolation> CheckPredictInputs(const v1::PredictRequest& r
     return {{"images", "inputs is set too; send texts or images, whichever the checkpoint's model takes"}};
   }
   std::vector<jobs::FieldViolation> violations;
+  if (request.views() < 0 || request.views() > kMaxPredictViews) {
+    violations.push_back({"views", StrCat("must be 0 to ", kMaxPredictViews, ", not ", request.views())});
+  } else if (request.views() > 1 && !request.inputs().empty()) {
+    violations.push_back({"views", "is for images, and inputs has texts; leave it out"});
+  }
   CheckTexts(request, violations);
   CheckImages(request, violations);
   return violations;

@@ -15,6 +15,7 @@ namespace attune::scheduler {
 
 inline constexpr int kMaxPredictTexts = 256;
 inline constexpr int kMaxPredictImages = 64;
+inline constexpr int kMaxPredictViews = 32;
 inline constexpr size_t kMaxPredictImageBytes = 16 << 20;
 inline constexpr size_t kMaxPredictImagesBytes = 32 << 20;  // together
 

@@ -67,8 +67,8 @@ def randomise(model, pixels):
         model.train()(pixels)
         for m, momentum in zip(norms, momenta):
             m.momentum = momentum
-            m.running_mean += torch.randn_like(m.running_mean) * 0.1 * m.running_var.sqrt()
-            m.running_var *= torch.rand_like(m.running_var) * 0.4 + 0.8
+            m.running_mean += torch.randn_like(m.running_mean) * 0.03 * m.running_var.sqrt()
+            m.running_var *= torch.rand_like(m.running_var) * 0.1 + 0.95
             m.num_batches_tracked.fill_(7)
         for head in [module for module in model.modules() if isinstance(module, torch.nn.Linear) and module.out_features == CLASSES]:
             seen = []

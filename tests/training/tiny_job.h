@@ -95,6 +95,15 @@ inline void WriteTinyDataset(const std::string& directory, examples::LabelKind k
   ASSERT_TRUE(status.ok()) << status;
 }
 
+// Name -> bytes of the tensors of a checkpoint's, a model's or an optimizer's file.
+inline std::map<std::string, std::string> TensorsOf(const std::string& path) {
+  auto file = weights::SafetensorsFile::Open(path);
+  EXPECT_TRUE(file.ok()) << file.status();
+  std::map<std::string, std::string> tensors;
+  for (const weights::TensorInfo& info : (*file)->tensors()) tensors[info.name] = std::string((*file)->data(info));
+  return tensors;
+}
+
 class TinyJob {
  public:
   explicit TinyJob(examples::LabelKind kind = examples::LabelKind::kSingleLabel, const TinyRows& rows = {}) {

@@ -60,6 +60,16 @@ std::string ConfusionText(const v1::Evaluation& evaluation, const Style& style) 
   return "\n" + table.Render(style);
 }
 
+std::string RangeTestText(const v1::LrRangeTestResult& result, const Style& style) {
+  if (result.steepest_learning_rate() == 0) {
+    return "\nNo learning rate is suggested: the loss never fell. Try a wider range, more steps or larger batches.\n";
+  }
+  return StrCat("\nSuggested learning rates\n",
+                KeyValues({{"steepest descent", Number(result.steepest_learning_rate())},
+                           {"a tenth of the rate at the minimum", Number(result.tenth_of_minimum_learning_rate())}},
+                          style));
+}
+
 bool TakesImages(const v1::FineTuningJob& job) {
   return absl::StartsWith(v1::Task_Name(job.effective_spec().task()), "TASK_IMAGE_");
 }
@@ -120,6 +130,7 @@ std::string JobDetails(const v1::FineTuningJob& job, absl::Time now, const Style
                              style));
   if (job.has_error()) StrAppend(&text, JobError(job, style));
   if (job.has_test_evaluation()) StrAppend(&text, "\n", EvaluationText(job.test_evaluation(), style));
+  if (job.has_lr_range_test_result()) StrAppend(&text, RangeTestText(job.lr_range_test_result(), style));
   return text;
 }
 
@@ -205,6 +216,7 @@ std::string JobSummary(const v1::FineTuningJob& job, const Style& style) {
                              style));
   if (job.has_error()) StrAppend(&text, JobError(job, style));
   if (job.has_test_evaluation()) StrAppend(&text, "\n", EvaluationText(job.test_evaluation(), style));
+  if (job.has_lr_range_test_result()) StrAppend(&text, RangeTestText(job.lr_range_test_result(), style));
   StrAppend(&text, "\nNext\n");
   if (!job.best_checkpoint().empty()) {
     StrAppend(&text, "  attune predict ", id, TakesImages(job) ? " --image FILE\n" : " \"some text\"\n", "  attune checkpoints download ", id, "/best --to ",

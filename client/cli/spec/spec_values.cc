@@ -100,7 +100,8 @@ absl::StatusOr<nlohmann::json> ParseScalar(const FieldDescriptor& field, const s
     case FieldDescriptor::CPPTYPE_STRING:
       // People write "minilm" for models/minilm.
       if (field.full_name() == "attune.v1.FineTuningSpec.base_model") return client::FullName(text, "models");
-      if (field.full_name() == "attune.v1.FineTuningSpec.dataset") return client::FullName(text, "datasets");
+      if (field.full_name() == "attune.v1.FineTuningSpec.dataset" || field.full_name() == "attune.v1.ReplaySpec.dataset")
+        return client::FullName(text, "datasets");
       return text;
     case FieldDescriptor::CPPTYPE_MESSAGE:
       break;

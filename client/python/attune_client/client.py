@@ -208,14 +208,14 @@ class Client:
         on where it stopped. With resume_files also optimizer state and data cursor."""
         return transfer.download_checkpoint(self, _checkpoint_name(checkpoint), Path(directory), resume_files, progress)
 
-    def predict(self, checkpoint: str, texts: Sequence[Text] = (), *, images: Sequence[Image] = ()) -> List[v1.Prediction]:
+    def predict(self, checkpoint: str, texts: Sequence[Text] = (), *, images: Sequence[Image] = (), views: int = 1) -> List[v1.Prediction]:
         """Classifies texts, or pairs of texts as tuples; or images: paths of JPEG, PNG, WebP or BMP files, or their content as bytes, 16 MiB at most each. Any number
-        of one of the two, as the checkpoint's model takes."""
+        of one of the two, as the checkpoint's model takes. With views over 1, up to 32, probabilities are averaged over mirrored and cropped views of each image."""
         if len(texts) and len(images):
             raise ValueError("texts and images are given: a model takes one of the two")
         name, predictions = _checkpoint_name(checkpoint), []
         for request in (_image_requests(images) if len(images) else _text_requests(texts)):
-            request.checkpoint = name
+            request.checkpoint, request.views = name, views
             response = self.call(self.prediction.Predict, request, timeout=self.long_timeout)
             predictions += response.predictions
             name = response.checkpoint or name  # the best may change between calls

@@ -8,6 +8,7 @@ Batch ToDevice(const Batch& batch, const at::Device& device) {
                              &out.mixed_targets}) {
     if (tensor->defined()) *tensor = tensor->to(device, /*non_blocking=*/true);
   }
+  if (batch.replay != nullptr) out.replay = std::make_shared<const Batch>(ToDevice(*batch.replay, device));
   return out;
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include <ATen/core/Tensor.h>
@@ -25,6 +26,9 @@ struct Batch {
   // Mixup and CutMix: each row is a mixture of two examples. The loss is mix * loss(targets) + (1 - mix) * loss(mixed_targets).
   at::Tensor mixed_targets;              // as targets; undefined: nothing is mixed
   double mix = 1;
+
+  // Replay: the last rows are of a second dataset. This has their number, targets and mixture, and nothing else; targets and mixture above are of the rows before. Null: none.
+  std::shared_ptr<const Batch> replay;
 };
 
 // A batch with its tensors on `device`; a no-op on the CPU.

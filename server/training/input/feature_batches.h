@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <vector>
 
 #include "server/examples/example.h"
 #include "server/training/input/batch.h"
@@ -20,11 +21,14 @@ class FeatureBatches : public BatchSource {
   // `groups`: the layer groups whose output the table holds. Throws std::invalid_argument when the table has another number of rows than the split.
   FeatureBatches(std::shared_ptr<const FeatureTable> table, int groups, std::shared_ptr<const examples::ExampleReader> reader, examples::Split split,
                  const BatchRowsOptions& rows, TargetFunction targets);
+  // The same with several views of each row: epoch e reads tables[e mod tables.size()]. Those of views that no epoch asks for may be null.
+  FeatureBatches(std::vector<std::shared_ptr<const FeatureTable>> tables, int groups, std::shared_ptr<const examples::ExampleReader> reader, examples::Split split,
+                 const BatchRowsOptions& rows, TargetFunction targets);
   int64_t batches_per_epoch() const override { return rows_.batches_per_epoch(); }
   Batch Make(int64_t epoch, int64_t batch) const override;
 
  private:
-  const std::shared_ptr<const FeatureTable> table_;
+  const std::vector<std::shared_ptr<const FeatureTable>> tables_;
   const int groups_;
   const std::shared_ptr<const examples::ExampleReader> reader_;
   const examples::Split split_;

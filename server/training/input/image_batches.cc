@@ -14,19 +14,20 @@
 namespace attune::training {
 namespace {
 
-// Streams of the job's seed: one for the views of each epoch, one for the mixing of its batches.
+// Streams of the job's seed: one for the views of each epoch, one for each fixed view, one for the mixing of an epoch's batches.
 constexpr uint64_t kViewStream = 0x56494557'00000000ull;
+constexpr uint64_t kFixedViewStream = 0x46495856'00000000ull;
 constexpr uint64_t kMixStream = 0x4D495800'00000000ull;
 
 at::Tensor EmptyPixels(int64_t count, int64_t size) { return at::empty({count, 3, size, size}, at::TensorOptions().dtype(at::kFloat)); }
 
 }  // namespace
 
-at::Tensor PixelsOf(const std::vector<std::string_view>& files, const images::ViewSpec& view, int64_t first) {
+at::Tensor PixelsOf(const std::vector<std::string_view>& files, const images::ViewSpec& view, int64_t first, int test_view) {
   const int64_t count = static_cast<int64_t>(files.size());
   at::Tensor pixels = EmptyPixels(count, view.image_size);
   for (int64_t i = 0; i < count; ++i) {
-    const absl::Status status = images::MakeView(files[i], view, nullptr, nullptr, pixels[i].mutable_data_ptr<float>());
+    const absl::Status status = images::MakeTestView(files[i], view, test_view, pixels[i].mutable_data_ptr<float>());
     if (!status.ok()) throw std::invalid_argument(absl::StrCat("image ", first + i + 1, ": ", std::string(status.message())));
   }
   return pixels;
@@ -36,11 +37,20 @@ ImageBatches::ImageBatches(std::shared_ptr<const examples::ExampleReader> reader
                            const ImageViewOptions& options, TargetFunction targets)
     : reader_(std::move(reader)), split_(split), rows_(rows), options_(options), targets_(std::move(targets)) {}
 
+uint64_t ImageBatches::ViewStream(int64_t epoch) const {
+  if (options_.fixed_views == 0) return kViewStream + static_cast<uint64_t>(epoch);
+  return kFixedViewStream + static_cast<uint64_t>((options_.first_view + epoch) % options_.fixed_views);
+}
+
 void ImageBatches::ReadImage(int64_t row, int64_t epoch, int64_t draw, float* out) const {
   const examples::ExampleView example = ReadRow(*reader_, split_, row);
-  CounterRandom random(StreamKey(rows_.options().seed, kViewStream + static_cast<uint64_t>(epoch)), static_cast<uint64_t>(draw));
-  const images::Augmentation* augmentation = options_.augmentation.has_value() ? &*options_.augmentation : nullptr;
-  const absl::Status status = images::MakeView(example.image, options_.view, augmentation, augmentation != nullptr ? &random : nullptr, out);
+  absl::Status status;
+  if (options_.augmentation.has_value()) {
+    CounterRandom random(StreamKey(rows_.options().seed, ViewStream(epoch)), static_cast<uint64_t>(options_.fixed_views > 0 ? row : draw));
+    status = images::MakeView(example.image, options_.view, &*options_.augmentation, &random, out);
+  } else {
+    status = images::MakeTestView(example.image, options_.view, options_.test_view, out);
+  }
   if (!status.ok()) throw std::invalid_argument(absl::StrCat(std::string(example.entry), ": ", std::string(status.message())));
 }
 

@@ -1,5 +1,6 @@
 // Batches of images: decoded, brought to the model's size, augmented and normalised on loader threads. What an example becomes depends on (seed, epoch, example) alone;
-// where an epoch may have a row twice, on (seed, epoch, place in the epoch), so that the two differ.
+// where an epoch may have a row twice, on (seed, epoch, place in the epoch), so that the two differ; and where
+// views are fixed on (seed, view, example).
 //
 //   ImageBatches batches(reader, Split::kTrain, {.rows = 3068, .batch_size = 32}, {.view = view, .augmentation = augmentation}, targets);
 //   Batch batch = batches.Make(/*epoch=*/0, /*batch=*/3);   // batch.pixels [32, 3, S, S]
@@ -25,11 +26,14 @@ struct ImageViewOptions {
   images::ViewSpec view;
   std::optional<images::Augmentation> augmentation;  // absent: plain views
   double mixup_alpha = 0, cutmix_alpha = 0;          // 0: none; used only with augmentation
+  int fixed_views = 0;   // over 0, with augmentation: each example has this many random views, and epoch e shows view (first_view + e) mod fixed_views
+  int first_view = 0;
+  int test_view = 0;     // without augmentation: as images::MakeTestView
 };
 
-// Pixels [images, 3, S, S] of image files, plain views; for prediction. Throws std::invalid_argument naming the image by its
+// Pixels [images, 3, S, S] of image files, plain views or those that images::MakeTestView numbers; for prediction. Throws std::invalid_argument naming the image by its
 // position, counted from `first` + 1.
-at::Tensor PixelsOf(const std::vector<std::string_view>& files, const images::ViewSpec& view, int64_t first = 0);
+at::Tensor PixelsOf(const std::vector<std::string_view>& files, const images::ViewSpec& view, int64_t first = 0, int test_view = 0);
 
 class ImageBatches : public BatchSource {
  public:
@@ -39,6 +43,7 @@ class ImageBatches : public BatchSource {
   Batch Make(int64_t epoch, int64_t batch) const override;
 
  private:
+  uint64_t ViewStream(int64_t epoch) const;
   void ReadImage(int64_t row, int64_t epoch, int64_t draw, float* out) const;
   void Mix(int64_t epoch, int64_t batch_number, Batch& batch) const;
 

@@ -1,7 +1,7 @@
 // TextBatch: tokenised examples packed end to end, no padding anywhere: the text part of a Batch.
 //
-// Sequences are sorted by length (stable), so that runs of equal length are contiguous slices: attention works on views, everything else on the packed
-// tokens [T]. T = sum of lengths, B = sequences.
+// Sequences are sorted by length (stable; where two batches were joined, within each), so that runs of equal length are contiguous slices: attention works on views,
+// everything else on the packed tokens [T]. T = sum of lengths, B = sequences.
 #pragma once
 
 #include <cstdint>

@@ -135,8 +135,10 @@ int BertModel::LowestTrainableGroup() const {
 
 void BertModel::CheckBatch(const TextBatch& batch) const {
   if (batch.runs.empty()) throw std::invalid_argument("a batch needs at least one text");
-  if (batch.runs.back().length > config_.max_positions) {
-    throw std::invalid_argument(absl::StrCat("a text has ", batch.runs.back().length, " tokens, but the model has ", config_.max_positions,
+  int64_t longest = 0;
+  for (const LengthRun& run : batch.runs) longest = std::max(longest, run.length);
+  if (longest > config_.max_positions) {
+    throw std::invalid_argument(absl::StrCat("a text has ", longest, " tokens, but the model has ", config_.max_positions,
                                              " positions; set max_length to at most ", config_.max_positions));
   }
 }

@@ -117,7 +117,7 @@ class Evaluation {
     const BatchRowsOptions rows = {.rows = reader_->size(split), .batch_size = request_.batch_size, .seed = 0, .shuffle = false};
     Task& task = *loaded_.headed.task;
     const std::unique_ptr<BatchSource> batches =
-        input_->Batches(split, rows, /*augmented=*/false, [&task](const std::vector<const examples::Example*>& examples) { return task.Targets(examples); });
+        input_->Batches(split, rows, {RowView::kPlain}, [&task](const std::vector<const examples::Example*>& examples) { return task.Targets(examples); });
     const EvaluateOptions options = {.loader_threads = input_->loader_threads(control_.threads)};
     return RunBatches(*loaded_.headed.model, task, *batches, options, control_.stop_requested, [&](const Batch& batch, const at::Tensor& logits) {
       if (all != nullptr) all->Take(batch, logits);

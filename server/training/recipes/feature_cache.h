@@ -3,13 +3,16 @@
 //
 //   FeatureCache cache(setup, paths, files, reporter);
 //   cache.BeginPhase();                                               // requires_grad says what learns from now on
-//   auto batches = cache.Batches(Split::kTrain, rows, /*augmented=*/false, targets, stop);   // null: stop said so
+//   auto batches = cache.Batches({.split = Split::kTrain, .rows = rows}, targets, stop);   // null: stop said so
+//
+// Images that are changed at random are run anew in every epoch, unless the spec limits them to some fixed views: then there is a table for each view.
 #pragma once
 
 #include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "server/base/files.h"
 #include "server/training/input/batch.h"
@@ -20,6 +23,15 @@
 
 namespace attune::training {
 
+// Which batches, and in which epochs of the job they will be asked for.
+struct FeatureRequest {
+  examples::Split split = examples::Split::kTrain;
+  BatchRowsOptions rows = {};
+  bool augmented = false;
+  int64_t first_epoch = 0, epochs = 1;
+  bool keep = true;  // false: batches of texts or pixels
+};
+
 class FeatureCache {
  public:
   // Without a feature_cache_dir nothing is kept: batches are those of the job's input.
@@ -28,12 +40,16 @@ class FeatureCache {
   void BeginPhase();
   // Null only when `stop_requested` said to stop while features were computed. Where features cannot be kept (they do not fit, the disk is full), says so in the job's log
   // and gives batches of texts or pixels. Throws what batches and model throw.
-  std::unique_ptr<BatchSource> Batches(examples::Split split, const BatchRowsOptions& rows, bool augmented, const TargetFunction& targets,
-                                       const std::function<bool()>& stop_requested);
+  std::unique_ptr<BatchSource> Batches(const FeatureRequest& request, const TargetFunction& targets, const std::function<bool()>& stop_requested);
 
  private:
-  std::string Key(examples::Split split, int groups);
-  std::shared_ptr<const FeatureTable> Table(examples::Split split, int64_t rows, int groups, const std::function<bool()>& stop_requested, bool* stopped);
+  using Tables = std::vector<std::shared_ptr<const FeatureTable>>;
+  std::string Key(const FeatureRequest& request, int groups, const RowView& view);
+  // Null when stopped, and when it cannot be kept.
+  std::shared_ptr<const FeatureTable> Table(const FeatureRequest& request, int groups, const RowView& view, const std::function<bool()>& stop_requested,
+                                            bool* stopped);
+  // Of the fixed views that the request's epochs show; the others are null. Empty as Table is null.
+  Tables ViewTables(const FeatureRequest& request, int groups, const std::function<bool()>& stop_requested, bool* stopped);
 
   JobSetup& setup_;
   JobReporter& reporter_;

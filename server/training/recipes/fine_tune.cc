@@ -9,6 +9,7 @@
 #include "server/training/recipes/feature_cache.h"
 #include "server/training/recipes/job_setup.h"
 #include "server/training/recipes/run_reporter.h"
+#include "server/training/recipes/training_batches.h"
 #include "server/training/steps/evaluate.h"
 #include "server/training/steps/plan/best_tracker.h"
 #include "server/training/steps/plan/lr_schedule.h"
@@ -59,8 +60,10 @@ class FineTuneRun {
 
   // Batches of a split in order, for figures. Null when stopped.
   std::unique_ptr<BatchSource> Evaluated(examples::Split split) {
-    return features_.Batches(split, {.rows = setup_.rows(split), .batch_size = spec_.eval_batch_size, .seed = spec_.seed, .shuffle = false}, /*augmented=*/false,
-                             setup_.targets(), [this] { return StopRequested(); });
+    return features_.Batches({.split = split, .rows = EvaluatedRows(split)}, setup_.targets(), [this] { return StopRequested(); });
+  }
+  BatchRowsOptions EvaluatedRows(examples::Split split) const {
+    return {.rows = setup_.rows(split), .batch_size = spec_.eval_batch_size, .seed = spec_.seed, .shuffle = false};
   }
   EvaluateOptions evaluate_options() const { return {setup_.device, setup_.precision, setup_.input->loader_threads(setup_.threads)}; }
 
@@ -80,10 +83,7 @@ class FineTuneRun {
     average_.reset();
     optimizer_ = SetUpPhase(setup_, spec_, planned().index);
     features_.BeginPhase();
-    train_ = features_.Batches(examples::Split::kTrain,
-                               {.rows = setup_.rows(examples::Split::kTrain), .batch_size = spec_.batch_size, .seed = spec_.seed, .shuffle = true,
-                                .order = setup_.balancing.order},
-                               phase.augment, setup_.targets(), [this] { return StopRequested(); });
+    train_ = TrainingBatches(setup_, features_, spec_, state_.phase, [this] { return StopRequested(); });
     evaluation_ = train_ != nullptr && setup_.rows(setup_.evaluation_split) > 0 ? Evaluated(setup_.evaluation_split) : nullptr;
     if (stop_ != StopRequest::kNone) return;
     if (spec_.ema_decay > 0) average_.emplace(MovingTensors(setup_.headed), spec_.ema_decay);
@@ -94,7 +94,7 @@ class FineTuneRun {
       tracker_.BeginPhase();
     }
     tracker_.SetPatience(phase.plateau_patience > 0 ? phase.plateau_patience : spec_.early_stopping_patience);
-    run_reporter_.BeginPhase(state_.phase, {phase.name, planned().index, optimizer_->parameter_count(), ParameterCount()});
+    run_reporter_.BeginPhase(state_.phase, {phase.name, planned().index, optimizer_->parameter_count(), setup_.headed.parameter_count()});
     LoopPhase loop;
     loop.phase = state_.phase;
     loop.begin_step = state_.step_in_phase;
@@ -103,9 +103,9 @@ class FineTuneRun {
     loop.schedule = spec_.schedule;
     loop.warmup_steps = WarmupSteps(phase.warmup_steps, phase.warmup_ratio, planned().steps);
     loop.train_batch_norm = phase.train_batch_norm;
-    const LoopOptions options = {setup_.device, setup_.precision, spec_.optimizer.max_grad_norm, spec_.seed, setup_.input->loader_threads(setup_.threads)};
-    RunPhase(*setup_.headed.model, *setup_.headed.task, *optimizer_, *train_, *setup_.plan, loop, options,
-             {[this] { return StopRequested(); }, [this](const StepReport& report) { return AfterStep(report); }});
+    LoopCallbacks callbacks = {[this] { return StopRequested(); }, [this](const StepReport& report) { return AfterStep(report); }};
+    UseAdapters(setup_, callbacks);
+    RunPhase(*setup_.headed.model, *setup_.headed.task, *optimizer_, *train_, *setup_.plan, loop, LoopOptionsOf(setup_, spec_), callbacks);
     // A phase's result is its average: the next phase, whose frozen layers must be those of its evaluations, and the test go on from it.
     if (average_.has_value() && PhaseIsOver()) {
       average_->Adopt();
@@ -113,9 +113,9 @@ class FineTuneRun {
     }
   }
 
-  // The optimizer's state, and where weights are averaged the unaveraged ones.
+  // The resume part's tensors, and where weights are averaged the unaveraged ones.
   std::vector<NamedTensor> ResumableTensors() const {
-    std::vector<NamedTensor> tensors = optimizer_->State();
+    std::vector<NamedTensor> tensors = ResumeTensors(setup_, *optimizer_);
     if (average_.has_value()) {
       for (NamedTensor& raw : average_->Raw()) tensors.push_back(std::move(raw));
     }
@@ -223,11 +223,7 @@ class FineTuneRun {
     if (rows == 0) return result;
     if (result.best_step != state_.step) LoadTensors(setup_.headed.tensors(), keeper_.PathOf(result.best_step) + "/" + kModelFile);
     features_.BeginPhase();  // the best checkpoint's weights, not those of the last step
-    const std::unique_ptr<BatchSource> batches = Evaluated(examples::Split::kTest);
-    std::optional<EvaluationResult> test;
-    if (batches != nullptr) {
-      test = Evaluate(*setup_.headed.model, *setup_.headed.task, *batches, rows, evaluate_options(), [this] { return StopRequested(); });
-    }
+    const std::optional<EvaluationResult> test = EvaluateTest(rows);
     if (!test.has_value()) {
       result.cancelled = stop_ == StopRequest::kCancel;
       result.preempted = stop_ == StopRequest::kPreempt;
@@ -238,10 +234,15 @@ class FineTuneRun {
     return result;
   }
 
-  int64_t ParameterCount() const {
-    int64_t count = 0;
-    for (const Parameter& parameter : setup_.headed.parameters()) count += parameter.tensor.numel();
-    return count;
+  // Empty when stopped.
+  std::optional<EvaluationResult> EvaluateTest(int64_t rows) {
+    std::vector<std::unique_ptr<BatchSource>> views;
+    views.push_back(Evaluated(examples::Split::kTest));
+    if (views[0] == nullptr) return std::nullopt;
+    for (int view = 1; view < spec_.test_views; ++view) {
+      views.push_back(setup_.input->Batches(examples::Split::kTest, EvaluatedRows(examples::Split::kTest), {RowView::kTest, view}, setup_.targets()));
+    }
+    return EvaluateViews(*setup_.headed.model, *setup_.headed.task, views, rows, evaluate_options(), [this] { return StopRequested(); });
   }
 
   const FineTuneSpec& spec_;

@@ -40,6 +40,21 @@ struct AugmentationSpec {
   int rand_augment_operations = 0;  // 0: none
   int rand_augment_magnitude = 9;
   double mixup_alpha = 0, cutmix_alpha = 0;  // 0: none
+  int cached_views = 0;  // over 0: phases with frozen layers at the bottom see this many fixed views
+};
+
+// Low-rank adapters beside weights of the base model.
+struct LoraSpec {
+  bool enabled = false;
+  int rank = 8;
+  double alpha = 16;
+  std::vector<std::string> target_modules;  // patterns; empty: the architecture's usual ones
+};
+
+// In place of fine-tuning.
+struct LrRangeTestSpec {
+  bool enabled = false;
+  double min_learning_rate = 1e-7, max_learning_rate = 1;
 };
 
 struct PhaseSpec {
@@ -71,6 +86,9 @@ struct FineTuneSpec {
   int max_length = 512;         // of texts
   int image_size = 0;           // side of images; 0: the model's own
   AugmentationSpec augmentation;
+  LoraSpec lora;
+  LrRangeTestSpec lr_range_test;  // its steps are the phase's
+  double replay_fraction = 0;     // share of each batch's rows from the second dataset; 0: there is none
   ScheduleKind schedule = ScheduleKind::kLinear;
   OptimizerSpec optimizer;
   double label_smoothing = 0;
@@ -84,6 +102,7 @@ struct FineTuneSpec {
   int keep_last = 2;
   std::string best_metric;          // "accuracy", ...
   std::string eval_split = "validation";
+  int test_views = 1;               // of each image, averaged in the final evaluation
   uint64_t seed = 42;
   Precision precision = Precision::kFp32;
   std::string device = "cpu";       // "cpu", "cuda:0"
@@ -97,6 +116,7 @@ struct JobPaths {
   std::string resume_dir;  // empty: from the start
   std::string feature_cache_dir;    // outputs of frozen layers, shared by jobs; empty: nothing is kept
   int64_t feature_cache_bytes = 0;  // most to keep there
+  std::string replay_dataset_dir;   // the second dataset; empty: none
 };
 
 }  // namespace attune::training

@@ -39,6 +39,12 @@ std::vector<Parameter> HeadedModel::parameters() const {
   return all;
 }
 
+int64_t HeadedModel::parameter_count() const {
+  int64_t count = 0;
+  for (const Parameter& parameter : parameters()) count += parameter.tensor.numel();
+  return count;
+}
+
 std::vector<NamedTensor> HeadedModel::tensors() const {
   std::vector<NamedTensor> all;
   for (const Parameter& parameter : parameters()) all.push_back({parameter.name, parameter.tensor});
@@ -74,12 +80,20 @@ const ModelFactory& FactoryOf(const nlohmann::json& config) {
                                      " This worker knows ", absl::StrJoin(known, ", ")));
 }
 
-HeadedModel CreateHeadedModel(const nlohmann::json& config, const HeadOptions& options) {
-  HeadedModel headed;
-  headed.factory = &FactoryOf(config);
-  const TaskFactory& task = FindTask(options.task, *headed.factory);
-  headed.model = headed.factory->create(config, StepSeed(options.seed, kModelStream));
-  headed.head_dropout = options.dropout >= 0 ? options.dropout : headed.model->default_head_dropout();
+HeadOptions HeadOptionsOf(const FineTuneSpec& spec, const std::vector<std::string>& labels, const std::vector<double>& class_weights) {
+  HeadOptions options;
+  options.task = spec.task;
+  options.labels = labels;
+  options.hidden_sizes = spec.head_hidden_sizes;
+  options.activation = spec.head_activation;
+  options.dropout = spec.head_dropout;
+  options.label_smoothing = spec.label_smoothing;
+  options.class_weights = class_weights;
+  options.seed = spec.seed;
+  return options;
+}
+
+std::unique_ptr<Task> CreateHead(const HeadedModel& headed, const nlohmann::json& config, const HeadOptions& options) {
   TaskOptions head;
   head.labels = options.labels;
   head.feature_size = headed.model->feature_size();
@@ -97,7 +111,16 @@ HeadedModel CreateHeadedModel(const nlohmann::json& config, const HeadOptions& o
   head.auxiliary_size = headed.model->auxiliary_size();
   head.head_group = headed.head_group();
   head.seed = StepSeed(options.seed, kHeadStream);
-  headed.task = task.create(head);
+  return FindTask(options.task, *headed.factory).create(head);
+}
+
+HeadedModel CreateHeadedModel(const nlohmann::json& config, const HeadOptions& options) {
+  HeadedModel headed;
+  headed.factory = &FactoryOf(config);
+  FindTask(options.task, *headed.factory);  // before weights take their memory
+  headed.model = headed.factory->create(config, StepSeed(options.seed, kModelStream));
+  headed.head_dropout = options.dropout >= 0 ? options.dropout : headed.model->default_head_dropout();
+  headed.task = CreateHead(headed, config, options);
   return headed;
 }
 

@@ -13,6 +13,7 @@
 #include <nlohmann/json.hpp>
 
 #include "server/training/models/model.h"
+#include "server/training/recipes/fine_tune_spec.h"
 #include "server/training/steps/tensor_io.h"
 #include "server/training/tasks/task.h"
 
@@ -26,6 +27,7 @@ struct HeadedModel {
 
   int head_group() const { return static_cast<int>(model->groups().size()); }
   std::vector<Parameter> parameters() const;  // the model's, then the head's
+  int64_t parameter_count() const;            // values of all of them
   std::vector<NamedTensor> tensors() const;   // the same and the buffers, as a checkpoint names them
   void To(const at::Device& device);
 };
@@ -46,6 +48,12 @@ nlohmann::json ReadConfig(const std::string& directory);
 
 // The factory of config.json's model_type.
 const ModelFactory& FactoryOf(const nlohmann::json& config);
+
+// What a spec says of a head for these classes.
+HeadOptions HeadOptionsOf(const FineTuneSpec& spec, const std::vector<std::string>& labels, const std::vector<double>& class_weights = {});
+
+// Another head for the same model.
+std::unique_ptr<Task> CreateHead(const HeadedModel& headed, const nlohmann::json& config, const HeadOptions& options);
 
 // Every weight is random (seeded): load those that files have.
 HeadedModel CreateHeadedModel(const nlohmann::json& config, const HeadOptions& options);

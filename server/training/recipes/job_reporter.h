@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -75,12 +76,18 @@ class JobReporter {
   virtual StopRequest Stop() = 0;
 };
 
+// Learning rates that a range test suggests; 0 where the loss never fell.
+struct LrRangeReport {
+  double steepest = 0, tenth_of_minimum = 0;
+};
+
 struct JobResult {
   bool cancelled = false;
   bool preempted = false;  // not finished: to be continued from the last checkpoint
   int64_t best_step = 0;
   bool has_test = false;
   EvaluationReport test;
+  std::optional<LrRangeReport> lr_range;  // of a range test
 };
 
 }  // namespace attune::training

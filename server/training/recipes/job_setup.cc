@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "server/base/sha256.h"
 #include "server/training/recipes/checkpoint_files.h"
+#include "server/training/steps/plan/lora_set.h"
 #include "server/training/steps/plan/trainable_set.h"
 #include "server/training/steps/precision.h"
 #include "server/training/steps/training_error.h"
@@ -58,6 +59,20 @@ std::vector<NamedGroup> Names(const HeadedModel& headed) {
   return names;
 }
 
+// Adapters on weights that are still the base model's. Nothing else of it learns.
+void AddLora(JobSetup& setup, const FineTuneSpec& spec, JobReporter& reporter) {
+  if (spec.l2_sp > 0 || spec.ema_decay > 0) throw std::invalid_argument("lora cannot be used with l2_sp or ema_decay: weights do not learn themselves");
+  const std::vector<Parameter>& base = setup.headed.model->parameters();
+  std::vector<architectures::NamedShape> shapes;
+  for (const Parameter& parameter : base) shapes.push_back({parameter.name, parameter.tensor.sizes().vec()});
+  const std::vector<bool> targets = LoraSet(shapes, setup.headed.factory->description_of().prefix, spec.lora.target_modules);
+  setup.lora = std::make_unique<Lora>(LoraOptions{.rank = spec.lora.rank, .alpha = spec.lora.alpha, .seed = spec.seed}, base, targets);
+  for (std::vector<bool>& learns : setup.trainable) {
+    for (size_t i = 0; i < base.size(); ++i) learns[i] = learns[i] && targets[i];
+  }
+  reporter.LogLine(absl::StrCat("adapters of rank ", spec.lora.rank, " beside ", setup.lora->weight_count(), " weights: ", setup.lora->value_count(), " values"));
+}
+
 // Copies the weights that were just loaded from the base model, of what learns in any phase and L2-SP draws to them: as in its authors' code, neither biases nor norms.
 void KeepAnchors(JobSetup& setup, const LoadReport& report) {
   const std::vector<Parameter>& parameters = setup.headed.model->parameters();
@@ -71,13 +86,16 @@ void KeepAnchors(JobSetup& setup, const LoadReport& report) {
 
 void LoadModel(JobSetup& setup, const FineTuneSpec& spec, const JobPaths& paths, JobReporter& reporter) {
   const bool resumed = !paths.resume_dir.empty();
-  if (!resumed || spec.l2_sp > 0) {
+  if (!resumed || spec.l2_sp > 0 || spec.lora.enabled) {
     const LoadReport report = LoadWeights(*setup.headed.model, *setup.headed.factory, paths.model_dir + "/" + kModelFile);
     if (!resumed) ReportLoad(report, reporter);
     if (spec.l2_sp > 0) KeepAnchors(setup, report);
+    if (spec.lora.enabled) AddLora(setup, spec, reporter);
   }
   if (resumed) LoadTensors(setup.headed.tensors(), paths.resume_dir + "/" + kModelFile);
+  if (resumed && setup.lora != nullptr) LoadTensors(setup.lora->State(), paths.resume_dir + "/" + kOptimizerFile);
   setup.headed.To(setup.device);
+  if (setup.lora != nullptr) setup.lora->To(setup.device);
   for (auto& [name, anchor] : setup.anchors) anchor = anchor.to(setup.device);
 }
 
@@ -97,19 +115,6 @@ std::vector<CheckpointFile> FixedFiles(const FineTuneSpec& spec, const nlohmann:
   record.head_activation = spec.head_activation;
   files.push_back({kAttuneFile, std::make_shared<const std::string>(record.ToJson()), false});
   return files;
-}
-
-HeadedModel CreateHeaded(const FineTuneSpec& spec, const nlohmann::json& config, const std::vector<std::string>& labels, const std::vector<double>& class_weights) {
-  HeadOptions options;
-  options.task = spec.task;
-  options.labels = labels;
-  options.hidden_sizes = spec.head_hidden_sizes;
-  options.activation = spec.head_activation;
-  options.dropout = spec.head_dropout;
-  options.label_smoothing = spec.label_smoothing;
-  options.class_weights = class_weights;
-  options.seed = spec.seed;
-  return CreateHeadedModel(config, options);
 }
 
 using TokenizerOr = absl::StatusOr<std::shared_ptr<const tokenizers::Tokenizer>>;
@@ -133,8 +138,20 @@ std::unique_ptr<JobInput> MakeInput(const JobSetup& setup, const FineTuneSpec& s
 
 }  // namespace
 
-TargetFunction JobSetup::targets() const {
-  return [task = headed.task.get()](const std::vector<const examples::Example*>& examples) { return task->Targets(examples); };
+TargetFunction TargetsOf(const Task& task) {
+  return [&task](const std::vector<const examples::Example*>& examples) { return task.Targets(examples); };
+}
+
+TargetFunction JobSetup::targets() const { return TargetsOf(*headed.task); }
+
+int OwnBatchSize(const FineTuneSpec& spec) { return spec.batch_size - static_cast<int>(ReplayRows(spec.batch_size, spec.replay_fraction)); }
+
+std::vector<NamedTensor> ResumeTensors(const JobSetup& setup, const Optimizer& optimizer) {
+  std::vector<NamedTensor> tensors = optimizer.State();
+  const auto add = [&](const std::vector<NamedTensor>& more) { tensors.insert(tensors.end(), more.begin(), more.end()); };
+  if (setup.lora != nullptr) add(setup.lora->State());
+  if (setup.replay != nullptr) add(setup.replay->State());
+  return tensors;
 }
 
 JobSetup SetUp(const FineTuneSpec& spec, const JobPaths& paths, JobReporter& reporter) {
@@ -153,7 +170,7 @@ JobSetup SetUp(const FineTuneSpec& spec, const JobPaths& paths, JobReporter& rep
   setup.precision = SupportedPrecision(setup.device, spec.precision);
   if (setup.precision != spec.precision) reporter.LogLine("this processor has no bf16 instructions, and without them bf16 is far slower: the job trains in fp32");
   setup.plan = std::make_unique<TrainingPlan>(spec.phases, PlanOptions{.rows = setup.rows(examples::Split::kTrain),
-                                                                       .batch_size = spec.batch_size,
+                                                                       .batch_size = OwnBatchSize(spec),
                                                                        .accumulation = spec.accumulation,
                                                                        .max_steps = spec.max_steps,
                                                                        .eval_steps = spec.eval_steps,
@@ -162,7 +179,7 @@ JobSetup SetUp(const FineTuneSpec& spec, const JobPaths& paths, JobReporter& rep
   setup.config_digest = Sha256Hex(config.dump());
   CheckFit(spec, manifest, FactoryOf(config).description_of());
   setup.balancing = BalanceClasses(spec, *setup.reader, reporter);
-  setup.headed = CreateHeaded(spec, config, manifest.labels, setup.balancing.weights);
+  setup.headed = CreateHeadedModel(config, HeadOptionsOf(spec, manifest.labels, setup.balancing.weights));
   const ModelShape shape = {.prefix = setup.headed.factory->description_of().prefix, .groups = setup.headed.head_group()};
   // All phases at once: a pattern that matches nothing should not be found after hours.
   for (const PhaseSpec& phase : spec.phases) setup.trainable.push_back(TrainableSet(Names(setup.headed), shape, phase.trainable));
@@ -170,6 +187,12 @@ JobSetup SetUp(const FineTuneSpec& spec, const JobPaths& paths, JobReporter& rep
   LoadModel(setup, spec, paths, reporter);
   std::optional<images::ViewSpec> view;
   setup.input = MakeInput(setup, spec, paths, config, tokenizer_later, &view);
+  if (spec.replay_fraction > 0) {
+    if (!setup.balancing.weights.empty()) throw std::invalid_argument("replay cannot be used with class weights in the loss");
+    setup.replay = OpenReplay(spec, paths.replay_dataset_dir, manifest, *setup.input, setup.headed, config);
+    if (!paths.resume_dir.empty()) LoadTensors(setup.replay->State(), paths.resume_dir + "/" + kOptimizerFile);
+    if (setup.replay->head != nullptr) setup.replay->head->To(setup.device);
+  }
   setup.fixed_files = FixedFiles(spec, config, setup.headed, manifest, view.has_value() ? &*view : nullptr, paths.model_dir);
   return setup;
 }
@@ -186,11 +209,20 @@ std::unique_ptr<Optimizer> SetUpPhase(const JobSetup& setup, const FineTuneSpec&
   const std::vector<double> rates =
       phase.group_rates.empty() ? LayerRates(groups, phase.layer_decay) : GroupRates(groups, setup.headed.model->groups(), phase.group_rates);
   std::vector<OptimizedParameter> optimized;
+  size_t next = 0;
   for (size_t i = 0; i < parameters.size(); ++i) {
     if (!learns[i]) continue;
+    const double rate = rates[next++];
+    if (setup.lora != nullptr && setup.lora->Has(parameters[i].name)) {
+      for (const OptimizedParameter& factor : setup.lora->Learning({parameters[i].name, parameters[i].tensor, rate, parameters[i].decay})) optimized.push_back(factor);
+      continue;
+    }
     const auto anchor = setup.anchors.find(parameters[i].name);
     const bool anchored = anchor != setup.anchors.end();
-    optimized.push_back({parameters[i].name, parameters[i].tensor, rates[optimized.size()], parameters[i].decay && !anchored, anchored ? anchor->second : at::Tensor()});
+    optimized.push_back({parameters[i].name, parameters[i].tensor, rate, parameters[i].decay && !anchored, anchored ? anchor->second : at::Tensor()});
+  }
+  if (setup.replay != nullptr) {
+    for (const Parameter& parameter : setup.replay->parameters()) optimized.push_back({parameter.name, parameter.tensor.requires_grad_(), 1, parameter.decay});
   }
   const OptimizerSpec& from = spec.optimizer;
   OptimizerOptions options;
@@ -202,6 +234,18 @@ std::unique_ptr<Optimizer> SetUpPhase(const JobSetup& setup, const FineTuneSpec&
   options.momentum = options.adamw ? 0 : from.momentum;
   options.anchor_strength = spec.l2_sp;
   return std::make_unique<Optimizer>(options, optimized);
+}
+
+LoopOptions LoopOptionsOf(const JobSetup& setup, const FineTuneSpec& spec) {
+  return {setup.device, setup.precision, spec.optimizer.max_grad_norm, spec.seed, setup.input->loader_threads(setup.threads),
+          /*divergence_ends=*/false, setup.replay != nullptr ? setup.replay->head.get() : nullptr};
+}
+
+void UseAdapters(const JobSetup& setup, LoopCallbacks& callbacks) {
+  Lora* lora = setup.lora.get();
+  if (lora == nullptr) return;
+  callbacks.before_update = [lora] { lora->TakeGradients(); };
+  callbacks.after_update = [lora] { lora->WriteWeights(); };
 }
 
 std::vector<NamedTensor> MovingTensors(const HeadedModel& headed) {
@@ -223,8 +267,8 @@ std::vector<double> StepCosts(const JobSetup& setup, const FineTuneSpec& spec, b
       if (setup.trainable[phase.index][i]) lowest = std::min(lowest, parameters[i].group);
     }
     const double share = static_cast<double>(head + 1 - lowest) / (head + 1);
-    const bool fixed = !setup.input->augments() || !spec.phases[phase.index].augment;
-    costs.push_back((cached && fixed ? share : 1.0) + 2.0 * share);
+    const bool fixed = !setup.input->augments() || !spec.phases[phase.index].augment || setup.input->cached_views() > 0;
+    costs.push_back((cached && fixed && setup.replay == nullptr ? share : 1.0) + 2.0 * share);
   }
   return costs;
 }

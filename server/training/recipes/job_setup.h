@@ -16,9 +16,12 @@
 #include "server/training/recipes/headed_model.h"
 #include "server/training/recipes/job_input.h"
 #include "server/training/recipes/job_reporter.h"
+#include "server/training/recipes/replay.h"
 #include "server/training/steps/checkpoint_io.h"
+#include "server/training/steps/lora.h"
 #include "server/training/steps/optimizer.h"
 #include "server/training/steps/plan/phase_plan.h"
+#include "server/training/steps/train_loop.h"
 
 namespace attune::training {
 
@@ -27,9 +30,11 @@ struct JobSetup {
   Precision precision = Precision::kFp32;      // what the device supports of the spec's
   HeadedModel headed;                          // on the device; weights of the base model, or of the checkpoint to resume from
   std::vector<std::vector<bool>> trainable;    // for each phase of the spec, for each of headed.parameters()
+  std::unique_ptr<Lora> lora;                  // null: weights learn themselves
   std::unique_ptr<TrainingPlan> plan;
   std::shared_ptr<const examples::ExampleReader> reader;
   std::unique_ptr<JobInput> input;             // of the dataset's rows
+  std::unique_ptr<Replay> replay;              // null: there is no second dataset
   examples::Split evaluation_split = examples::Split::kValidation;
   std::string config_digest;                   // SHA-256 of the base model's config.json
   int threads = 1;
@@ -41,11 +46,25 @@ struct JobSetup {
   TargetFunction targets() const;              // of the task; as long as the setup lives
 };
 
+// Of a head's task; as long as it lives.
+TargetFunction TargetsOf(const Task& task);
+
+// Rows of a batch that are the first dataset's.
+int OwnBatchSize(const FineTuneSpec& spec);
+
+// What a checkpoint's resume part holds besides training_state.json.
+std::vector<NamedTensor> ResumeTensors(const JobSetup& setup, const Optimizer& optimizer);
+
 // Notes about the base weights (a new pooler, an old head that is not used) go to the reporter's log.
 JobSetup SetUp(const FineTuneSpec& spec, const JobPaths& paths, JobReporter& reporter);
 
 // Turns gradients on and off for a phase, and makes its optimizer.
 std::unique_ptr<Optimizer> SetUpPhase(const JobSetup& setup, const FineTuneSpec& spec, int phase_of_spec);
+
+LoopOptions LoopOptionsOf(const JobSetup& setup, const FineTuneSpec& spec);
+
+// Lets adapters, where there are any, take the gradients of their weights and write the weights anew.
+void UseAdapters(const JobSetup& setup, LoopCallbacks& callbacks);
 
 // What moves in the phase that was set up: parameters that learn, and the running statistics of BatchNorm.
 std::vector<NamedTensor> MovingTensors(const HeadedModel& headed);

@@ -17,14 +17,14 @@ namespace attune::training {
 
 class Predictor {
  public:
-  // One output for each input, in order. fp32 on the CPU.
-  std::vector<PredictionOutput> Predict(const std::string& checkpoint_dir, const std::vector<PredictionInput>& inputs);
+  // One output for each input, in order. fp32 on the CPU. `views`: of each image, over which probabilities are averaged (images::MakeTestView); not for texts.
+  std::vector<PredictionOutput> Predict(const std::string& checkpoint_dir, const std::vector<PredictionInput>& inputs, int views = 1);
   // Lets the loaded checkpoint's memory go.
   void Clear() { loaded_.reset(); }
 
  private:
-  static Batch MakeBatch(const LoadedCheckpoint& loaded, const std::vector<PredictionInput>& inputs, size_t begin, size_t end);
-  static void PredictBatch(const LoadedCheckpoint& loaded, const std::vector<PredictionInput>& inputs, size_t begin, size_t end,
+  static Batch MakeBatch(const LoadedCheckpoint& loaded, const std::vector<PredictionInput>& inputs, size_t begin, size_t end, int view);
+  static void PredictBatch(const LoadedCheckpoint& loaded, const std::vector<PredictionInput>& inputs, size_t begin, size_t end, int views,
                            std::vector<PredictionOutput>* outputs);
 
   std::optional<LoadedCheckpoint> loaded_;

@@ -30,7 +30,7 @@ void RunReporter::BeginPhase(int phase, const PhaseReport& report) {
   reporter_.Phase(report);
 }
 
-void RunReporter::Step(const StepReport& step) {
+void RunReporter::Step(const StepReport& step, const std::map<std::string, double>& more) {
   reporter_.Step(step.job_step);
   seconds_.Add(step.seconds);
   rows_.Add(static_cast<double>(step.rows));
@@ -52,6 +52,7 @@ void RunReporter::Step(const StepReport& step) {
                      {"samples_per_second", Rate(rows_, seconds_)},
                      {"input_wait", Rate(waited_, seconds_)}};  // share of the steps' time spent waiting for batches
     if (step.tokens > 0) report.values["tokens_per_second"] = Rate(tokens_, seconds_);
+    report.values.insert(more.begin(), more.end());
     reporter_.Metrics(report);
   }
   if (progress_pace_.Due(now) || last) reporter_.Progress(MakeProgress(step));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,8 @@ class RunReporter {
   RunReporter(const TrainingPlan& plan, std::vector<double> costs, int64_t evaluation_rows, JobReporter& reporter, const Clock& clock);
 
   void BeginPhase(int phase, const PhaseReport& report);
-  void Step(const StepReport& step);
+  // `more`: further values for the step's metrics.
+  void Step(const StepReport& step, const std::map<std::string, double>& more = {});
   void Evaluation(const EvaluationReport& report, double seconds);
 
  private:

@@ -7,6 +7,7 @@
 
 #include "server/training/input/prefetcher.h"
 #include "server/training/steps/precision.h"
+#include "server/training/steps/view_mean.h"
 
 namespace attune::training {
 namespace {
@@ -50,6 +51,21 @@ std::optional<EvaluationResult> Evaluate(Model& model, Task& task, const BatchSo
   LogitsOfSplit all(rows);
   if (!RunBatches(model, task, batches, options, stop_requested, [&](const Batch& batch, const at::Tensor& logits) { all.Take(batch, logits); })) return std::nullopt;
   return task.Evaluate(all.logits(), all.targets());
+}
+
+std::optional<EvaluationResult> EvaluateViews(Model& model, Task& task, const std::vector<std::unique_ptr<BatchSource>>& views, int64_t rows,
+                                              const EvaluateOptions& options, const std::function<bool()>& stop_requested) {
+  if (views.size() == 1) return Evaluate(model, task, *views[0], rows, options, stop_requested);
+  at::NoGradGuard no_grad;
+  ViewMean mean(task);
+  at::Tensor targets;
+  for (const std::unique_ptr<BatchSource>& view : views) {
+    LogitsOfSplit all(rows);
+    if (!RunBatches(model, task, *view, options, stop_requested, [&](const Batch& batch, const at::Tensor& logits) { all.Take(batch, logits); })) return std::nullopt;
+    mean.Add(all.logits());
+    targets = all.targets();
+  }
+  return task.Evaluate(mean.Logits(), targets);
 }
 
 }  // namespace attune::training

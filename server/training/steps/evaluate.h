@@ -6,7 +6,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
+#include <vector>
 
 #include <ATen/core/Tensor.h>
 #include <c10/core/Device.h>
@@ -44,5 +46,9 @@ class LogitsOfSplit {
 // `batches` must not shuffle. Empty when `stop_requested` (asked before each batch) said to stop.
 std::optional<EvaluationResult> Evaluate(Model& model, Task& task, const BatchSource& batches, int64_t rows, const EvaluateOptions& options,
                                          const std::function<bool()>& stop_requested);
+
+// The same with probabilities averaged over several views of each row, one source for each view. With one view it is Evaluate.
+std::optional<EvaluationResult> EvaluateViews(Model& model, Task& task, const std::vector<std::unique_ptr<BatchSource>>& views, int64_t rows,
+                                              const EvaluateOptions& options, const std::function<bool()>& stop_requested);
 
 }  // namespace attune::training

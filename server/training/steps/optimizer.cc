@@ -65,7 +65,7 @@ void Optimizer::ScaleGradients(double factor) {
 void Optimizer::AddPenalty() {
   if (options_.anchor_strength == 0) return;
   at::NoGradGuard no_grad;
-  for (const Group& group : groups_) {
+  for (Group& group : groups_) {
     std::vector<at::Tensor> gradients, parameters, anchors;
     for (size_t i = 0; i < group.parameters.size(); ++i) {
       if (!group.anchors[i].defined() || !group.parameters[i].grad().defined()) continue;
@@ -74,9 +74,11 @@ void Optimizer::AddPenalty() {
       anchors.push_back(group.anchors[i]);
     }
     if (gradients.empty()) continue;
-    // The difference first: it is exactly 0 where a weight has not moved, which alpha * w - alpha * w0 is not. New tensors, because an embedding table keeps its gradient's
-    // memory for the next step and clears only the rows that the step's tokens touched.
-    const std::vector<at::Tensor> sums = at::_foreach_add(gradients, at::_foreach_sub(parameters, anchors), options_.anchor_strength);
+    // The difference first: it is exactly 0 where a weight has not moved, which alpha * w - alpha * w0 is not. New tensors: a layer may keep its gradient's memory and
+    // rely on the zeros in it, as the embedding's does.
+    const std::vector<at::Tensor> sums = at::_foreach_sub(parameters, anchors);
+    at::_foreach_mul_(sums, options_.anchor_strength);
+    at::_foreach_add_(sums, gradients);
     for (size_t i = 0; i < sums.size(); ++i) parameters[i].mutable_grad() = sums[i];
   }
 }

@@ -14,6 +14,7 @@
 #include "server/training/steps/non_finite.h"
 #include "server/training/steps/plan/lr_schedule.h"
 #include "server/training/steps/precision.h"
+#include "server/training/steps/replay_loss.h"
 
 namespace attune::training {
 namespace {
@@ -39,26 +40,28 @@ class PhaseLoop {
   LoopEnd Run() {
     for (int64_t step = phase_.begin_step; step < steps_; ++step) {
       const std::optional<StepReport> report = Step(step);
-      if (!report.has_value()) return LoopEnd::kStopped;
+      if (!report.has_value()) return diverged_ ? LoopEnd::kDiverged : LoopEnd::kStopped;
       if (!callbacks_.after_step(*report)) return step + 1 < steps_ ? LoopEnd::kEndedByCallback : LoopEnd::kCompleted;
     }
     return LoopEnd::kCompleted;
   }
 
  private:
-  // Empty when stopped.
+  // Empty when stopped, and when diverged.
   std::optional<StepReport> Step(int64_t step) {
     const auto start = SteadyClock::now();
     const double waited = loader_.waited_seconds();
     StepReport report;
     report.steps_done = step + 1;
     report.job_step = phase_.job_step + (step - phase_.begin_step) + 1;
-    report.learning_rate = phase_.peak_rate * LearningRateFactor(phase_.schedule, step, phase_.warmup_steps, steps_);
+    report.learning_rate =
+        phase_.rate ? phase_.rate(step) : phase_.peak_rate * LearningRateFactor(phase_.schedule, step, phase_.warmup_steps, steps_);
     const StepWork work = plan_.Work(phase_.phase, step);
     at::Tensor loss;
     weight_ = at::Tensor();
     for (int64_t i = 0; i < work.batches; ++i) {
       if (callbacks_.stop_requested()) {
+        callbacks_.before_update();  // whatever holds gradients besides the optimizer gives them up
         optimizer_.ClearGradients();
         return std::nullopt;
       }
@@ -66,6 +69,7 @@ class PhaseLoop {
       loss = loss.defined() ? loss + part : part;
     }
     Update(loss, report);
+    if (diverged_) return std::nullopt;
     report.seconds = SecondsSince(start);
     report.waited_seconds = loader_.waited_seconds() - waited;
     return report;
@@ -81,12 +85,12 @@ class PhaseLoop {
     at::Tensor loss;
     {
       AutocastGuard autocast(options_.device, options_.precision);
-      loss = task_.TrainingLoss(model_.Forward(batch, {.training = true, .train_batch_norm = phase_.train_batch_norm}), batch);
+      loss = LossOfRows(task_, options_.replay_task, model_.Forward(batch, {.training = true, .train_batch_norm = phase_.train_batch_norm}), batch);
     }
     if (const at::Tensor weight = task_.BatchWeight(batch); weight.defined()) {
       weight_ = weight_.defined() ? weight_ + weight : weight;
-    } else if (batch.rows != work.rows) {
-      loss = loss * (static_cast<double>(batch.rows) / static_cast<double>(work.rows));
+    } else if (const int64_t own_rows = OwnRows(batch); own_rows != work.rows) {
+      loss = loss * (static_cast<double>(own_rows) / static_cast<double>(work.rows));
     }
     loss.backward();
     last_targets_ = batch.targets;
@@ -94,6 +98,7 @@ class PhaseLoop {
   }
 
   void Update(const at::Tensor& loss, StepReport& report) {
+    callbacks_.before_update();
     report.loss = loss.item<double>();
     if (weight_.defined()) {
       const double weight = weight_.item<double>();
@@ -105,10 +110,13 @@ class PhaseLoop {
     report.grad_norm = optimizer_.GradientNorm();
     if (!std::isfinite(report.loss) || !std::isfinite(report.grad_norm)) {
       optimizer_.ClearGradients();
+      diverged_ = options_.divergence_ends && report.job_step > 1;
+      if (diverged_) return;
       ThrowNotFinite(model_, task_, last_targets_, {report.job_step, report.loss, report.learning_rate, options_.precision});
     }
     optimizer_.Step(report.learning_rate, ClipDivisor(report.grad_norm, options_.max_grad_norm));
     optimizer_.ClearGradients();
+    callbacks_.after_update();
   }
 
   Model& model_;
@@ -123,6 +131,7 @@ class PhaseLoop {
   Prefetcher loader_;
   at::Tensor last_targets_;
   at::Tensor weight_;  // of the step's rows so far; undefined: rows count the same
+  bool diverged_ = false;
 };
 
 }  // namespace

@@ -25,6 +25,8 @@ struct LoopOptions {
   double max_grad_norm = 0;  // 0: not clipped
   uint64_t seed = 0;         // of dropout
   int loader_threads = 1;    // that make batches ahead
+  bool divergence_ends = false;  // a loss or gradient that is not finite after the first step ends the phase in place of throwing
+  Task* replay_task = nullptr;   // whose head the rows of a second dataset go through; null: the job's own
 };
 
 struct LoopPhase {
@@ -34,6 +36,7 @@ struct LoopPhase {
   double peak_rate = 0;
   ScheduleKind schedule = ScheduleKind::kLinear;
   int64_t warmup_steps = 0;
+  std::function<double(int64_t step)> rate;  // of each step of the phase, in place of peak rate and schedule; empty: by those
   bool train_batch_norm = true;  // of the layers that learn
 };
 
@@ -53,9 +56,11 @@ struct StepReport {
 struct LoopCallbacks {
   std::function<bool()> stop_requested;                // asked before each micro-step; true stops there, dropping an unfinished step's gradients
   std::function<bool(const StepReport&)> after_step;   // false ends the phase
+  std::function<void()> before_update = [] {};         // after a step's last backward pass; may replace gradients
+  std::function<void()> after_update = [] {};          // after the optimizer's step; may replace weights
 };
 
-enum class LoopEnd { kCompleted, kEndedByCallback, kStopped };
+enum class LoopEnd { kCompleted, kEndedByCallback, kStopped, kDiverged };
 
 LoopEnd RunPhase(Model& model, Task& task, Optimizer& optimizer, const BatchSource& batches, const TrainingPlan& plan, const LoopPhase& phase,
                  const LoopOptions& options, const LoopCallbacks& callbacks);

@@ -77,6 +77,7 @@ class Classification : public Task {
   }
 
   at::Tensor Probabilities(const at::Tensor& logits) const override { return at::softmax(logits, 1); }
+  at::Tensor LogitsOf(const at::Tensor& probabilities) const override { return probabilities.clamp_min(kLeastProbability).log(); }
   std::string default_metric() const override { return "accuracy"; }
   std::string problem_type() const override { return "single_label_classification"; }
   void To(const at::Device& device) override {

@@ -69,6 +69,7 @@ class MultiLabel : public Task {
   }
 
   at::Tensor Probabilities(const at::Tensor& logits) const override { return at::sigmoid(logits); }
+  at::Tensor LogitsOf(const at::Tensor& probabilities) const override { return probabilities.logit(kLeastProbability); }
   std::string default_metric() const override { return "f1_macro"; }
   std::string problem_type() const override { return "multi_label_classification"; }
   void To(const at::Device& device) override {

@@ -54,6 +54,7 @@ class Regression : public Task {
   }
 
   at::Tensor Probabilities(const at::Tensor& logits) const override { return logits; }
+  at::Tensor LogitsOf(const at::Tensor& probabilities) const override { return probabilities; }
   std::string default_metric() const override { return "mse"; }
   std::string problem_type() const override { return "regression"; }
   void To(const at::Device& device) override { head_.To(device); }

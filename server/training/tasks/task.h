@@ -35,6 +35,9 @@ struct TaskOptions {
   uint64_t seed = 0;
 };
 
+// What LogitsOf takes 0 for, so that logits stay finite.
+inline constexpr double kLeastProbability = 1e-12;
+
 struct ClassMetrics {
   std::string label;
   double precision = 0, recall = 0, f1 = 0;
@@ -69,6 +72,8 @@ class Task {
   virtual EvaluationResult Evaluate(const at::Tensor& logits, const at::Tensor& targets) const = 0;
   // Probabilities [B, C] (softmax, sigmoid), or the values themselves for regression.
   virtual at::Tensor Probabilities(const at::Tensor& logits) const = 0;
+  // Its inverse: finite logits [B, C] that give these probabilities.
+  virtual at::Tensor LogitsOf(const at::Tensor& probabilities) const = 0;
   virtual std::string default_metric() const = 0;          // "accuracy", "f1_macro", "mse"
   virtual std::string problem_type() const = 0;            // transformers' config.problem_type
   virtual void To(const at::Device& device) = 0;

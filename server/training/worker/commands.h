@@ -30,6 +30,7 @@ struct PredictCommand {
   int64_t request = 0;
   std::string checkpoint_dir;
   std::vector<PredictionInput> inputs;
+  int views = 1;  // of each image, averaged
 };
 
 struct EvaluateCommand {

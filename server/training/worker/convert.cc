@@ -1,5 +1,7 @@
 #include "server/training/worker/convert.h"
 
+#include <algorithm>
+
 namespace attune::training {
 namespace {
 
@@ -51,6 +53,16 @@ AugmentationSpec FromProto(const v1::AugmentationSpec& augmentation) {
   }
   out.mixup_alpha = augmentation.mixup_alpha();
   out.cutmix_alpha = augmentation.cutmix_alpha();
+  out.cached_views = augmentation.cached_views();
+  return out;
+}
+
+LoraSpec LoraFromProto(const v1::FineTuningSpec& spec) {
+  LoraSpec out;
+  out.enabled = spec.has_lora();
+  if (spec.lora().r() > 0) out.rank = spec.lora().r();
+  if (spec.lora().alpha() > 0) out.alpha = spec.lora().alpha();
+  out.target_modules = {spec.lora().target_modules().begin(), spec.lora().target_modules().end()};
   return out;
 }
 
@@ -181,6 +193,9 @@ FineTuneSpec FromProto(const v1::FineTuningSpec& spec) {
   if (h.has_max_length()) out.max_length = h.max_length();
   out.image_size = h.image_size();
   out.augmentation = FromProto(spec.augmentation());
+  out.lora = LoraFromProto(spec);
+  out.lr_range_test = {spec.has_lr_range_test(), spec.lr_range_test().min_learning_rate(), spec.lr_range_test().max_learning_rate()};
+  out.replay_fraction = spec.replay().fraction();
   out.schedule = FromProto(h.lr_scheduler_type());
   out.optimizer = OptimizerFromProto(h);
   out.label_smoothing = h.label_smoothing();
@@ -193,6 +208,7 @@ FineTuneSpec FromProto(const v1::FineTuningSpec& spec) {
   out.save_steps = spec.checkpointing().save_steps();
   if (spec.checkpointing().has_keep_last()) out.keep_last = spec.checkpointing().keep_last();
   out.best_metric = spec.evaluation().metric_for_best_model();
+  out.test_views = std::max(1, spec.evaluation().test_views());
   out.eval_split = spec.evaluation().split() == v1::SPLIT_TEST ? "test" : "validation";
   if (spec.has_seed()) out.seed = spec.seed();
   out.precision = spec.precision() == v1::PRECISION_BF16 ? Precision::kBf16 : Precision::kFp32;
@@ -203,11 +219,12 @@ FineTuneSpec FromProto(const v1::FineTuningSpec& spec) {
 
 AssignCommand FromProto(const worker::v1::Assign& assign) {
   return {FromProto(assign.fence()), FromProto(assign.effective_spec()),
-          JobPaths{assign.model_dir(), assign.dataset_dir(), assign.output_dir(), assign.resume_dir(), assign.feature_cache_dir(), assign.feature_cache_bytes()}};
+          JobPaths{assign.model_dir(), assign.dataset_dir(), assign.output_dir(), assign.resume_dir(), assign.feature_cache_dir(), assign.feature_cache_bytes(),
+                   assign.replay_dataset_dir()}};
 }
 
 PredictCommand FromProto(const worker::v1::Predict& predict) {
-  PredictCommand command{predict.request(), predict.checkpoint_dir(), {}};
+  PredictCommand command{predict.request(), predict.checkpoint_dir(), {}, std::max(1, predict.views())};
   for (const v1::TextInput& input : predict.inputs()) command.inputs.push_back({.text = input.text(), .text_pair = input.text_pair()});
   for (const std::string& image : predict.images()) command.inputs.push_back({.image = image});
   return command;
@@ -283,6 +300,10 @@ worker::v1::Finished ToProto(const JobResult& result) {
   out.set_cancelled(result.cancelled);
   out.set_best_step(result.best_step);
   if (result.has_test) *out.mutable_test_evaluation() = ToProto(result.test);
+  if (result.lr_range.has_value()) {
+    out.mutable_lr_range_test_result()->set_steepest_learning_rate(result.lr_range->steepest);
+    out.mutable_lr_range_test_result()->set_tenth_of_minimum_learning_rate(result.lr_range->tenth_of_minimum);
+  }
   return out;
 }
 

@@ -4,6 +4,7 @@
 
 #include "server/training/recipes/evaluator.h"
 #include "server/training/recipes/fine_tune.h"
+#include "server/training/recipes/lr_range_test.h"
 #include "server/training/recipes/predictor.h"
 #include "server/training/worker/devices.h"
 #include "server/training/worker/failure.h"
@@ -20,7 +21,7 @@ AttemptOutcome RunAttempt(const FineTuneSpec& spec, const JobPaths& paths, JobRe
       throw TrainingError(misspelt ? FailureCategory::kUser : FailureCategory::kResource, std::string(ready.message()));
     }
     ApplySettings(spec.threads, spec.device);
-    outcome.result = FineTune(spec, paths, reporter, files);
+    outcome.result = spec.lr_range_test.enabled ? RunLrRangeTest(spec, paths, reporter, files) : FineTune(spec, paths, reporter, files);
   });
   return outcome;
 }
@@ -41,9 +42,9 @@ struct PredictionSession::State {
 PredictionSession::PredictionSession() : state_(std::make_unique<State>()) {}
 PredictionSession::~PredictionSession() = default;
 
-PredictionOutcome PredictionSession::Predict(const std::string& checkpoint_dir, const std::vector<PredictionInput>& inputs) {
+PredictionOutcome PredictionSession::Predict(const std::string& checkpoint_dir, const std::vector<PredictionInput>& inputs, int views) {
   PredictionOutcome outcome;
-  outcome.failure = RunGuarded([&] { outcome.outputs = state_->predictor.Predict(checkpoint_dir, inputs); });
+  outcome.failure = RunGuarded([&] { outcome.outputs = state_->predictor.Predict(checkpoint_dir, inputs, views); });
   return outcome;
 }
 

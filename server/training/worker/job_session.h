@@ -43,7 +43,7 @@ class PredictionSession {
   PredictionSession();
   ~PredictionSession();
   // The last checkpoint stays loaded.
-  PredictionOutcome Predict(const std::string& checkpoint_dir, const std::vector<PredictionInput>& inputs);
+  PredictionOutcome Predict(const std::string& checkpoint_dir, const std::vector<PredictionInput>& inputs, int views = 1);
   void Clear();
 
  private:

@@ -30,7 +30,7 @@ bool RunAssignment(WorkerChannel& channel, Files& files, const AssignCommand& co
 }
 
 void RunPrediction(WorkerChannel& channel, PredictionSession& predictions, const PredictCommand& command) {
-  const PredictionOutcome outcome = predictions.Predict(command.checkpoint_dir, command.inputs);
+  const PredictionOutcome outcome = predictions.Predict(command.checkpoint_dir, command.inputs, command.views);
   if (outcome.failure.has_value()) {
     Log(LogLevel::kWarning, "prediction failed", {{"checkpoint", command.checkpoint_dir}, {"error", outcome.failure->message}});
     channel.SendPrediction(command.request, *outcome.failure);

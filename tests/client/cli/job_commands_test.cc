@@ -69,6 +69,18 @@ TEST_F(JobCommandsTest, CreateFromFlags) {
   EXPECT_FALSE(request.validate_only());
 }
 
+TEST_F(JobCommandsTest, ARangeTestIsAFlagAndEndsWithItsResult) {
+  EXPECT_EQ(Run({"jobs", "create", "--base-model", "minilm", "--dataset", "reviews", "--lr-range-test"}).code, kOk);
+  EXPECT_TRUE(server_.jobs.created.at(0).spec().has_lr_range_test());
+  EXPECT_EQ(Run({"jobs", "create", "--base-model", "minilm", "--dataset", "reviews"}).code, kOk);
+  EXPECT_FALSE(server_.jobs.created.at(1).spec().has_lr_range_test());
+  Script(v1::FineTuningJob::STATE_SUCCEEDED, "SUCCEEDED");
+  server_.jobs.jobs[kJob].mutable_lr_range_test_result()->set_steepest_learning_rate(1e-4);
+  const CliResult result = Run({"jobs", "watch", "j1"});
+  EXPECT_EQ(result.code, kOk) << result.err;
+  EXPECT_THAT(result.out + result.err, HasSubstr("Suggested learning rates"));
+}
+
 TEST_F(JobCommandsTest, CreateFromFlagsForImages) {
   const std::string file = Put("job.yaml", "base_model: resnet\ndataset: flowers\nhead: {hidden_sizes: [1, 2, 3]}\n"
                                            "phases: [{trainable: {all: true}, batch_norm: frozen, augment: true}]\n");

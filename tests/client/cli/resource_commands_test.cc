@@ -252,6 +252,11 @@ TEST_F(ResourceCommandsTest, PredictTakesImages) {
   EXPECT_EQ(server_.prediction.requests[0].checkpoint(), "fineTuningJobs/j1/checkpoints/best");
   ASSERT_EQ(server_.prediction.requests[0].images_size(), 2);
   EXPECT_EQ(server_.prediction.requests[0].images(1), "rose");
+  EXPECT_EQ(server_.prediction.requests[0].views(), 0);
+  Run({"predict", "j1", "--image", a, "--views", "5"});
+  EXPECT_EQ(server_.prediction.requests.back().views(), 5);
+  EXPECT_EQ(Run({"predict", "j1", "some text", "--views", "5"}).code, kUsage);
+  EXPECT_EQ(Run({"predict", "j1", "--image", a, "--views", "33"}).code, kUsage);
   EXPECT_THAT(result.out, HasSubstr("IMAGE"));
   EXPECT_THAT(result.out, HasSubstr("75.0 %  " + b));
   EXPECT_THAT(Run({"predict", "j1", "--image", a, "--output", "json"}).out, HasSubstr("\"daisy\""));

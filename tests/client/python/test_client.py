@@ -346,6 +346,9 @@ def test_predict_sends_images_from_files_and_memory_in_parts(server, client, tmp
     predictions = client.predict("j1/last", images=[str(path), path, b"bytes"] + [b"x"] * 64)
     assert [p.labels[0] for p in predictions[:4]] == ["file", "file", "bytes", "x"] and len(predictions) == 67
     assert [len(r.images) for r in server.prediction.requests] == [64, 3]
+    client.predict("j1", images=[b"x"], views=4)
+    assert server.prediction.requests[-1].views == 4
+    server.prediction.requests.pop()
     assert [r.checkpoint.split("/")[-1] for r in server.prediction.requests] == ["last", "30"]
     assert not server.prediction.requests[0].inputs
     server.prediction.requests.clear()

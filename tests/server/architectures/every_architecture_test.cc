@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "server/architectures/architecture.h"
+#include "server/architectures/lora_targets.h"
 #include "server/base/files.h"
 
 namespace attune::architectures {
@@ -114,13 +115,35 @@ TEST_P(EveryArchitectureTest, SaysWhatItTakes) {
   for (const float deviation : image.standard_deviation) EXPECT_GT(deviation, 0);
 }
 
+TEST_P(EveryArchitectureTest, AdaptersGoBesideLinearLayersAndConvolutions) {
+  std::vector<NamedShape> shapes;
+  for (const ParameterShape& parameter : layout_.parameters) {
+    shapes.push_back({parameter.name, parameter.shape});
+    EXPECT_EQ(TakesLora(parameter.name, parameter.shape), parameter.role == Role::kLinearWeight || parameter.role == Role::kConvWeight) << parameter.name;
+  }
+  const std::vector<bool> targets = DefaultLoraTargets(shapes);
+  ASSERT_EQ(targets.size(), shapes.size());
+  const bool has_attention = Find("encoder.layer.0.attention.output.dense.weight") != nullptr;
+  int64_t count = 0;
+  for (size_t i = 0; i < targets.size(); ++i) {
+    if (!targets[i]) continue;
+    ++count;
+    EXPECT_TRUE(TakesLora(shapes[i].name, shapes[i].shape)) << shapes[i].name;
+    EXPECT_EQ(shapes[i].shape.size(), has_attention ? 2u : 4u) << shapes[i].name;
+  }
+  if (has_attention) {
+    EXPECT_EQ(count % 2, 0) << "a query and a value in each layer";
+  }
+  EXPECT_EQ(count == 0, GetParam().rfind("vgg", 0) == 0) << "VGG alone has neither attention nor 1 x 1 convolutions";
+}
+
 INSTANTIATE_TEST_SUITE_P(Registered, EveryArchitectureTest, ::testing::ValuesIn(ArchitectureRegistry::Get().Names()),
                          [](const auto& info) { return info.param; });
 
 TEST(ArchitectureRegistryTest, EveryFileRegistersItself) {
   // Found by name so that a forgotten registration shows; these are what architectures share.
   const std::set<std::string> shared = {"architecture",      "config_values",  "image_config", "inverted_residual",
-                                        "layout_builder",    "likeness",       "vision_transformer_config"};
+                                        "layout_builder",    "likeness",       "lora_targets", "vision_transformer_config"};
   const char* source = std::getenv("ATTUNE_SOURCE_DIR");
   ASSERT_NE(source, nullptr) << "run this through ctest";
   const auto files = ListDirectory(std::string(source) + "/server/architectures");

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <functional>
 
 #include "server/base/str_cat.h"
@@ -55,6 +56,25 @@ TEST(View, ADrawIsAFunctionOfItsStream) {
   const Augmentation all = {.crop_scale_min = 0.3, .horizontal_flip = 0.5, .brightness = 0.2, .contrast = 0.2, .saturation = 0.2, .hue = 0.1, .rand_augment_operations = 2};
   EXPECT_EQ(RandomView(bytes, kSmall, all, 1), RandomView(bytes, kSmall, all, 1));
   EXPECT_NE(RandomView(bytes, kSmall, all, 1), RandomView(bytes, kSmall, all, 2));
+}
+
+TEST(View, TestViewsArePlainMirroredAndCropped) {
+  const std::string bytes = GoldenFile("samples/view_wide.jpg");
+  const auto test_view = [&](int number) {
+    std::vector<float> out(size_t{3} * 24 * 24);
+    const absl::Status status = MakeTestView(bytes, kSmall, number, out.data());
+    EXPECT_TRUE(status.ok()) << status;
+    return out;
+  };
+  const std::vector<float> plain = View(bytes, kSmall);
+  EXPECT_EQ(test_view(0), plain);
+  std::vector<float> mirrored = plain;
+  for (size_t row = 0; row < 3 * 24; ++row) std::reverse(mirrored.begin() + row * 24, mirrored.begin() + (row + 1) * 24);
+  EXPECT_EQ(test_view(1), mirrored);
+  for (int number = 2; number < 6; ++number) {
+    EXPECT_EQ(test_view(number), test_view(number));
+    for (int before = 0; before < number; ++before) EXPECT_GT(MeanDifference(test_view(number), test_view(before)), 0.01) << number << " " << before;
+  }
 }
 
 TEST(View, FlipsAreAsOftenAsAsked) {

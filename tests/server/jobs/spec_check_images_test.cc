@@ -229,6 +229,22 @@ TEST(SpecCheckImages, WhatNoPhaseUsesIsWarnedOf) {
   EXPECT_THAT(CheckSpec(input).warnings, IsEmpty());
 }
 
+TEST(SpecCheckImages, ViewsStayAndAreWarnedOfWhereTheyDoNothing) {
+  SpecCheckInput input = ImageInput();
+  input.spec.mutable_augmentation()->set_cached_views(64);
+  input.spec.mutable_evaluation()->set_test_views(32);
+  v1::SplitReport& test = *input.dataset.mutable_report()->add_splits();
+  test.set_split(v1::SPLIT_TEST);
+  test.set_rows(10);
+  EXPECT_EQ(Effective(input).augmentation().cached_views(), 64);
+  EXPECT_EQ(Effective(input).evaluation().test_views(), 32);
+  EXPECT_THAT(CheckSpec(input).warnings, Not(Contains(HasSubstr("views"))));
+  input.spec.mutable_augmentation()->set_cutmix_alpha(1);
+  test.set_rows(0);
+  EXPECT_THAT(CheckSpec(input).warnings, Contains(HasSubstr("cached_views: phases whose lowest layers are frozen")));
+  EXPECT_THAT(CheckSpec(input).warnings, Contains(HasSubstr("test_views is not used: datasets/d has no test rows")));
+}
+
 TEST(SpecCheckHead, HiddenLayersAreFilledIn) {
   SpecCheckInput input = ValidInput();
   EXPECT_EQ(Effective(input).head().activation(), v1::ACTIVATION_UNSPECIFIED) << "there is nothing that it would be between";
@@ -281,6 +297,8 @@ std::vector<FaultCase> AugmentationFaults() {
       AUGMENT("NegativeMixup", set_mixup_alpha(-1), "mixup_alpha", "0 to 10"),
       AUGMENT("Cutmix", set_cutmix_alpha(11), "cutmix_alpha", "0 to 10"),
       AUGMENT("NanCutmix", set_cutmix_alpha(kNan), "cutmix_alpha", "nan"),
+      AUGMENT("ManyCachedViews", set_cached_views(65), "cached_views", "0 to 64, not 65"),
+      AUGMENT("NegativeCachedViews", set_cached_views(-1), "cached_views", "0 to 64, not -1"),
       AUGMENT("ManyOperations", mutable_rand_augment()->set_operations(9), "rand_augment.operations", "1 to 8, not 9"),
       AUGMENT("NegativeOperations", mutable_rand_augment()->set_operations(-1), "rand_augment.operations", "1 to 8"),
       AUGMENT("Magnitude", mutable_rand_augment()->set_magnitude(31), "rand_augment.magnitude", "1 to 30, not 31"),
@@ -292,6 +310,7 @@ std::vector<FaultCase> AugmentationFaults() {
       off("SaturationOfNothing", [](auto& a) { a.set_saturation(0.1); }, "saturation"),
       off("HueOfNothing", [](auto& a) { a.set_hue(0.1); }, "hue"),
       off("RandAugmentOfNothing", [](auto& a) { a.mutable_rand_augment(); }, "rand_augment"),
+      off("CachedViewsOfNothing", [](auto& a) { a.set_cached_views(2); }, "cached_views"),
       off("MixupOfNothing", [](auto& a) { a.set_mixup_alpha(0.1); }, "mixup_alpha"),
       off("CutmixOfNothing", [](auto& a) { a.set_cutmix_alpha(0.1); }, "cutmix_alpha"),
       of_numbers("MixupOfNumbers", [](auto& a) { a.set_mixup_alpha(0.2); }, "mixup_alpha"),
@@ -317,6 +336,8 @@ std::vector<FaultCase> OtherImageFaults() {
        {"resnet50 cannot be adapted to image-classification; it can to image-regression"}},
       {"SmoothingOfMany", [](SpecCheckInput& i) { MakeMultiLabel(i); i.spec.mutable_hyperparameters()->set_label_smoothing(0.1); },
        "spec.hyperparameters.label_smoothing", {"image-multi-label"}},
+      {"ManyTestViews", [](SpecCheckInput& i) { i.spec.mutable_evaluation()->set_test_views(33); }, "spec.evaluation.test_views", {"0 to 32, not 33"}},
+      {"NegativeTestViews", [](SpecCheckInput& i) { i.spec.mutable_evaluation()->set_test_views(-2); }, "spec.evaluation.test_views", {"0 to 32, not -2"}},
       {"BatchNorm", [](SpecCheckInput& i) { i.spec.add_phases()->set_batch_norm(static_cast<v1::BatchNorm>(7)); }, "spec.phases[0].batch_norm",
        {"7", "BATCH_NORM_FROZEN"}},
       {"AugmentedNothing", [](SpecCheckInput& i) { i.spec.mutable_augmentation()->set_enabled(false); i.spec.add_phases()->set_augment(true); },
@@ -338,6 +359,7 @@ std::vector<FaultCase> ImagesInTextJobs() {
       {"AugmentationOff", [](SpecCheckInput& i) { i.spec.mutable_augmentation()->set_enabled(false); }, "spec.augmentation", {"is for images"}},
       {"BatchNorm", [](SpecCheckInput& i) { i.spec.add_phases()->set_batch_norm(v1::BATCH_NORM_FROZEN); }, "spec.phases[0].batch_norm", {"is for image models"}},
       {"Augment", [](SpecCheckInput& i) { i.spec.add_phases()->set_augment(true); }, "spec.phases[0].augment", {"is for images"}},
+      {"TestViews", [](SpecCheckInput& i) { i.spec.mutable_evaluation()->set_test_views(2); }, "spec.evaluation.test_views", {"is for images", "leave it out"}},
       {"ImageTask", [](SpecCheckInput& i) { i.spec.set_task(v1::TASK_IMAGE_CLASSIFICATION); }, "spec.task",
        {"whose rows are texts with one class each; use TASK_TEXT_CLASSIFICATION"}},
       {"WithoutModel", [](SpecCheckInput& i) { i.model.Clear(); i.layers.clear(); i.spec.mutable_hyperparameters()->set_image_size(224); },

@@ -69,12 +69,12 @@ class FakeCatalogue final : public catalogue::ModelCatalogue {
   absl::Status directory_error_ ABSL_GUARDED_BY(mutex_);
 };
 
-// datasets/tweets, two classes, the second with few rows; and datasets/flowers, the same of images.
+// datasets/tweets and datasets/reviews, two classes, the second with few rows; and datasets/flowers, the same of images.
 class FakeDatasets final : public datasets::DatasetStore {
  public:
   absl::StatusOr<v1::Dataset> Import(const v1::ImportDatasetRequest&, const Progress&) override { return absl::UnimplementedError("fake"); }
   absl::StatusOr<v1::Dataset> Get(const std::string& name) override {
-    if (name != "datasets/tweets" && name != "datasets/flowers") return absl::NotFoundError("no " + name);
+    if (name != "datasets/tweets" && name != "datasets/reviews" && name != "datasets/flowers") return absl::NotFoundError("no " + name);
     bool images = name == "datasets/flowers";
     v1::Dataset dataset;
     dataset.set_name(name);

@@ -36,9 +36,21 @@ TEST(PredictInputsTest, WhatIsWithinTheLimitsPasses) {
   }
 }
 
+TEST(PredictInputsTest, ViewsAreForImages) {
+  v1::PredictRequest images = ManyImages(1), texts = Texts(1);
+  images.set_views(32);
+  texts.set_views(1);  // the plain one: nothing is asked of texts
+  EXPECT_TRUE(CheckPredictInputs(images).empty());
+  EXPECT_TRUE(CheckPredictInputs(texts).empty());
+}
+
 TEST(PredictInputsTest, EachFaultNamesItsField) {
   v1::PredictRequest both = Texts(1), empty_text = Texts(2), empty_image = Images({1, 0});
   both.add_images("i");
+  v1::PredictRequest views_of_texts = Texts(1), many_views = ManyImages(1), negative_views = ManyImages(1);
+  views_of_texts.set_views(2);
+  many_views.set_views(33);
+  negative_views.set_views(-1);
   empty_text.mutable_inputs(1)->clear_text();
   const struct {
     v1::PredictRequest request;
@@ -51,6 +63,9 @@ TEST(PredictInputsTest, EachFaultNamesItsField) {
       {both, "images", "inputs is set too"},
       {ManyImages(65), "images", "has 65 images; give 1 to 64"},
       {empty_image, "images[1]", "is empty"},
+      {views_of_texts, "views", "is for images"},
+      {many_views, "views", "must be 0 to 32, not 33"},
+      {negative_views, "views", "not -1"},
       {Images({1, 16 * kMiB + 1}), "images[1]", "has 17 MiB and may have 16 MiB"},
       {Images({16 * kMiB, 15 * kMiB, kMiB + 1}), "images", "have 33 MiB together and may have 32 MiB; send fewer"},
   };

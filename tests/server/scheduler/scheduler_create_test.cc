@@ -200,6 +200,31 @@ TEST_F(CreateTest, ResourcesAreInUseUntilTheJobEnds) {
   EXPECT_FALSE(scheduler_->IsInUse("models/mini"));
 }
 
+TEST_F(CreateTest, AReplayedDatasetIsInUseAsTheFirstIs) {
+  v1::CreateFineTuningJobRequest request = Request();
+  request.mutable_spec()->mutable_replay()->set_dataset("datasets/reviews");
+  request.mutable_spec()->mutable_replay()->set_fraction(0.25);
+  std::string name = Create(request)->name();
+  EXPECT_TRUE(scheduler_->IsInUse("datasets/reviews"));
+  EXPECT_TRUE(scheduler_->IsInUse("datasets/tweets"));
+  ASSERT_TRUE(Cancel(name).ok());
+  EXPECT_FALSE(scheduler_->IsInUse("datasets/reviews"));
+}
+
+TEST_F(CreateTest, AReplayedDatasetMustExistAndFit) {
+  v1::CreateFineTuningJobRequest request = Request();
+  request.mutable_spec()->mutable_replay()->set_fraction(0.25);
+  request.mutable_spec()->mutable_replay()->set_dataset("datasets/revews");
+  absl::Status status = Create(request).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("spec.replay.dataset: datasets/revews does not exist"));
+  request.mutable_spec()->mutable_replay()->set_dataset("models/mini");
+  EXPECT_THAT(std::string(Create(request).status().message()), HasSubstr("spec.replay.dataset"));
+  request.mutable_spec()->mutable_replay()->set_dataset("datasets/flowers");
+  EXPECT_THAT(std::string(Create(request).status().message()), HasSubstr("datasets/flowers holds images"));
+  EXPECT_FALSE(scheduler_->IsInUse("datasets/flowers"));
+}
+
 TEST_F(CreateTest, BadAndUnknownNames) {
   for (const char* name : {"", "jobs/x", "fineTuningJobs/", "fineTuningJobs/../../etc", "fineTuningJobs/a/b"}) {
     EXPECT_EQ(scheduler_->GetJob(name).status().code(), absl::StatusCode::kInvalidArgument) << name;

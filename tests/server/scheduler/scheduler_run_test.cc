@@ -11,6 +11,29 @@ using ::testing::HasSubstr;
 
 class RunTest : public SchedulerFixture {};
 
+TEST_F(RunTest, TheWorkerGetsTheReplayedDataset) {
+  v1::CreateFineTuningJobRequest request = Request();
+  request.mutable_spec()->mutable_replay()->set_dataset("datasets/reviews");
+  request.mutable_spec()->mutable_replay()->set_fraction(0.25);
+  ASSERT_TRUE(Create(request).ok());
+  EXPECT_EQ(pool_->WaitForAssign(1).replay_dataset_dir(), "/dir/datasets/reviews");
+}
+
+TEST_F(RunTest, ARangeTestSucceedsWithoutACheckpoint) {
+  ASSERT_TRUE(Create().ok());
+  worker::v1::Assign assigned = pool_->WaitForAssign(1);
+  SayStarted(assigned);
+  worker::v1::Finished finished;
+  finished.mutable_lr_range_test_result()->set_steepest_learning_rate(1e-4);
+  finished.mutable_lr_range_test_result()->set_tenth_of_minimum_learning_rate(2e-3);
+  pool_->End(AttemptOf(assigned), finished);
+  WaitForState(assigned.fence().job(), State::STATE_SUCCEEDED);
+  const v1::FineTuningJob job = Get(assigned.fence().job());
+  EXPECT_EQ(job.lr_range_test_result().steepest_learning_rate(), 1e-4);
+  EXPECT_EQ(job.lr_range_test_result().tenth_of_minimum_learning_rate(), 2e-3);
+  EXPECT_EQ(job.best_checkpoint(), "");
+}
+
 TEST_F(RunTest, HappyPath) {
   ASSERT_TRUE(Create().ok());
   worker::v1::Assign assigned = pool_->WaitForAssign(1);
@@ -18,6 +41,7 @@ TEST_F(RunTest, HappyPath) {
   EXPECT_EQ(assigned.fence().attempt(), 1);
   EXPECT_EQ(assigned.model_dir(), "/dir/models/mini");
   EXPECT_EQ(assigned.dataset_dir(), "/dir/datasets/tweets");
+  EXPECT_EQ(assigned.replay_dataset_dir(), "");
   EXPECT_EQ(assigned.output_dir(), directory_.path() + "/jobs/" + IdOf(job));
   EXPECT_EQ(assigned.resume_dir(), "");
   EXPECT_EQ(assigned.effective_spec().hyperparameters().batch_size(), 32);

@@ -93,6 +93,43 @@ TEST_F(ImageBatchesTest, WhatAnExampleBecomesDependsOnSeedEpochAndExampleAlone) 
   EXPECT_FALSE(in_order.Make(0, 0).pixels.equal(other_seed.Make(0, 0).pixels));
 }
 
+TEST_F(ImageBatchesTest, FixedViewsComeRoundAndDependOnSeedViewAndExampleAlone) {
+  const auto reader = Write();
+  const BatchRowsOptions in_order = {.rows = kRows, .batch_size = 10, .seed = 5, .shuffle = false};
+  const auto with = [&](int views, int first, const BatchRowsOptions& rows) {
+    ImageViewOptions options = Augmented();
+    options.fixed_views = views;
+    options.first_view = first;
+    return ImageBatches(reader, examples::Split::kTrain, rows, options, nullptr);
+  };
+  const ImageBatches three = with(3, 0, in_order);
+  EXPECT_FALSE(three.Make(0, 0).pixels.equal(three.Make(1, 0).pixels));
+  EXPECT_FALSE(three.Make(1, 0).pixels.equal(three.Make(2, 0).pixels));
+  for (int64_t epoch = 0; epoch < 3; ++epoch) {
+    EXPECT_TRUE(three.Make(epoch, 0).pixels.equal(three.Make(epoch + 6, 0).pixels));
+    EXPECT_TRUE(three.Make(epoch, 0).pixels.equal(with(8, 0, in_order).Make(epoch, 0).pixels)) << "how many views there are does not change one";
+    EXPECT_TRUE(three.Make(epoch, 0).pixels.equal(with(3, static_cast<int>(epoch), in_order).Make(0, 0).pixels));
+  }
+  BatchRowsOptions shuffled = in_order;
+  shuffled.shuffle = true;
+  const Batch batch = with(3, 0, shuffled).Make(4, 0);
+  const at::Tensor view_1 = three.Make(1, 0).pixels;
+  for (int64_t i = 0; i < batch.rows; ++i) EXPECT_TRUE(batch.pixels[i].equal(view_1[batch.example_indices[i]])) << i;
+  BatchRowsOptions other_seed = in_order;
+  other_seed.seed = 6;
+  EXPECT_FALSE(with(3, 0, other_seed).Make(0, 0).pixels.equal(three.Make(0, 0).pixels));
+}
+
+TEST_F(ImageBatchesTest, TestViewsAreThoseOfPrediction) {
+  const auto reader = Write();
+  for (int view = 0; view < 4; ++view) {
+    ImageViewOptions options = Plain();
+    options.test_view = view;
+    const Batch batch = ImageBatches(reader, examples::Split::kTrain, {.rows = kRows, .batch_size = 2, .shuffle = false}, options, Labels).Make(0, 0);
+    EXPECT_TRUE(batch.pixels.equal(PixelsOf({Image(0), Image(1)}, options.view, 0, view))) << view;
+  }
+}
+
 TEST_F(ImageBatchesTest, ARowThatIsDrawnTwiceIsAugmentedAnew) {
   BatchRowsOptions rows{.rows = kRows, .batch_size = 4, .seed = 5};
   rows.order = [](int64_t) { return std::vector<int64_t>(kRows, 3); };
@@ -180,6 +217,26 @@ TEST_F(ImageBatchesTest, FeatureBatchesHaveTheSameRowsInTheSameOrder) {
     for (int64_t i = 0; i < ours.rows; ++i) EXPECT_EQ(ours.prefix_output[i][1][2].item<int64_t>(), ours.example_indices[i]);
   }
   EXPECT_THROW(FeatureBatches(*table, 3, reader, examples::Split::kTrain, {.rows = 9}, Labels), std::invalid_argument);
+}
+
+TEST_F(ImageBatchesTest, FeatureBatchesReadTheTableOfTheEpochsView) {
+  const auto reader = Write();
+  FeatureStore store(Files::Posix(), root_.path() + "/features", 1 << 20);
+  std::vector<std::shared_ptr<const FeatureTable>> tables = {nullptr, nullptr, nullptr};
+  for (int view : {1, 2}) {
+    auto writer = store.Create(StrCat("view ", view), kRows, {1});
+    ASSERT_TRUE(writer.ok());
+    for (int64_t i = 0; i < kRows; ++i) {
+      const float value = static_cast<float>(100 * view + i);
+      ASSERT_TRUE((*writer)->Append(&value, 1).ok());
+    }
+    tables[view] = *(*writer)->Finish();
+  }
+  const FeatureBatches features(tables, 3, reader, examples::Split::kTrain, {.rows = kRows, .batch_size = 10, .seed = 9}, Labels);
+  for (int64_t epoch : {1, 2, 4, 5}) {
+    const Batch batch = features.Make(epoch, 0);
+    for (int64_t i = 0; i < batch.rows; ++i) EXPECT_EQ(batch.prefix_output[i][0].item<int64_t>(), 100 * (epoch % 3) + batch.example_indices[i]) << epoch;
+  }
 }
 
 TEST(PixelsOf, CountsFromTheFirst) {

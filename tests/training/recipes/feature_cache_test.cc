@@ -123,6 +123,92 @@ TEST(FeatureCache, AugmentedPhasesRunTheLayers) {
   EXPECT_THAT(LogOf(job, spec, "out"), Each(Not(HasSubstr("rows of train"))));
 }
 
+FineTuneSpec CachedViewsSpec(int views, int epochs = 4) {
+  FineTuneSpec spec = HeadOnlySpec(epochs);
+  spec.phases[0].augment = true;
+  spec.augmentation.cached_views = views;
+  return spec;
+}
+
+TEST(FeatureCache, CachedViewsGiveTheSameHead) {
+  TinyImageJob job;
+  RecordingReporter with, without;
+  FineTune(CachedViewsSpec(2), job.paths("cached", true), with, Files::Posix());
+  FineTune(CachedViewsSpec(2), job.paths("plain"), without, Files::Posix());
+  const std::vector<float> a = HeadOf(job.checkpoint(24, "cached")), b = HeadOf(job.checkpoint(24, "plain"));
+  ASSERT_EQ(a.size(), b.size());
+  double difference = 0, norm = 0;
+  for (size_t i = 0; i < a.size(); ++i) {
+    difference += (a[i] - b[i]) * (a[i] - b[i]);
+    norm += b[i] * b[i];
+  }
+  EXPECT_LT(std::sqrt(difference / norm), 1e-4);
+  EXPECT_THAT(with.log(), Contains(HasSubstr(kComputed)).Times(4));  // two views of train, validation, test
+  EXPECT_THAT(with.log(), Contains(HasSubstr("rows of train, view 1,")).Times(1));
+  RecordingReporter fresh;
+  FineTune(CachedViewsSpec(0), job.paths("fresh"), fresh, Files::Posix());
+  EXPECT_NE(HeadOf(job.checkpoint(24, "fresh")), b) << "new views in every epoch are other images";
+}
+
+TEST(FeatureCache, EachViewIsFoundAgainUnderItsSeedNumberAndAugmentation) {
+  TinyImageJob job;
+  LogOf(job, CachedViewsSpec(2), "first");
+  EXPECT_THAT(LogOf(job, CachedViewsSpec(2), "again"), Contains(AllOf(HasSubstr(kKnown), HasSubstr("train"))).Times(2));
+  EXPECT_THAT(LogOf(job, CachedViewsSpec(3), "more"), Contains(AllOf(HasSubstr(kKnown), HasSubstr("train"))).Times(2)) << "only the third is new";
+  FineTuneSpec other = CachedViewsSpec(2);
+  other.seed = 43;
+  EXPECT_THAT(LogOf(job, other, "seed"), Each(Not(AllOf(HasSubstr(kKnown), HasSubstr("train")))));
+  other = CachedViewsSpec(2);
+  other.augmentation.brightness = 0.3;
+  EXPECT_THAT(LogOf(job, other, "brighter"), Each(Not(AllOf(HasSubstr(kKnown), HasSubstr("train")))));
+  EXPECT_THAT(LogOf(job, HeadOnlySpec(), "plain"), Each(Not(AllOf(HasSubstr(kKnown), HasSubstr("train")))));
+}
+
+TEST(FeatureCache, ViewsThatNoEpochShowsAreNotComputed) {
+  TinyImageJob job;
+  EXPECT_THAT(LogOf(job, CachedViewsSpec(64, 2), "out"), Contains(HasSubstr("rows of train, view")).Times(2));
+}
+
+TEST(FeatureCache, PhasesWithoutFrozenLayersDrawNewViews) {
+  TinyImageJob job;
+  FineTuneSpec spec = TinyImageSpec();
+  spec.phases.erase(spec.phases.begin());
+  const auto bytes = [&](int views, const std::string& output) {
+    spec.augmentation.cached_views = views;
+    LogOf(job, spec, output);
+    return HeadOf(job.checkpoint(12, output));
+  };
+  EXPECT_EQ(bytes(1, "one"), bytes(0, "new"));
+}
+
+TEST(FeatureCache, AResumedJobWithCachedViewsEndsInTheSameBytes) {
+  TinyImageJob job;
+  FineTuneSpec spec = CachedViewsSpec(3);
+  spec.save_steps = 1;
+  spec.keep_last = 100;
+  RecordingReporter whole, interrupted, rest;
+  FineTune(spec, job.paths("whole", true), whole, Files::Posix());
+  interrupted.stop_after_questions = 15;  // in the second epoch
+  interrupted.stop_request = StopRequest::kPreempt;
+  ASSERT_TRUE(FineTune(spec, job.paths("parts", true), interrupted, Files::Posix()).preempted);
+  ASSERT_GT(interrupted.last_step, 0);
+  ASSERT_LT(interrupted.last_step, 24);
+  JobPaths paths = job.paths("parts", true);
+  paths.resume_dir = job.checkpoint(interrupted.last_step, "parts");
+  FineTune(spec, paths, rest, Files::Posix());
+  EXPECT_EQ(HeadOf(job.checkpoint(24, "parts")), HeadOf(job.checkpoint(24, "whole")));
+}
+
+TEST(FeatureCache, ViewsThatDoNotFitTogetherAreComputedEachTime) {
+  TinyImageJob job;
+  JobPaths paths = job.paths("out", true);
+  paths.feature_cache_bytes = 300000;  // a table of 43 rows with 1280 floats is 220160 bytes
+  RecordingReporter reporter;
+  EXPECT_TRUE(FineTune(CachedViewsSpec(4), paths, reporter, Files::Posix()).has_test);
+  EXPECT_THAT(reporter.log(), Contains(HasSubstr("for 4 views")));
+  EXPECT_THAT(reporter.log(), Contains(HasSubstr("a smaller augmentation.cached_views may fit")));
+}
+
 TEST(FeatureCache, WhatDoesNotFitIsSaidAndComputedEachTime) {
   TinyImageJob job;
   JobPaths paths = job.paths("out", true);

@@ -1,6 +1,9 @@
 // Image jobs as a whole: what learns and what does not, resuming, prediction.
+#include <cmath>
 #include <map>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -13,15 +16,6 @@ namespace attune::training {
 namespace {
 
 using ::testing::HasSubstr;
-
-// Name -> bytes of a checkpoint's or model's tensors.
-std::map<std::string, std::string> TensorsOf(const std::string& path) {
-  auto file = weights::SafetensorsFile::Open(path);
-  EXPECT_TRUE(file.ok()) << file.status();
-  std::map<std::string, std::string> tensors;
-  for (const weights::TensorInfo& info : (*file)->tensors()) tensors[info.name] = std::string((*file)->data(info));
-  return tensors;
-}
 
 bool IsBuffer(const std::string& name) { return name.find("running_") != std::string::npos || name.find("num_batches") != std::string::npos; }
 bool IsHead(const std::string& name) { return name.rfind("classifier.", 0) == 0; }
@@ -57,6 +51,59 @@ TEST(ImageJob, PredictsAsTheEvaluationDid) {
   } catch (const std::invalid_argument& error) {
     EXPECT_THAT(error.what(), HasSubstr("image 21"));
   }
+}
+
+// Log loss and accuracy from predicted probabilities of the test rows.
+std::pair<double, double> FiguresOf(const std::vector<PredictionOutput>& outputs, int64_t first) {
+  const std::vector<std::string> labels = {"red", "green", "blue"};
+  double loss = 0, right = 0;
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    const std::string& truth = labels[(first + static_cast<int64_t>(i)) % 3];
+    right += outputs[i].labels[0] == truth;
+    for (const auto& [label, score] : outputs[i].scores) loss -= label == truth ? std::log(score) : 0;
+  }
+  return {loss / static_cast<double>(outputs.size()), right / static_cast<double>(outputs.size())};
+}
+
+TEST(ImageJob, SeveralTestViewsAreAveragedInEvaluationAndPredictionAlike) {
+  TinyImageJob job({.train = 60, .validation = 12, .test = 21});
+  FineTuneSpec spec = TinyImageSpec();
+  spec.test_views = 4;
+  RecordingReporter reporter;
+  const JobResult result = FineTune(spec, job.paths(), reporter, Files::Posix());
+  std::vector<PredictionInput> inputs;
+  for (int64_t i = 72; i < 93; ++i) inputs.push_back({.image = TinyImage(i)});
+  Predictor predictor;
+  const auto averaged = FiguresOf(predictor.Predict(job.checkpoint(result.best_step), inputs, 4), 72);
+  const auto plain = FiguresOf(predictor.Predict(job.checkpoint(result.best_step), inputs), 72);
+  EXPECT_NEAR(averaged.first, result.test.values.at("loss"), 1e-5);
+  EXPECT_DOUBLE_EQ(averaged.second, result.test.values.at("accuracy"));
+  EXPECT_GT(std::abs(averaged.first - plain.first), 1e-4) << "or the views would do nothing";
+}
+
+TEST(ImageJob, TheAverageIsThatOfProbabilities) {
+  TinyImageJob job;
+  RecordingReporter reporter;
+  const JobResult result = FineTune(TinyImageSpec(), job.paths(), reporter, Files::Posix());
+  Predictor predictor;
+  const std::string mirrored = [] {  // the second view is the mirror image
+    std::string bytes = TinyImage(0);
+    const size_t start = bytes.size() - 40 * 36 * 3;
+    std::string out = bytes;
+    for (int y = 0; y < 36; ++y) {
+      for (int x = 0; x < 40; ++x) out.replace(start + 3 * (40 * y + x), 3, bytes, start + 3 * (40 * y + 39 - x), 3);
+    }
+    return out;
+  }();
+  const std::string checkpoint = job.checkpoint(result.best_step);
+  const auto one = predictor.Predict(checkpoint, {{.image = TinyImage(0)}, {.image = mirrored}});
+  const auto both = predictor.Predict(checkpoint, {{.image = TinyImage(0)}}, 2);
+  std::map<std::string, double> mean;
+  for (const PredictionOutput& output : one) {
+    for (const auto& [label, score] : output.scores) mean[label] += score / 2;
+  }
+  for (const auto& [label, score] : both[0].scores) EXPECT_NEAR(score, mean[label], 1e-5) << label;
+  EXPECT_THROW(predictor.Predict(checkpoint, {{.image = "no image"}}, 2), std::invalid_argument);
 }
 
 TEST(ImageJob, AResumedRunEndsInTheSameBytes) {

@@ -93,6 +93,7 @@ TEST_F(PredictorTest, MistakesAreNamed) {
   Predictor predictor;
   EXPECT_THROW(predictor.Predict("/nowhere", {{.text = "x"}}), TrainingError);
   EXPECT_THROW(predictor.Predict(job_->checkpoint(result_.best_step), {{.text = "\xff\xfe"}}), std::invalid_argument);
+  EXPECT_THROW(predictor.Predict(job_->checkpoint(result_.best_step), {{.text = "x"}}, 2), std::invalid_argument);  // views of a text
   EXPECT_EQ(predictor.Predict(job_->checkpoint(result_.best_step), {{.text = "fine"}}).size(), 1u);  // and the next request works
   EXPECT_TRUE(predictor.Predict(job_->checkpoint(result_.best_step), {}).empty());
 }

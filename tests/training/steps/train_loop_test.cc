@@ -58,6 +58,7 @@ class ProductTask : public Task {
     return result;
   }
   at::Tensor Probabilities(const at::Tensor& logits) const override { return logits; }
+  at::Tensor LogitsOf(const at::Tensor& probabilities) const override { return probabilities; }
   std::string default_metric() const override { return "loss"; }
   std::string problem_type() const override { return ""; }
   void To(const at::Device&) override {}

@@ -59,12 +59,12 @@ class TableBatches : public BatchSource {
   const BatchRows rows_;
 };
 
-struct LoopRun {
+struct Trained {
   std::vector<StepReport> reports;
   std::vector<float> weights;  // of the model, then of the head
 };
 
-LoopRun Train(int64_t batch_size, int64_t accumulation, const std::vector<double>& class_weights, double smoothing) {
+Trained Train(int64_t batch_size, int64_t accumulation, const std::vector<double>& class_weights, double smoothing) {
   LookupModel model;
   TaskOptions options;
   options.labels = {"many", "few"};
@@ -88,7 +88,7 @@ LoopRun Train(int64_t batch_size, int64_t accumulation, const std::vector<double
   LoopPhase loop;
   loop.peak_rate = 0.5;
   loop.schedule = ScheduleKind::kConstant;
-  LoopRun run;
+  Trained run;
   const LoopCallbacks callbacks{[] { return false; }, [&](const StepReport& report) {
                                   run.reports.push_back(report);
                                   return true;
@@ -104,10 +104,10 @@ LoopRun Train(int64_t batch_size, int64_t accumulation, const std::vector<double
 TEST(WeightedLoop, AccumulationEqualsOneLargeBatch) {
   const std::pair<std::vector<double>, double> cases[] = {{{0.5, 4}, 0}, {{0.5, 4}, 0.2}, {{0, 2}, 0}, {{0, 2}, 0.2}};
   for (const auto& [class_weights, smoothing] : cases) {
-    const LoopRun large = Train(10, 1, class_weights, smoothing);
+    const Trained large = Train(10, 1, class_weights, smoothing);
     ASSERT_EQ(large.reports.size(), 3u);
     for (const int64_t batch_size : {1, 3, 4, 9}) {
-      const LoopRun small = Train(batch_size, 10, class_weights, smoothing);
+      const Trained small = Train(batch_size, 10, class_weights, smoothing);
       ASSERT_EQ(small.reports.size(), 3u);
       for (size_t step = 0; step < 3; ++step) {
         EXPECT_NEAR(small.reports[step].loss, large.reports[step].loss, 1e-6) << batch_size << " " << step;
@@ -122,7 +122,7 @@ TEST(WeightedLoop, AccumulationEqualsOneLargeBatch) {
 }
 
 TEST(WeightedLoop, WeightsOfOneAreNoWeights) {
-  const LoopRun plain = Train(4, 3, {}, 0.1), ones = Train(4, 3, {1, 1}, 0.1);
+  const Trained plain = Train(4, 3, {}, 0.1), ones = Train(4, 3, {1, 1}, 0.1);
   for (size_t step = 0; step < plain.reports.size(); ++step) EXPECT_NEAR(ones.reports[step].loss, plain.reports[step].loss, 1e-6);
   for (size_t i = 0; i < plain.weights.size(); ++i) EXPECT_NEAR(ones.weights[i], plain.weights[i], 1e-6);
 }
@@ -130,7 +130,7 @@ TEST(WeightedLoop, WeightsOfOneAreNoWeights) {
 // One row a step: most steps have nothing that weighs.
 TEST(WeightedLoop, AStepThatWeighsNothingMovesNothing) {
   for (const int64_t accumulation : {1, 2}) {
-    const LoopRun run = Train(1, accumulation, {0, 2}, 0);
+    const Trained run = Train(1, accumulation, {0, 2}, 0);
     int silent = 0;
     for (const StepReport& report : run.reports) {
       EXPECT_TRUE(std::isfinite(report.loss));

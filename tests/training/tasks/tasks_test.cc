@@ -252,5 +252,16 @@ TEST(Regression, TargetsLossAndEvaluation) {
   EXPECT_FALSE(LargerIsBetter("mse"));
 }
 
+TEST(Task, LogitsOfIsTheInverseOfProbabilities) {
+  const at::Tensor logits = at::tensor({2.0, -1.0, 0.5, 0.0, 3.0, -40.0}, at::kDouble).view({2, 3});
+  for (const char* name : {"text-classification", "text-multi-label"}) {
+    const auto task = Create(name, Options({"a", "b", "c"}));
+    EXPECT_TRUE(task->Probabilities(task->LogitsOf(task->Probabilities(logits))).allclose(task->Probabilities(logits), 1e-9, 1e-11)) << name;
+    EXPECT_TRUE(task->LogitsOf(at::tensor({0.0, 1.0, 0.0}, at::kDouble).view({1, 3})).isfinite().all().item<bool>()) << name;
+  }
+  const auto regression = Create("text-regression", Options({}));
+  EXPECT_TRUE(regression->LogitsOf(regression->Probabilities(logits)).equal(logits));
+}
+
 }  // namespace
 }  // namespace attune::training

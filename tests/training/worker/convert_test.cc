@@ -109,8 +109,9 @@ TEST(FromProto, WhatIsForImages) {
     task: TASK_IMAGE_CLASSIFICATION hyperparameters { image_size: 192 }
     augmentation {
       enabled: true crop_scale_min: 0.3 horizontal_flip: 0.25 brightness: 0.1 contrast: 0.2 saturation: 0.15 hue: 0.05 rand_augment { operations: 3 magnitude: 7 }
-      mixup_alpha: 0.8 cutmix_alpha: 1
+      mixup_alpha: 0.8 cutmix_alpha: 1 cached_views: 6
     }
+    evaluation { test_views: 4 }
     phases { name: "head" n_epochs: 1 trainable { head_only: true } batch_norm: BATCH_NORM_TRAIN augment: true }
     phases { name: "top" n_epochs: 1 trainable { last_n_groups: 1 } batch_norm: BATCH_NORM_FROZEN augment: false }
     phases { name: "plain" n_epochs: 1 trainable { head_only: true } }
@@ -129,6 +130,8 @@ TEST(FromProto, WhatIsForImages) {
   EXPECT_EQ(augmentation.rand_augment_magnitude, 7);
   EXPECT_EQ(augmentation.mixup_alpha, 0.8);
   EXPECT_EQ(augmentation.cutmix_alpha, 1);
+  EXPECT_EQ(augmentation.cached_views, 6);
+  EXPECT_EQ(spec.test_views, 4);
   ASSERT_EQ(spec.phases.size(), 4u);
   EXPECT_TRUE(spec.phases[0].train_batch_norm);
   EXPECT_TRUE(spec.phases[0].augment);
@@ -157,6 +160,30 @@ TEST(FromProto, EveryTaskAndActivation) {
   }
 }
 
+TEST(FromProto, Lora) {
+  const LoraSpec lora = FromProto(Parse<v1::FineTuningSpec>(R"pb(lora { r: 4 alpha: 32 target_modules: "a" target_modules: "b" })pb")).lora;
+  EXPECT_TRUE(lora.enabled);
+  EXPECT_EQ(lora.rank, 4);
+  EXPECT_EQ(lora.alpha, 32);
+  EXPECT_THAT(lora.target_modules, ElementsAre("a", "b"));
+  EXPECT_TRUE(FromProto(Parse<v1::FineTuningSpec>("lora {}")).lora.enabled);
+  EXPECT_EQ(FromProto(Parse<v1::FineTuningSpec>("lora {}")).lora.rank, 8);
+  EXPECT_FALSE(FromProto(v1::FineTuningSpec()).lora.enabled);
+}
+
+TEST(FromProto, Replay) {
+  EXPECT_EQ(FromProto(Parse<v1::FineTuningSpec>(R"pb(replay { dataset: "datasets/d" fraction: 0.25 })pb")).replay_fraction, 0.25);
+  EXPECT_EQ(FromProto(v1::FineTuningSpec()).replay_fraction, 0);
+}
+
+TEST(FromProto, LrRangeTest) {
+  const LrRangeTestSpec test = FromProto(Parse<v1::FineTuningSpec>("lr_range_test { min_learning_rate: 1e-6 max_learning_rate: 2 steps: 50 }")).lr_range_test;
+  EXPECT_TRUE(test.enabled);
+  EXPECT_EQ(test.min_learning_rate, 1e-6);
+  EXPECT_EQ(test.max_learning_rate, 2);
+  EXPECT_FALSE(FromProto(v1::FineTuningSpec()).lr_range_test.enabled);
+}
+
 TEST(FromProto, AugmentationThatIsOffOrAbsentChangesNothing) {
   EXPECT_FALSE(FromProto(Parse<v1::FineTuningSpec>("augmentation { enabled: false }")).augmentation.enabled);
   EXPECT_FALSE(FromProto(v1::FineTuningSpec()).augmentation.enabled);
@@ -168,6 +195,8 @@ TEST(FromProto, AbsentValuesGetTheDefaultsOfTheProto) {
   EXPECT_EQ(spec.task, "text-classification");
   EXPECT_LT(spec.head_dropout, 0);  // the model's own
   EXPECT_EQ(spec.batch_size, 32);
+  EXPECT_EQ(spec.test_views, 1);
+  EXPECT_EQ(spec.augmentation.cached_views, 0);
   EXPECT_EQ(spec.eval_batch_size, 64);
   EXPECT_EQ(spec.accumulation, 1);
   EXPECT_EQ(spec.seed, 42u);
@@ -184,17 +213,20 @@ TEST(FromProto, AbsentValuesGetTheDefaultsOfTheProto) {
 TEST(FromProto, Commands) {
   const AssignCommand assign = FromProto(Parse<worker::v1::Assign>(
       R"pb(fence { job: "fineTuningJobs/j" attempt: 2 } model_dir: "m" dataset_dir: "d" output_dir: "o" resume_dir: "r"
-           feature_cache_dir: "f" feature_cache_bytes: 8589934592)pb"));
+           feature_cache_dir: "f" feature_cache_bytes: 8589934592 replay_dataset_dir: "s")pb"));
   EXPECT_EQ(assign.fence, (AttemptFence{"fineTuningJobs/j", 2}));
   EXPECT_EQ(assign.paths.feature_cache_dir, "f");
+  EXPECT_EQ(assign.paths.replay_dataset_dir, "s");
   EXPECT_EQ(assign.paths.feature_cache_bytes, 8589934592);
   EXPECT_EQ(assign.paths.model_dir + assign.paths.dataset_dir + assign.paths.output_dir + assign.paths.resume_dir, "mdor");
   const PredictCommand predict = FromProto(Parse<worker::v1::Predict>(R"pb(request: 5 checkpoint_dir: "c" inputs { text: "t" text_pair: "p" })pb"));
   EXPECT_EQ(predict.request, 5);
+  EXPECT_EQ(predict.views, 1);
   ASSERT_EQ(predict.inputs.size(), 1u);
   EXPECT_EQ(predict.inputs[0].text + predict.inputs[0].text_pair, "tp");
-  const PredictCommand images = FromProto(Parse<worker::v1::Predict>(R"pb(checkpoint_dir: "c" images: "\377\330a" images: "b")pb"));
+  const PredictCommand images = FromProto(Parse<worker::v1::Predict>(R"pb(checkpoint_dir: "c" images: "\377\330a" images: "b" views: 3)pb"));
   ASSERT_EQ(images.inputs.size(), 2u);
+  EXPECT_EQ(images.views, 3);
   EXPECT_EQ(images.inputs[0].image, "\xff\xd8" "a");
   EXPECT_EQ(images.inputs[1].image, "b");
   EXPECT_EQ(images.inputs[1].text, "");
@@ -266,6 +298,10 @@ TEST(ToProto, Reports) {
   JobResult result;
   result.best_step = 3;
   EXPECT_FALSE(ToProto(result).has_test_evaluation());
+  EXPECT_FALSE(ToProto(result).has_lr_range_test_result());
+  result.lr_range = LrRangeReport{1e-4, 2e-3};
+  EXPECT_EQ(ToProto(result).lr_range_test_result().steepest_learning_rate(), 1e-4);
+  EXPECT_EQ(ToProto(result).lr_range_test_result().tenth_of_minimum_learning_rate(), 2e-3);
   result.has_test = true;
   result.test = evaluation;
   EXPECT_EQ(ToProto(result).test_evaluation().rows(), 3);

@@ -79,6 +79,8 @@ double TrainingPlan::EpochsDone(int64_t steps_done) const {
   return static_cast<double>(steps_done) / static_cast<double>(steps_per_epoch_);
 }
 
+int64_t TrainingPlan::Epochs(int phase) const { return CeilDiv(phases_[phase].steps, steps_per_epoch_); }
+
 bool TrainingPlan::Due(int64_t every, int phase, int64_t steps_done, int64_t job_step) const {
   if (steps_done == phases_[phase].steps) return true;
   return every > 0 ? job_step % every == 0 : steps_done % steps_per_epoch_ == 0;

@@ -65,6 +65,7 @@ class TrainingPlan {
   BatchPlace Place(int phase, int64_t batch_of_phase) const;
   int64_t RowsOf(int64_t batch_of_epoch) const;
   double EpochsDone(int64_t steps_done) const;  // within the phase
+  int64_t Epochs(int phase) const;              // that the phase begins, at most
 
   // Whether to evaluate, or to save, when `steps_done` steps of the phase and `job_step` of the job are done. Always after a phase's last step.
   bool EvaluationDue(int phase, int64_t steps_done, int64_t job_step) const;

@@ -271,6 +271,17 @@ TEST(JobTextTest, TheNextStepOfAnImageJobIsAnImage) {
   }
 }
 
+TEST(JobTextTest, ARangeTestEndsWithItsSuggestions) {
+  v1::FineTuningJob job = Job();
+  job.clear_test_evaluation();
+  job.clear_best_checkpoint();
+  job.mutable_lr_range_test_result()->set_steepest_learning_rate(1e-4);
+  job.mutable_lr_range_test_result()->set_tenth_of_minimum_learning_rate(2e-3);
+  EXPECT_THAT(JobSummary(job, kPlain), HasSubstr("\nSuggested learning rates\n  steepest descent                    0.0001\n  a tenth of the rate at the minimum  0.002\n"));
+  job.mutable_lr_range_test_result()->Clear();
+  EXPECT_THAT(JobSummary(job, kPlain), HasSubstr("No learning rate is suggested: the loss never fell."));
+}
+
 TEST(JobTextTest, AFailedJobSaysWhoCanMendIt) {
   v1::FineTuningJob job = Job();
   job.clear_test_evaluation();

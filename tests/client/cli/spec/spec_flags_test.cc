@@ -45,6 +45,19 @@ TEST(SpecFlagsTest, NamesAreUniqueAndEveryFlagHasHelp) {
   }
 }
 
+TEST(SpecFlagsTest, AdaptersRangeTestsReplayAndViews) {
+  EXPECT_EQ(Set("lora-r", "4").lora().r(), 4);
+  EXPECT_EQ(Set("lora-alpha", "32").lora().alpha(), 32);
+  EXPECT_THAT(Set("lora-targets", "*.query.weight, *.key.weight").lora().target_modules(), ElementsAre("*.query.weight", "*.key.weight"));
+  EXPECT_EQ(Set("lr-range-min", "1e-6").lr_range_test().min_learning_rate(), 1e-6);
+  EXPECT_EQ(Set("lr-range-max", "2").lr_range_test().max_learning_rate(), 2);
+  EXPECT_EQ(Set("lr-range-steps", "50").lr_range_test().steps(), 50);
+  EXPECT_EQ(Set("replay-dataset", "old").replay().dataset(), "datasets/old");
+  EXPECT_EQ(Set("replay-fraction", "0.25").replay().fraction(), 0.25);
+  EXPECT_EQ(Set("cached-views", "8").augmentation().cached_views(), 8);
+  EXPECT_EQ(Set("test-views", "4").evaluation().test_views(), 4);
+}
+
 TEST(SpecFlagsTest, ValuesOfEveryTypeArrive) {
   EXPECT_EQ(Set("n-epochs", "5").hyperparameters().n_epochs(), 5);
   EXPECT_EQ(Set("max-steps", "123456789012").hyperparameters().max_steps(), 123456789012);
