@@ -1,5 +1,6 @@
 // attune models ...
 
+#include <map>
 #include <memory>
 #include <vector>
 
@@ -84,11 +85,13 @@ void AddShow(CLI::App& group, Session& session) {
 void AddLayers(CLI::App& group, Session& session) {
   auto name = std::make_shared<std::string>();
   auto patterns = std::make_shared<std::vector<std::string>>();
+  auto pooling = std::make_shared<v1::Pooling>(v1::POOLING_UNSPECIFIED);
   CLI::App* app =
       AddCommand(group, "layers", "Show parameter names and layer groups, and what freeze patterns match", session,
                  [=, &session](client::Client& client) -> int {
                    v1::DescribeLayersRequest request;
                    request.set_name(client::FullName(*name, "models"));
+                   request.set_pooling(*pooling);
                    for (const std::string& pattern : *patterns) request.add_patterns(pattern);
                    auto layers = client.DescribeLayers(request);
                    if (!layers.ok())
@@ -99,6 +102,9 @@ void AddLayers(CLI::App& group, Session& session) {
   app->add_option("--match", *patterns, "Show what this pattern matches instead, for example 'encoder.layer.[0-3].*' or 'layer4.*'; may be repeated")
       ->type_name("PATTERN")
       ->allow_extra_args(false);
+  const std::map<std::string, v1::Pooling> poolings = {{"first_token", v1::POOLING_FIRST_TOKEN}, {"mean", v1::POOLING_MEAN}, {"max", v1::POOLING_MAX}};
+  app->add_option("--pooling", *pooling, "Show the layers of a job whose head has this pooling. Default: the model's own")
+      ->transform(CLI::CheckedTransformer(poolings, CLI::ignore_case));
 }
 
 void AddDelete(CLI::App& group, Session& session) {

@@ -63,6 +63,7 @@ absl::StatusOr<v1::DescribeLayersResponse> FetchLayers(client::Client& client, c
   for (size_t first = 0; first == 0 || first < patterns.size(); first += kPatternsInOneCall) {
     v1::DescribeLayersRequest request;
     request.set_name(spec.base_model());
+    request.set_pooling(spec.head().pooling());
     for (size_t i = first; i < std::min(patterns.size(), first + kPatternsInOneCall); ++i)
       request.add_patterns(patterns[i]);
     ATTUNE_ASSIGN_OR_RETURN(v1::DescribeLayersResponse part, client.DescribeLayers(request));

@@ -68,6 +68,7 @@ grpc::ServerUnaryReactor* ModelService::DescribeLayers(grpc::CallbackServerConte
   if (request->patterns_size() > kMaxPatterns) {
     check.Violate("patterns", StrCat("has ", request->patterns_size(), " entries; at most ", kMaxPatterns, " are allowed"));
   }
+  if (!v1::Pooling_IsValid(request->pooling())) check.Violate("pooling", StrCat("there is no pooling ", static_cast<int>(request->pooling()), "; use FIRST_TOKEN, MEAN or MAX"));
   if (!check.status().ok()) return Answer(context, check.status());
   return AnswerFromPool(context, pool_, response, [this, request] { return catalogue_.DescribeLayers(*request); });
 }

@@ -92,6 +92,7 @@ absl::StatusOr<EfficientNetConfig> ParseEfficientNet(const std::string& name, co
   ATTUNE_ASSIGN_OR_RETURN(c.stochastic_depth, ConfigReal(config, "stochastic_depth_prob", c.stochastic_depth, 0, kMaxDropout));
   c.norm_epsilon = variant.norm_epsilon;
   c.norm_momentum = variant.norm_momentum;
+  ATTUNE_ASSIGN_OR_RETURN(c.pooling, ReadPooling(config, TokenOutput::kPositionsAlone));
   ATTUNE_ASSIGN_OR_RETURN(c.image, ReadImageInput(config, {.image_size = variant.image_size, .resize_size = variant.resize_size, .bicubic = true}));
   return c;
 }

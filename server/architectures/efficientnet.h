@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/architectures/inverted_residual.h"
+#include "server/architectures/pooling.h"
 
 namespace attune::architectures {
 
@@ -20,6 +21,7 @@ struct EfficientNetConfig {
   double stochastic_depth = 0.2;  // of the last block; rises from 0 at the first
   double norm_epsilon = 1e-5;
   double norm_momentum = 0.1;
+  Pooling pooling = Pooling::kOwn;
   ImageInput image;
 };
 

@@ -100,6 +100,7 @@ absl::StatusOr<InceptionV3Config> ParseInceptionV3(const nlohmann::json& config)
   ATTUNE_ASSIGN_OR_RETURN(c.pool_count_include_pad, ConfigBool(config, "pool_count_include_pad", c.pool_count_include_pad));
   ATTUNE_ASSIGN_OR_RETURN(c.batch_norm_eps, ConfigReal(config, "batch_norm_eps", c.batch_norm_eps, 1e-12, 1));
   ATTUNE_ASSIGN_OR_RETURN(c.dropout, ConfigReal(config, "dropout", c.dropout, 0, kMaxDropout));
+  ATTUNE_ASSIGN_OR_RETURN(c.pooling, ReadPooling(config, TokenOutput::kPositionsAlone));
   ATTUNE_ASSIGN_OR_RETURN(c.image, ReadImageInput(config, {.image_size = 299, .resize_size = 342, .min_image_size = kMinImageSize}));
   if (c.aux_logits && c.image.image_size < kMinAuxImageSize) {
     return ConfigError("image_size", c.image.image_size,

@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/architectures/architecture.h"
+#include "server/architectures/pooling.h"
 
 namespace attune::architectures {
 
@@ -21,6 +22,7 @@ struct InceptionV3Config {
   bool pool_count_include_pad = true;   // whether the average pools of branches count the padding, as torchvision's do
   double batch_norm_eps = 1e-3;
   double dropout = 0.5;
+  Pooling pooling = Pooling::kOwn;
   ImageInput image;
 };
 

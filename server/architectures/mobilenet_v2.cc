@@ -76,6 +76,7 @@ absl::StatusOr<MobileNetV2Config> ParseMobileNetV2(const nlohmann::json& config)
   c.trunk.last = StrCat("features.", number);
   c.trunk.last_channels = MakeDivisible(1280 * std::max(1.0, width), divisor);
   ATTUNE_ASSIGN_OR_RETURN(c.dropout, ConfigReal(config, "dropout", c.dropout, 0, kMaxDropout));
+  ATTUNE_ASSIGN_OR_RETURN(c.pooling, ReadPooling(config, TokenOutput::kPositionsAlone));
   ATTUNE_ASSIGN_OR_RETURN(c.image, ReadImageInput(config, {.image_size = 224, .resize_size = 256}));
   return c;
 }

@@ -8,12 +8,14 @@
 
 #include "absl/status/statusor.h"
 #include "server/architectures/inverted_residual.h"
+#include "server/architectures/pooling.h"
 
 namespace attune::architectures {
 
 struct MobileNetV2Config {
   MobileTrunk trunk;
   double dropout = 0.2;
+  Pooling pooling = Pooling::kOwn;
   ImageInput image;
 };
 

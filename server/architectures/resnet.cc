@@ -92,6 +92,7 @@ absl::StatusOr<ResNetConfig> ParseResNet(const std::string& name, const nlohmann
   // As in torchvision, blocks of two convolutions have neither groups nor another width.
   ATTUNE_ASSIGN_OR_RETURN(c.groups, ConfigInteger(config, "groups", variant.groups, 1, c.bottleneck ? kMaxGroups : 1));
   ATTUNE_ASSIGN_OR_RETURN(c.width_per_group, ConfigInteger(config, "width_per_group", variant.width_per_group, c.bottleneck ? 1 : 64, c.bottleneck ? kMaxWidth : 64));
+  ATTUNE_ASSIGN_OR_RETURN(c.pooling, ReadPooling(config, TokenOutput::kPositionsAlone));
   ATTUNE_ASSIGN_OR_RETURN(c.image, ReadImageInput(config, {.image_size = 224, .resize_size = variant.resize_size}));
   return c;
 }

@@ -13,6 +13,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/architectures/architecture.h"
+#include "server/architectures/pooling.h"
 
 namespace attune::architectures {
 
@@ -21,6 +22,7 @@ struct ResNetConfig {
   std::array<int64_t, 4> layers = {};   // blocks of layer1..layer4
   int64_t groups = 1;                   // of the 3 x 3 convolutions; bottleneck alone
   int64_t width_per_group = 64;
+  Pooling pooling = Pooling::kOwn;
   ImageInput image;
 
   int64_t channels(int layer) const { return (int64_t{64} << layer) * expansion(); }  // that layer1 + `layer` gives

@@ -82,6 +82,7 @@ absl::StatusOr<VggConfig> ParseVgg(const std::string& name, const nlohmann::json
   ATTUNE_ASSIGN_OR_RETURN(c.blocks, ReadFeatures(config, name));
   ATTUNE_ASSIGN_OR_RETURN(c.classifier_width, ConfigInteger(config, "classifier_width", c.classifier_width, 1, kMaxWidth));
   ATTUNE_ASSIGN_OR_RETURN(c.dropout, ConfigReal(config, "dropout", c.dropout, 0, kMaxDropout));
+  ATTUNE_ASSIGN_OR_RETURN(c.pooling, ReadPooling(config, TokenOutput::kPositionsAlone));
   ATTUNE_ASSIGN_OR_RETURN(c.image, ReadImageInput(config, {.image_size = 224, .resize_size = 256}));
   return c;
 }
@@ -113,9 +114,11 @@ absl::StatusOr<ModelLayout> VggLayout(const VggConfig& c) {
       in = out;
     }
   }
-  builder.BeginGroup("classifier", /*optional=*/true);
-  builder.Linear("classifier.0", c.classifier_width, in * kVggPooledSide * kVggPooledSide);
-  builder.Linear("classifier.3", c.classifier_width, c.classifier_width);
+  if (c.pooling == Pooling::kOwn) {
+    builder.BeginGroup("classifier", /*optional=*/true);
+    builder.Linear("classifier.0", c.classifier_width, in * kVggPooledSide * kVggPooledSide);
+    builder.Linear("classifier.3", c.classifier_width, c.classifier_width);
+  }
   ModelLayout layout = builder.Take();
   ATTUNE_RETURN_IF_ERROR(CheckParameterCount(layout, "features and classifier_width"));
   layout.image = c.image;

@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/architectures/architecture.h"
+#include "server/architectures/pooling.h"
 
 namespace attune::architectures {
 
@@ -20,6 +21,7 @@ struct VggConfig {
   std::vector<std::vector<int64_t>> blocks;  // channels of each block's convolutions; a maximum pool ends each block
   int64_t classifier_width = 4096;
   double dropout = 0.5;
+  Pooling pooling = Pooling::kOwn;
   ImageInput image;
 };
 

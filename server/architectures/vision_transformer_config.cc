@@ -47,6 +47,7 @@ absl::StatusOr<VisionTransformerConfig> ReadVisionTransformerConfig(const nlohma
   ATTUNE_ASSIGN_OR_RETURN(c.hidden_dropout, ConfigReal(config, "hidden_dropout_prob", c.hidden_dropout, 0, kMaxDropout));
   ATTUNE_ASSIGN_OR_RETURN(c.attention_dropout, ConfigReal(config, "attention_probs_dropout_prob", c.attention_dropout, 0, kMaxDropout));
   ATTUNE_ASSIGN_OR_RETURN(c.initializer_range, ConfigReal(config, "initializer_range", c.initializer_range, 0, 10));
+  ATTUNE_ASSIGN_OR_RETURN(c.pooling, ReadPooling(config, TokenOutput::kHasFirstToken));
   ATTUNE_RETURN_IF_ERROR(CheckSizes(config, c));
   return c;
 }

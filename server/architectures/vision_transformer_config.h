@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/status/statusor.h"
+#include "server/architectures/pooling.h"
 
 namespace attune::architectures {
 
@@ -27,6 +28,7 @@ struct VisionTransformerConfig {
   double hidden_dropout = 0;
   double attention_dropout = 0;
   double initializer_range = 0.02;
+  Pooling pooling = Pooling::kOwn;
 
   int64_t position_count() const { return (image_size / patch_size) * (image_size / patch_size) + 1; }  // the class token's included
 };

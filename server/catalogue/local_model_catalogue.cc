@@ -266,7 +266,7 @@ absl::Status LocalModelCatalogue::Delete(const std::string& name) {
 absl::StatusOr<v1::DescribeLayersResponse> LocalModelCatalogue::DescribeLayers(
     const v1::DescribeLayersRequest& request) {
   ATTUNE_ASSIGN_OR_RETURN(const std::string directory, Directory(request.name()));
-  ATTUNE_ASSIGN_OR_RETURN(const ModelConfig config, ReadModelConfig(directory));
+  ATTUNE_ASSIGN_OR_RETURN(const ModelConfig config, ReadModelConfig(directory, static_cast<architectures::Pooling>(request.pooling())));
   return ListLayers(config.layout, config.architecture->prefix, request.patterns());
 }
 

@@ -93,9 +93,10 @@ absl::StatusOr<ModelDescription> Check(const std::string& directory) {
 
 }  // namespace
 
-absl::StatusOr<ModelConfig> ReadModelConfig(const std::string& directory) {
-  ATTUNE_ASSIGN_OR_RETURN(const nlohmann::json json,
+absl::StatusOr<ModelConfig> ReadModelConfig(const std::string& directory, architectures::Pooling pooling) {
+  ATTUNE_ASSIGN_OR_RETURN(nlohmann::json json,
                           ReadJsonObject(directory, kConfigFile, FindModelFileRule(kConfigFile)->max_bytes));
+  architectures::SetPooling(pooling, json);
   ModelConfig config;
   ATTUNE_ASSIGN_OR_RETURN(config.architecture, FindArchitecture(json));
   ATTUNE_ASSIGN_OR_RETURN(config.layout, config.architecture->describe(json));

@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/architectures/architecture.h"
+#include "server/architectures/pooling.h"
 
 namespace attune::catalogue {
 
@@ -19,8 +20,8 @@ struct ModelConfig {
   architectures::ModelLayout layout;
 };
 
-// From config.json alone.
-absl::StatusOr<ModelConfig> ReadModelConfig(const std::string& directory);
+// From config.json alone; the layout is that of a job whose head has this pooling.
+absl::StatusOr<ModelConfig> ReadModelConfig(const std::string& directory, architectures::Pooling pooling = architectures::Pooling::kOwn);
 
 struct ModelDescription {
   ModelConfig config;

@@ -88,6 +88,9 @@ void CheckHead(SpecContext& context) {
   } else {
     for (int i = 0; i < head.hidden_sizes_size(); ++i) context.InRange(StrCat("head.hidden_sizes[", i, "]"), head.hidden_sizes(i), 1, kMaxHiddenSize);
   }
+  if (!v1::Pooling_IsValid(head.pooling())) {
+    context.Fault("head.pooling", StrCat("there is no pooling ", static_cast<int>(head.pooling()), "; use FIRST_TOKEN, MEAN or MAX"));
+  }
   if (!v1::Activation_IsValid(head.activation())) {
     context.Fault("head.activation", StrCat("there is no activation ", static_cast<int>(head.activation()), "; use RELU, GELU, TANH or SILU"));
   } else if (head.hidden_sizes().empty()) {

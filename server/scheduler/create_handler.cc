@@ -151,8 +151,14 @@ absl::StatusOr<JobScheduler::CheckedRequest> JobScheduler::CheckRequest(const v1
       input.model = *std::move(model);
       v1::DescribeLayersRequest describe;
       describe.set_name(spec.base_model());
-      ATTUNE_ASSIGN_OR_RETURN(v1::DescribeLayersResponse layers, deps_.models.DescribeLayers(describe));
-      input.layers.assign(layers.layers().begin(), layers.layers().end());
+      describe.set_pooling(spec.head().pooling());
+      const absl::StatusOr<v1::DescribeLayersResponse> layers = deps_.models.DescribeLayers(describe);
+      if (layers.ok()) {
+        input.layers.assign(layers->layers().begin(), layers->layers().end());
+      } else {
+        ATTUNE_RETURN_IF_ERROR(note("spec.head.pooling", layers.status()));
+        input.model.Clear();  // nothing else can be said of a model without layers
+      }
     }
   }
   if (!spec.dataset().empty()) {

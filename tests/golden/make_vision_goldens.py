@@ -7,6 +7,7 @@
 A case is a directory: config.json; model.safetensors, seeded random weights with BatchNorm statistics near those of the images; layout.json, name and shape of each
 parameter and buffer that the builder makes by default; golden.safetensors: pixels, labels, and
   features, logits, eval.loss, eval.grad.NAME    evaluation mode
+  pooled.mean, pooled.max                        in evaluation mode, over the positions of the last map of the backbone
   train.logits, train.loss, train.grad.NAME      training mode without dropout and stochastic depth; Inception's loss has 0.4 of the auxiliary classifier's
   train.buffer.NAME                              BatchNorm's buffers after that forward pass
   eval.single, train.single                      how far torchvision itself is from these in fp32: logits (of the largest), gradients (of the length of all as one vector)
@@ -102,14 +103,22 @@ def step(model, pixels, labels, prefix):
     return golden
 
 
+def backbone(model):
+    """The module that gives the last map."""
+    return next(getattr(model, name) for name in ("features", "layer4", "Mixed_7c") if hasattr(model, name))
+
+
 def goldens(model, pixels, labels):
     golden = dict(pixels=pixels, labels=labels)
     seen = {}
+    last = backbone(model).register_forward_hook(
+        lambda module, inputs, output: seen.update({"pooled.mean": output.detach().mean((2, 3)), "pooled.max": output.detach().amax((2, 3))}))
     head = [m for m in model.modules() if isinstance(m, torch.nn.Linear)][-1]
     hook = head.register_forward_hook(lambda module, inputs, output: seen.update(features=inputs[0].detach().clone()))
     golden.update(step(model.eval(), pixels, labels, "eval."))
-    golden["features"] = seen["features"]
+    golden.update(seen)
     hook.remove()
+    last.remove()
     golden["logits"] = golden.pop("eval.logits")
     golden.update(step(model.train(), pixels, labels, "train."))
     golden.update({"train.buffer." + name: buffer.clone() for name, buffer in model.named_buffers()})

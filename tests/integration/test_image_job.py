@@ -49,9 +49,9 @@ def tar_of(entries):
     return buffer.getvalue()
 
 
-def convert(directory, *arguments):
-    subprocess.run([sys.executable, os.path.join(harness.SOURCE, "tools", "import_torchvision.py"), *arguments, "--architecture", "mobilenet_v2",
-                    "--set", f"image_size={SIDE}", "--out", str(directory)], check=True)
+def convert(directory, *arguments, architecture="mobilenet_v2", side=SIDE):
+    subprocess.run([sys.executable, os.path.join(harness.SOURCE, "tools", "import_torchvision.py"), *arguments, "--architecture", architecture,
+                    "--set", f"image_size={side}", "--out", str(directory)], check=True)
     return str(directory)
 
 
@@ -172,6 +172,43 @@ def test_head_with_hidden_layers_loads_in_torchvision(server, image_model, image
     check_in_torchvision(server, done, tmp_path / "model")
 
 
+TRANSFORMER = ["hidden_size=32", "num_hidden_layers=2", "num_attention_heads=4"]
+
+
+@pytest.mark.parametrize("architecture, settings, side", [
+    ("resnet18", ["layers=1,1,1,1"], 64),
+    ("resnet50", ["layers=1,1,1,1"], 64),
+    ("resnext50_32x4d", ["layers=1,1,1,1", "groups=4", "width_per_group=8"], 64),
+    ("vgg11", ["classifier_width=32"], 64),
+    ("vgg16_bn", ["classifier_width=32"], 32),
+    ("inception_v3", ["aux_logits=false"], 96),
+    ("inception_v3", [], 299),
+    ("efficientnet_b0", ["width_mult=0.3"], 64),
+    ("vit", [*TRANSFORMER, "intermediate_size=64", "patch_size=16"], 64),
+    ("dinov2", [*TRANSFORMER, "mlp_ratio=2", "patch_size=16"], 64),
+], ids=["resnet18", "resnet50", "resnext", "vgg11", "vgg16-bn", "inception", "inception-aux", "efficientnet", "vit", "dinov2"])
+def test_every_family_loads_in_its_library_and_predicts_the_same(server, image_dataset, tmp_path, architecture, settings, side):
+    arguments = [word for setting in settings for word in ("--set", setting)]
+    directory = convert(tmp_path / "base", "--reference-seed", "1", *arguments, architecture=architecture, side=side)
+    model = server.import_model(directory, tmp_path.name.replace("_", "-").lower())
+    job = server.create_job(model.name, image_dataset.name, phases=[spec_pb.Phase(name="all", max_steps=4, learning_rate=1e-4)],
+                            hyperparameters=spec_pb.Hyperparameters(batch_size=8))
+    done = server.wait(job.name)
+    assert done.state == Job.STATE_SUCCEEDED, done
+    check_in_torchvision(server, done, tmp_path / "model")
+
+
+def test_a_head_on_the_maximum_over_positions(server, tiny_image_model, image_dataset):
+    job = server.create_job(tiny_image_model.name, image_dataset.name, head=spec_pb.HeadSpec(pooling=spec_pb.POOLING_MAX),
+                            phases=[spec_pb.Phase(name="all", max_steps=3, learning_rate=1e-3)], hyperparameters=spec_pb.Hyperparameters(batch_size=8))
+    done = server.wait(job.name)
+    assert done.state == Job.STATE_SUCCEEDED, done
+    images = list(pictures("test"))
+    ours = predict(server, done.best_checkpoint, [content for _, _, content in images])
+    right = sum(p.labels[0] == label for p, (_, label, _) in zip(ours, images)) / len(images)
+    assert right == pytest.approx(done.test_evaluation.values["accuracy"]), "predictions pool as training did"
+
+
 def test_equal_seeds_give_equal_bytes_with_and_without_cached_features(server, own_server, tiny_image_model, image_dataset, tiny_mobilenet, images_tar):
     spec = dict(seed=11, phases=phases((3, 1, 1)), hyperparameters=spec_pb.Hyperparameters(batch_size=16))
     digests = []
@@ -228,8 +265,9 @@ def test_models_and_datasets_of_different_kinds(server, model, dataset, image_mo
     (dict(augmentation=spec_pb.AugmentationSpec(enabled=False, brightness=0.2)), ["augmentation"]),
     (dict(head=spec_pb.HeadSpec(hidden_sizes=[16, 0])), ["head.hidden_sizes[1]"]),
     (dict(head=spec_pb.HeadSpec(hidden_sizes=[8] * 9)), ["head.hidden_sizes"]),
+    (dict(head=spec_pb.HeadSpec(pooling=spec_pb.POOLING_FIRST_TOKEN)), ["head.pooling", "use mean or max"]),
     (dict(phases=[spec_pb.Phase(trainable=spec_pb.Trainable(patterns=spec_pb.NamePatterns(patterns=["layer4.*"])))]), ["layer4.*"]),
-], ids=["task", "small", "large", "max-length", "crop", "flip", "hue", "mixup", "magnitude", "not-enabled", "hidden", "many-hidden", "pattern"])
+], ids=["task", "small", "large", "max-length", "crop", "flip", "hue", "mixup", "magnitude", "not-enabled", "hidden", "many-hidden", "first-token", "pattern"])
 def test_bad_image_spec(server, image_model, image_dataset, spec, words):
     code, message = error_of(server.create_job, image_model.name, image_dataset.name, **spec)
     assert code.name == INVALID, (code, message)

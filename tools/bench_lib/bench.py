@@ -93,7 +93,7 @@ class Ours:
 
     def run(self, first):
         """(samples/s, test accuracy). The test rows are evaluated in every run, after the measured part."""
-        job, seconds, _ = self.attune.run(**self.spec)
+        job, seconds = self.attune.run(**self.spec)[:2]
         # Metrics come after a step, the phase starts before the first: all steps lie between.
         return self.steps * 32 / seconds, job.test_evaluation.values["accuracy"]
 
@@ -153,10 +153,10 @@ def bench_accuracy_text(options):
             accuracy.setdefault(name, []).append(value)
             say(f"seed {seed}: {name} {value:.4f}")
         for seed in options.seeds:
-            note("attune, demo", seed, attune.run(seed=seed)[0].test_evaluation.values["accuracy"])
+            note("attune, demo", seed, attune.run(seed=seed).job.test_evaluation.values["accuracy"])
             if options.same_schedule:
                 same = trainer_like(spec_pb.PRECISION_FP32, n_epochs=3)
-                note("attune, Trainer's schedule", seed, attune.run(seed=seed, **same)[0].test_evaluation.values["accuracy"])
+                note("attune, Trainer's schedule", seed, attune.run(seed=seed, **same).job.test_evaluation.values["accuracy"])
             note("trainer", seed, trainer(directory, "--seed", seed, "--evaluate")["test_accuracy"])
         attune.close()
     mean = {name: statistics.mean(values) for name, values in accuracy.items()}

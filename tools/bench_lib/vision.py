@@ -132,7 +132,7 @@ def bench_accuracy(options):
                     if mode == "scratch":
                         model = convert(os.path.join(directory, f"{architecture}-{seed}"), architecture, "--reference-seed", seed)
                         name = attune.add(model, f"{architecture.replace('_', '-')}-scratch-{seed}")
-                    figures["attune"].append(attune.run(name, attune.dataset, **spec_of(policy, options.image_size, seed))[0].test_evaluation.values["accuracy"])
+                    figures["attune"].append(attune.run(name, attune.dataset, **spec_of(policy, options.image_size, seed)).job.test_evaluation.values["accuracy"])
                     figures["torchvision"].append(trainer(model, images.folder, policy, "--seed", seed, *size_flags(options))["test_accuracy"])
                     say(f"{architecture}, {mode}, seed {seed}: attune {figures['attune'][-1]:.4f}, torchvision {figures['torchvision'][-1]:.4f}")
         attune.close()
@@ -152,7 +152,7 @@ def measure_steps(options, attune, images, directory, figures):
         name = attune.add(model, architecture.replace("_", "-"))
         sides = figures.setdefault(f"{architecture}, full", {"attune": [], "torchvision": []})
         for turn in range(options.rounds):
-            seconds = attune.run(name, attune.dataset, **spec_of(policy, options.image_size, 1))[1]
+            seconds = attune.run(name, attune.dataset, **spec_of(policy, options.image_size, 1)).steps_seconds
             epochs, rest = divmod(options.steps, -(-images.counts["train"] // 32))  # the last batch of an epoch may be small
             sides["attune"].append((epochs * images.counts["train"] + rest * 32) / seconds)
             theirs = trainer(model, images.folder, policy, "--no-evaluation", "--workers", options.workers, *size_flags(options))
@@ -160,8 +160,8 @@ def measure_steps(options, attune, images, directory, figures):
             say(f"round {turn + 1}: {architecture}, full: attune {sides['attune'][-1]:.1f}, torchvision {sides['torchvision'][-1]:.1f} samples/s")
 
 
-def measure_head(options, images, directory, seconds):
-    """Epochs of a new head alone: with kept features, without, and in torchvision; seconds of each."""
+def measure_head(options, images, directory, seconds, waits):
+    """Epochs of a new head alone: with kept features, another head that finds them, without, and in torchvision; seconds of each."""
     architecture = options.models[0]
     policy = {"batch_size": 32, "phases": [{"name": "head", "n_epochs": options.epochs, "trainable": "head", "learning_rate": 1e-3, "augment": False}]}
     for turn in range(options.rounds):
@@ -169,7 +169,15 @@ def measure_head(options, images, directory, seconds):
             with tempfile.TemporaryDirectory() as place:  # a new server each time, so that nothing was kept before
                 attune = Attune(place, images, *flags)
                 model = attune.add(os.path.join(directory, architecture), architecture.replace("_", "-"))
-                seconds.setdefault(name, []).append(attune.run(model, attune.dataset, **spec_of(policy, options.image_size, 1))[2])
+                run = attune.run(model, attune.dataset, **spec_of(policy, options.image_size, 1))
+                seconds.setdefault(name, []).append(run.whole_seconds)
+                waits.setdefault(name, []).append(run.input_wait)
+                if not flags:
+                    another = spec_of(policy, options.image_size, 1) | {"head": spec_pb.HeadSpec(hidden_sizes=[128])}
+                    seconds.setdefault("attune, another head on kept features", []).append(attune.run(model, attune.dataset, **another).whole_seconds)
+                else:  # decoding and augmenting in every epoch: does the input keep up?
+                    augmented = {**policy, "phases": [{**policy["phases"][0], "n_epochs": 2, "augment": True}]}
+                    waits.setdefault("attune, augmented images", []).append(attune.run(model, attune.dataset, **spec_of(augmented, options.image_size, 1)).input_wait)
                 attune.close()
         theirs = trainer(os.path.join(directory, architecture), images.folder, policy, "--no-evaluation", "--workers", options.workers, *size_flags(options))
         seconds.setdefault("torchvision", []).append(theirs["phases"][0]["seconds"])
@@ -177,13 +185,13 @@ def measure_head(options, images, directory, seconds):
 
 
 def bench_speed(options):
-    figures, seconds = {}, {}
+    figures, seconds, waits = {}, {}, {}
     with tempfile.TemporaryDirectory() as directory:
         images = Images(directory, options.images, options.limit, splits=("train",))
         attune = Attune(directory, images)
         measure_steps(options, attune, images, directory, figures)
         attune.close()
-        measure_head(options, images, directory, seconds)
+        measure_head(options, images, directory, seconds, waits)
     median = {name: {side: statistics.median(values) for side, values in sides.items()} for name, sides in figures.items()}
     ratio = {name: sides["attune"] / sides["torchvision"] for name, sides in median.items()}
     head = {name: statistics.median(values) for name, values in seconds.items()}
@@ -192,8 +200,11 @@ def bench_speed(options):
         say(f"| {name} | {sides['attune']:.1f} | {sides['torchvision']:.1f} | {ratio[name]:.2f} |")
     for name, value in head.items():
         say(f"{options.epochs} epochs of a new head on {options.models[0]}, {name}: {value:.1f} s")
+    wait = {name: statistics.median(values) for name, values in waits.items()}
+    for name, share in wait.items():
+        say(f"share of the steps' time spent waiting for images, {name}: {100 * share:.1f} %")
     print(json.dumps({"bench": "vision", "images": images.counts, "image_size": options.image_size, "steps": options.steps, "batch_size": 32, "samples_per_second": figures,
-                      "median": median, "ratio": ratio, "head_epochs": options.epochs, "head_seconds": seconds, "head_median": head}))
+                      "median": median, "ratio": ratio, "head_epochs": options.epochs, "head_seconds": seconds, "head_median": head, "input_wait": wait}))
 
 
 def add_commands(commands):

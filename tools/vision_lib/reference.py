@@ -180,6 +180,9 @@ def load_transformers(directory, config, state):
 def load(directory):
     """(model in evaluation mode, config). Raises where a tensor is missing, left over, or of another shape."""
     config = read_config(directory)
+    own = is_torchvision(config) and not config["model_type"].startswith("vgg") and config.get("attune_pooling") == "mean"
+    if config.get("attune_pooling") and not own:
+        raise ValueError(f"{directory}: the head takes the {config['attune_pooling']} of the last outputs, which no class of torchvision or transformers does: docs/transfer.md")
     state = safetensors.torch.load_file(os.path.join(directory, "model.safetensors"))
     model = load_torchvision(config, state) if is_torchvision(config) else load_transformers(directory, config, state)
     return model.eval(), config

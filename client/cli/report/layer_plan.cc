@@ -31,9 +31,10 @@ std::vector<std::string> HeadNames(const v1::FineTuningSpec& spec, const v1::Mod
   return names;
 }
 
-// Groups below the head, from input to output: as the model says, else in the order of its parameters.
+// Groups below the head that the job has (another pooling leaves some out), from input to output; as the model says where its layers are not known.
 std::vector<std::string> GroupNames(const v1::Model& model, const v1::DescribeLayersResponse& layers) {
-  std::vector<std::string> names(model.layer_groups().begin(), model.layer_groups().end());
+  if (layers.layers().empty()) return {model.layer_groups().begin(), model.layer_groups().end()};
+  std::vector<std::string> names;
   for (const v1::Layer& layer : layers.layers()) {
     if (std::find(names.begin(), names.end(), layer.group()) == names.end()) names.push_back(layer.group());
   }

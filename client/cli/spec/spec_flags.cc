@@ -22,6 +22,7 @@ const std::map<std::string, std::string>& Renamed() {
   static const auto& names = *new std::map<std::string, std::string>{
       {"attune.v1.HeadSpec.dropout", "head-dropout"},
       {"attune.v1.HeadSpec.hidden_sizes", "head-hidden"},
+      {"attune.v1.HeadSpec.pooling", "head-pooling"},
       {"attune.v1.AugmentationSpec.enabled", "augment"},
       {"attune.v1.AugmentationSpec.mixup_alpha", "mixup"},
       {"attune.v1.AugmentationSpec.cutmix_alpha", "cutmix"},
@@ -52,6 +53,7 @@ const std::map<std::string, std::string>& Helps() {
       {"head-dropout", "Dropout before each layer of the head, 0 to below 1. Default: the model's own"},
       {"head-hidden", "Sizes of hidden layers of the head, from the features up, for example 256,128. Default: none"},
       {"activation", "After each hidden layer of the head. Default: relu"},
+      {"head-pooling", "How the model's last outputs become what the head takes. Default: the model's own way"},
       {"n-epochs", "Passes over the training rows in the main phase, 1 to 1000. Default: 3, of images 5"},
       {"max-steps", "Optimizer steps at most in the whole job. Default: as many as the epochs have"},
       {"batch-size", "Rows in an optimizer step, 1 to 4096. Default: 32"},

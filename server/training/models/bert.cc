@@ -1,5 +1,6 @@
 // BERT (Devlin et al. 2018, https://arxiv.org/abs/1810.04805) as in transformers' BertModel, on packed tokens: embeddings, linears and norms run on [T, H] with
-// T the real tokens of the batch; only attention looks at sequences. Post-norm layers, learned absolute positions, pooler on the first token.
+// T the real tokens of the batch; only attention looks at sequences. Post-norm layers, learned absolute positions, pooler on the first token unless config.json asks
+// for another pooling.
 #include <algorithm>
 #include <mutex>
 #include <stdexcept>
@@ -8,18 +9,24 @@
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/autocast_mode.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linear.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 
 #include "absl/strings/str_cat.h"
-#include "server/training/models/bert_config.h"
+#include "server/architectures/bert.h"
+#include "server/training/models/layers/activation.h"
 #include "server/training/models/layers/encoder_blocks.h"
+#include "server/training/models/layers/vision/parameter_set.h"
 #include "server/training/models/model.h"
 
 namespace attune::training {
 namespace {
+
+using architectures::BertConfig;
+using architectures::Pooling;
 
 constexpr char kPrefix[] = "bert.";
 
@@ -30,7 +37,10 @@ struct Layer {
 
 class BertModel : public Model {
  public:
-  BertModel(const BertConfig& config, uint64_t seed) : config_(config), generator_(at::detail::createCPUGenerator(seed)) { CreateParameters(); }
+  BertModel(const BertConfig& config, uint64_t seed) : config_(config), generator_(at::detail::createCPUGenerator(seed)) {
+    ParseActivation(config.hidden_act, &activation_);
+    CreateParameters();
+  }
 
   const std::vector<Parameter>& parameters() const override { return parameters_; }
   const std::vector<std::string>& groups() const override { return groups_; }
@@ -55,6 +65,7 @@ class BertModel : public Model {
   BlockSettings SettingsOf(bool training) const;
 
   const BertConfig config_;
+  Activation activation_ = Activation::kGelu;
   at::Generator generator_;
   std::vector<std::string> groups_;
   std::vector<Parameter> parameters_;
@@ -115,6 +126,7 @@ void BertModel::CreateParameters() {
     groups_.push_back(absl::StrCat("layer.", i));
     layers_.push_back(AddLayer(absl::StrCat("encoder.layer.", i)));
   }
+  if (config_.pooling != Pooling::kOwn) return;
   groups_.push_back("pooler");
   pooler_ = AddLinear("pooler.dense", config_.hidden_size, config_.hidden_size);
   for (Parameter& parameter : parameters_) parameter.optional = parameter.group + 1 == static_cast<int>(groups_.size());
@@ -146,7 +158,7 @@ void BertModel::CheckBatch(const TextBatch& batch) const {
 BlockSettings BertModel::SettingsOf(bool training) const {
   BlockSettings settings;
   settings.heads = config_.heads;
-  settings.activation = config_.activation;
+  settings.activation = activation_;
   settings.norm_epsilon = config_.layer_norm_eps;
   // The CPU's blocks do by themselves what autocast does elsewhere.
   if (at::autocast::is_autocast_enabled(at::kCPU) && at::autocast::get_autocast_dtype(at::kCPU) == at::kBFloat16) {
@@ -173,6 +185,16 @@ at::Tensor BertModel::Prefix(const Batch& batch, int groups) {
   return Features(batch.text, /*training=*/false);
 }
 
+// Packed tokens [T, H] to [B, H]: mean or maximum over each text's tokens, special ones included, as sentence-transformers' Pooling has it.
+at::Tensor PoolTexts(const at::Tensor& x, const TextBatch& batch, Pooling pooling) {
+  std::vector<at::Tensor> pooled;
+  for (const LengthRun& run : batch.runs) {
+    const at::Tensor tokens = x.narrow(0, run.first_token, run.count * run.length).view({run.count, run.length, x.size(1)});
+    pooled.push_back(pooling == Pooling::kMean ? tokens.mean(1) : tokens.amax(1));
+  }
+  return at::cat(pooled);
+}
+
 at::Tensor BertModel::Features(const TextBatch& batch, bool training) const {
   CheckBatch(batch);
   const int lowest = LowestTrainableGroup();
@@ -183,17 +205,20 @@ at::Tensor BertModel::Features(const TextBatch& batch, bool training) const {
   BlockSettings settings = lowest <= 0 ? learning : frozen;
   at::Tensor x = EmbeddingBlock(embeddings_, batch, settings);
   const int count = static_cast<int>(layers_.size());
+  const bool first_tokens_alone = config_.pooling == Pooling::kOwn || config_.pooling == Pooling::kFirstToken;
   for (int i = 0; i < count; ++i) {
     at::GradMode::set_enabled(outer && lowest <= i + 1);  // group 0 is the embeddings
     settings = lowest <= i + 1 ? learning : frozen;
     settings.site = 2 * i;
-    // Only the first token of each sequence goes on to the pooler: the last layer needs keys and values of all tokens, and everything else of B tokens alone.
-    const TokenChoice choice = i + 1 < count ? TokenChoice::kAllTokens : TokenChoice::kFirstTokens;
+    // Where only the first token of each sequence goes on, the last layer needs keys and values of all tokens, and everything else of B tokens alone.
+    const TokenChoice choice = i + 1 == count && first_tokens_alone ? TokenChoice::kFirstTokens : TokenChoice::kAllTokens;
     ++settings.site;
     x = AttentionBlock(layers_[i].attention, x, batch, choice, settings);
     ++settings.site;
     x = FeedForwardBlock(layers_[i].feed_forward, x, settings);
   }
+  if (!first_tokens_alone) return PoolTexts(x, batch, config_.pooling);
+  if (config_.pooling == Pooling::kFirstToken) return x;
   at::GradMode::set_enabled(outer && lowest <= count + 1);
   return at::linear(x, pooler_.weight, pooler_.bias).tanh();
 }
@@ -205,7 +230,7 @@ ModelFactory BertFactory() {
   factory.tasks = {"text-classification", "text-multi-label", "text-regression"};
   factory.exported_class = [](const std::string&) { return std::string("BertForSequenceClassification"); };
   factory.create = [](const nlohmann::json& config, uint64_t seed) -> std::unique_ptr<Model> {
-    return std::make_unique<BertModel>(ParseBertConfig(config), seed);
+    return std::make_unique<BertModel>(ValueOrThrow(architectures::ReadBertConfig(config)), seed);
   };
   return factory;
 }

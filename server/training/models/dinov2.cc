@@ -23,6 +23,7 @@ namespace {
 
 using architectures::Dinov2Config;
 using architectures::ModelLayout;
+using architectures::Pooling;
 
 constexpr char kName[] = "dinov2";
 
@@ -43,7 +44,7 @@ class Dinov2Model : public ImageModel {
     for (int64_t i = 0; i < config.common.layers; ++i) layers_.push_back(LayerOf(absl::StrCat("encoder.layer.", i)));
   }
 
-  int64_t feature_size() const override { return 2 * config_.common.hidden_size; }
+  int64_t feature_size() const override { return (config_.common.pooling == Pooling::kOwn ? 2 : 1) * config_.common.hidden_size; }
   double default_head_dropout() const override { return 0; }
 
  protected:
@@ -52,7 +53,8 @@ class Dinov2Model : public ImageModel {
     const size_t layer = static_cast<size_t>(group) - 1;
     if (layer < layers_.size()) return RunLayer(layers_[layer], x, mode);
     const at::Tensor tokens = Normalise(norm_, x, config_.common.layer_norm_eps);
-    return at::cat({tokens.select(1, 0), tokens.narrow(1, 1, tokens.size(1) - 1).mean(1)}, 1);
+    if (config_.common.pooling != Pooling::kOwn) return PoolTokens(tokens, config_.common.pooling);
+    return at::cat({PoolTokens(tokens, Pooling::kFirstToken), PoolTokens(tokens, Pooling::kMean)}, 1);
   }
 
  private:

@@ -13,6 +13,7 @@ std::unique_ptr<Model> Create(const std::string& name, const nlohmann::json& con
   settings.norm = {.epsilon = parsed.norm_epsilon, .momentum = parsed.norm_momentum};
   settings.head_dropout = parsed.dropout;
   settings.stochastic_depth = parsed.stochastic_depth;
+  settings.pooling = parsed.pooling;
   return std::make_unique<MobileTrunkModel>(ValueOrThrow(architectures::EfficientNetLayout(parsed)), parsed.trunk, settings, seed);
 }
 

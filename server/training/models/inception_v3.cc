@@ -55,7 +55,7 @@ class InceptionV3 : public ImageModel {
       case 2:
         return Mixed6("Mixed_6e", Mixed6("Mixed_6d", Mixed6("Mixed_6c", Mixed6("Mixed_6b", Mixed6a(x, mode), mode), mode), mode), mode);
       default:
-        return GlobalAveragePool(Mixed7("Mixed_7c", Mixed7("Mixed_7b", Mixed7a(x, mode), mode), mode));
+        return GlobalPool(Mixed7("Mixed_7c", Mixed7("Mixed_7b", Mixed7a(x, mode), mode), mode), config_.pooling);
     }
   }
 

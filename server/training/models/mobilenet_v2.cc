@@ -8,7 +8,7 @@ namespace {
 
 std::unique_ptr<Model> Create(const nlohmann::json& config, uint64_t seed) {
   const auto parsed = ValueOrThrow(architectures::ParseMobileNetV2(config));
-  const MobileTrunkModel::Settings settings = {.nonlinearity = Nonlinearity::kRelu6, .head_dropout = parsed.dropout};
+  const MobileTrunkModel::Settings settings = {.nonlinearity = Nonlinearity::kRelu6, .head_dropout = parsed.dropout, .pooling = parsed.pooling};
   return std::make_unique<MobileTrunkModel>(ValueOrThrow(architectures::MobileNetV2Layout(parsed)), parsed.trunk, settings, seed);
 }
 

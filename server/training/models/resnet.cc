@@ -30,7 +30,7 @@ struct Block {
 class ResNet : public ImageModel {
  public:
   ResNet(const ResNetConfig& config, uint64_t seed)
-      : ImageModel(ValueOrThrow(architectures::ResNetLayout(config)), "", seed, {.convolutions = Initialisation::kKaimingFanOut}), feature_size_(config.channels(3)) {
+      : ImageModel(ValueOrThrow(architectures::ResNetLayout(config)), "", seed, {.convolutions = Initialisation::kKaimingFanOut}), feature_size_(config.channels(3)), pooling_(config.pooling) {
     stem_ = MakeConvNorm(set(), "conv1", "bn1", {.stride = 2, .padding_height = 3, .padding_width = 3}, {}, Nonlinearity::kRelu);
     for (int layer = 0; layer < 4; ++layer) {
       layers_.emplace_back();
@@ -48,7 +48,7 @@ class ResNet : public ImageModel {
     if (group == 0) return MaxPool(stem_(x, mode), 3, 2, 1);
     at::Tensor y = x;
     for (const Block& block : layers_[group - 1]) y = block(y, mode);
-    return group == 4 ? GlobalAveragePool(y) : y;
+    return group == 4 ? GlobalPool(y, pooling_) : y;
   }
 
  private:
@@ -71,6 +71,7 @@ class ResNet : public ImageModel {
   }
 
   const int64_t feature_size_;
+  const architectures::Pooling pooling_;
   ConvNorm stem_;
   std::vector<std::vector<Block>> layers_;
 };

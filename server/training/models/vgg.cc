@@ -30,12 +30,13 @@ class Vgg : public ImageModel {
     }
   }
 
-  int64_t feature_size() const override { return config_.classifier_width; }
+  int64_t feature_size() const override { return config_.pooling == architectures::Pooling::kOwn ? config_.classifier_width : config_.blocks.back().back(); }
   double default_head_dropout() const override { return config_.dropout; }
 
  protected:
   at::Tensor RunGroup(int group, const at::Tensor& x, const ForwardMode& mode) override {
-    if (group == static_cast<int>(blocks_.size())) return Classifier(x, mode);
+    const int last = static_cast<int>(blocks_.size()) - 1;
+    if (group > last) return Classifier(x, mode);
     const Block& block = blocks_[group];
     at::Tensor y = x;
     for (size_t i = 0; i < block.convolutions.size(); ++i) {
@@ -43,7 +44,8 @@ class Vgg : public ImageModel {
       if (config_.batch_norm) y = block.norms[i](y, mode);
       y = ApplyNonlinearity(Nonlinearity::kRelu, std::move(y));
     }
-    return MaxPool(y, 2, 2, 0);
+    y = MaxPool(y, 2, 2, 0);
+    return group == last && config_.pooling != architectures::Pooling::kOwn ? GlobalPool(y, config_.pooling) : y;
   }
 
  private:

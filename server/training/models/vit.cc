@@ -19,6 +19,7 @@ namespace attune::training {
 namespace {
 
 using architectures::ModelLayout;
+using architectures::Pooling;
 using architectures::VitConfig;
 
 constexpr char kName[] = "vit";
@@ -33,7 +34,8 @@ struct Layer {
 class VitModel : public ImageModel {
  public:
   VitModel(const VitConfig& config, const ModelLayout& layout, const std::string& prefix, uint64_t seed)
-      : ImageModel(layout, prefix, seed, InitOf(config)), config_(config), embedding_(PatchEmbeddingOf(set())), norm_(NormOf(set(), "layernorm")) {
+      : ImageModel(layout, prefix, seed, InitOf(config)), config_(config), pooling_(config.common.pooling == Pooling::kOwn ? Pooling::kFirstToken : config.common.pooling),
+        embedding_(PatchEmbeddingOf(set())), norm_(NormOf(set(), "layernorm")) {
     ParseActivation(config.common.hidden_act, &activation_);
     for (int64_t i = 0; i < config.common.layers; ++i) layers_.push_back(LayerOf(absl::StrCat("encoder.layer.", i)));
   }
@@ -45,8 +47,8 @@ class VitModel : public ImageModel {
   at::Tensor RunGroup(int group, const at::Tensor& x, const ForwardMode& mode) override {
     if (group == 0) return Dropout(EmbedPatches(embedding_, x), mode);
     const size_t layer = static_cast<size_t>(group) - 1;
-    if (layer < layers_.size()) return RunLayer(layers_[layer], x, mode, layer + 1 == layers_.size());
-    return Normalise(norm_, x.select(1, 0), config_.common.layer_norm_eps);
+    if (layer < layers_.size()) return RunLayer(layers_[layer], x, mode, layer + 1 == layers_.size() && pooling_ == Pooling::kFirstToken);
+    return PoolTokens(Normalise(norm_, x, config_.common.layer_norm_eps), pooling_);
   }
 
  private:
@@ -69,12 +71,12 @@ class VitModel : public ImageModel {
 
   at::Tensor Dropout(const at::Tensor& x, const ForwardMode& mode) const { return at::dropout(x, config_.common.hidden_dropout, mode.training); }
 
-  // Only the class token goes on from the last layer: it needs keys and values of all tokens, and everything else of one.
-  at::Tensor RunLayer(const Layer& layer, const at::Tensor& x, const ForwardMode& mode, bool last) const {
+  // Where only the class token goes on from the last layer, that needs keys and values of all tokens, and everything else of one.
+  at::Tensor RunLayer(const Layer& layer, const at::Tensor& x, const ForwardMode& mode, bool first_token_alone) const {
     SelfAttentionSettings settings;
     settings.heads = config_.common.heads;
     settings.dropout = mode.training ? config_.common.attention_dropout : 0;
-    settings.queries = last ? 1 : x.size(1);
+    settings.queries = first_token_alone ? 1 : x.size(1);
     const double epsilon = config_.common.layer_norm_eps;
     const at::Tensor attended = Dropout(SelfAttention(layer.attention, Normalise(layer.before, x, epsilon), settings), mode) + x.narrow(1, 0, settings.queries);
     const at::Tensor wide = Activate(activation_, Linear(layer.intermediate, Normalise(layer.after, attended, epsilon)));
@@ -82,6 +84,7 @@ class VitModel : public ImageModel {
   }
 
   const VitConfig config_;
+  const Pooling pooling_;
   const PatchEmbedding embedding_;
   const NormWeights norm_;
   Activation activation_ = Activation::kGelu;

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/architectures/pooling.h"
 #include "server/base/files.h"
 #include "server/training/steps/training_error.h"
 
@@ -46,7 +47,11 @@ std::string ExportedConfig(const nlohmann::json& base, const ExportedHead& head,
     }
     return config.dump(2) + "\n";
   }
-  config["architectures"] = {head.architecture_class};
+  if (config.contains(architectures::kPoolingKey)) {
+    config.erase("architectures");  // transformers has no class that pools like this
+  } else {
+    config["architectures"] = {head.architecture_class};
+  }
   config.erase("num_labels");  // transformers derives it from id2label
   if (view == nullptr) config["classifier_dropout"] = head.dropout;
   return config.dump(2) + "\n";

@@ -24,7 +24,7 @@ struct ExportedHead {
 };
 
 // The base model's config.json with what transformers' auto classes need: architectures, problem_type, id2label, label2id, and the type of the stored weights. Where there
-// is no such class (torchvision): num_classes, and with `view` (null for texts) what was done to the images.
+// is no such class (another pooling; torchvision): no architectures, and of torchvision's num_classes, and with `view` (null for texts) what was done to the images.
 std::string ExportedConfig(const nlohmann::json& base, const ExportedHead& head, const images::ViewSpec* view);
 
 // preprocessor_config.json as transformers' BitImageProcessor reads it: the plain view in words. For models that transformers loads; others have it in config.json.

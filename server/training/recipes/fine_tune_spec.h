@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "server/architectures/pooling.h"
+
 namespace attune::training {
 
 enum class OptimizerKind { kAdamW, kSgd };
@@ -78,6 +80,7 @@ struct FineTuneSpec {
   double head_dropout = 0.1;
   std::vector<int> head_hidden_sizes;  // from the features up; empty: one linear layer
   HeadActivation head_activation = HeadActivation::kRelu;  // after each hidden layer
+  architectures::Pooling head_pooling = architectures::Pooling::kOwn;  // kOwn: as the base model's config.json says
   std::vector<PhaseSpec> phases;
   int64_t max_steps = 0;        // of the whole job; 0: no limit
   int batch_size = 32;

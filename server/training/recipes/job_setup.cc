@@ -175,7 +175,8 @@ JobSetup SetUp(const FineTuneSpec& spec, const JobPaths& paths, JobReporter& rep
                                                                        .max_steps = spec.max_steps,
                                                                        .eval_steps = spec.eval_steps,
                                                                        .save_steps = spec.save_steps});
-  const nlohmann::json config = ReadConfig(paths.model_dir);
+  nlohmann::json config = ReadConfig(paths.model_dir);
+  architectures::SetPooling(spec.head_pooling, config);
   setup.config_digest = Sha256Hex(config.dump());
   CheckFit(spec, manifest, FactoryOf(config).description_of());
   setup.balancing = BalanceClasses(spec, *setup.reader, reporter);

@@ -35,6 +35,9 @@ HeadActivation FromProto(v1::Activation activation) {
   }
 }
 
+static_assert(static_cast<int>(architectures::Pooling::kFirstToken) == v1::POOLING_FIRST_TOKEN && static_cast<int>(architectures::Pooling::kMean) == v1::POOLING_MEAN &&
+              static_cast<int>(architectures::Pooling::kMax) == v1::POOLING_MAX);
+
 // The effective spec of an image job has one; a text job's has none, and nothing is augmented.
 AugmentationSpec FromProto(const v1::AugmentationSpec& augmentation) {
   AugmentationSpec out;
@@ -185,6 +188,7 @@ FineTuneSpec FromProto(const v1::FineTuningSpec& spec) {
   out.head_dropout = spec.head().has_dropout() ? spec.head().dropout() : -1;
   out.head_hidden_sizes = {spec.head().hidden_sizes().begin(), spec.head().hidden_sizes().end()};
   out.head_activation = FromProto(spec.head().activation());
+  out.head_pooling = static_cast<architectures::Pooling>(spec.head().pooling());
   for (const v1::Phase& phase : spec.phases()) out.phases.push_back(FromProto(phase, h));
   out.max_steps = h.max_steps();
   if (h.has_batch_size()) out.batch_size = h.batch_size();

@@ -76,6 +76,24 @@ TEST_F(ImageImportTest, DescribesLayersAndHasNoTokenizer) {
   EXPECT_THAT(std::string(tokenizer.status().message()), HasSubstr("models/tiny takes images and has no tokenizer"));
 }
 
+TEST_F(ImageImportTest, DescribesTheLayersOfAnotherPooling) {
+  ASSERT_TRUE(catalogue().Import(harness_.Request("tiny", CatalogueHarness::TinyImageFiles({.classes = 2}))).ok());
+  ASSERT_TRUE(catalogue().Import(harness_.Request("text", CatalogueHarness::TinyBertFiles())).ok());
+  v1::DescribeLayersRequest request;
+  request.set_name("models/text");
+  const int own = catalogue().DescribeLayers(request)->layers_size();
+  request.set_pooling(v1::POOLING_MEAN);
+  const auto mean = catalogue().DescribeLayers(request);
+  ASSERT_TRUE(mean.ok()) << mean.status();
+  EXPECT_EQ(mean->layers_size(), own - 2) << "no pooler";
+  request.set_name("models/tiny");
+  EXPECT_TRUE(catalogue().DescribeLayers(request).ok());
+  request.set_pooling(v1::POOLING_FIRST_TOKEN);
+  const absl::Status refused = catalogue().DescribeLayers(request).status();
+  EXPECT_EQ(refused.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("a convolutional network has no first token: use mean or max"));
+}
+
 TEST_F(ImageImportTest, OldRowsAreTextModels) {
   v1::Model old;
   old.set_name("models/old");

@@ -377,6 +377,7 @@ std::vector<FaultCase> HeadFaults() {
       {"HugeSize", sizes({65537}), "spec.head.hidden_sizes[0]", {"65537"}},
       {"ManyLayers", sizes(std::vector<int>(9, 8)), "spec.head.hidden_sizes", {"has 9 layers and may have 8"}},
       {"Activation", [](SpecCheckInput& i) { i.spec.mutable_head()->set_activation(static_cast<v1::Activation>(9)); }, "spec.head.activation", {"9", "GELU"}},
+      {"Pooling", [](SpecCheckInput& i) { i.spec.mutable_head()->set_pooling(static_cast<v1::Pooling>(7)); }, "spec.head.pooling", {"no pooling 7", "FIRST_TOKEN, MEAN or MAX"}},
       {"NegativeDropout", [](SpecCheckInput& i) { i.spec.mutable_head()->set_dropout(-0.1); }, "spec.head.dropout", {"0 to below 1"}},
   };
 }

@@ -64,6 +64,25 @@ INSTANTIATE_TEST_SUITE_P(Cases, TinyGolden,
                          ::testing::Values("tiny", "pairs", "label_smoothing", "gelu_new", "relu", "silu", "multi_label", "regression"),
                          [](const auto& info) { return info.param; });
 
+// tests/golden/make_pooling_goldens.py. Padded rows there, packed tokens here.
+TEST(TextPooling, IsOverEachTextsOwnTokens) {
+  at::NoGradGuard no_grad;
+  const GoldenCase own = LoadGoldenCase(SourcePath("tests/golden/bert/tiny"));
+  const auto golden = weights::SafetensorsFile::Open(SourcePath("tests/golden/pooling.safetensors"));
+  ASSERT_TRUE(golden.ok()) << golden.status();
+  const ModelFactory& factory = *ModelRegistry::Get().Find("bert");
+  for (const std::string pooling : {"first_token", "mean", "max"}) {
+    nlohmann::json config = own.config;
+    config["attune_pooling"] = pooling;
+    const auto model = factory.create(config, /*seed=*/1);
+    const LoadReport report = LoadWeights(*model, factory, own.weights_path);
+    EXPECT_TRUE(report.newly_initialised.empty());
+    EXPECT_EQ(model->groups().back(), "layer.1") << "no pooler";
+    const at::Tensor expected = TensorOf(**golden, "bert." + pooling).index_select(0, at::tensor(own.batch.example_indices));
+    EXPECT_LT(RelativeDifference(model->Forward(own.batch, ForwardMode()).features, expected), kTolerance) << pooling;
+  }
+}
+
 TEST(MiniLmGolden, LogitsLossAndGradientsEqualTransformers) {
   const std::string directory = Environment("ATTUNE_GOLDEN_DIR", "build/full/golden") + "/minilm";
   const std::string weights = Environment("ATTUNE_DEPS_DIR", ".deps") + "/minilm/model.safetensors";

@@ -18,7 +18,7 @@ Message Parse(const std::string& text) {
 
 TEST(FromProto, EveryFieldOfASpec) {
   const FineTuneSpec spec = FromProto(Parse<v1::FineTuningSpec>(R"pb(
-    base_model: "models/m" task: TASK_TEXT_MULTI_LABEL head { dropout: 0.25 hidden_sizes: 256 hidden_sizes: 128 activation: ACTIVATION_SILU } seed: 7 precision: PRECISION_BF16
+    base_model: "models/m" task: TASK_TEXT_MULTI_LABEL head { dropout: 0.25 hidden_sizes: 256 hidden_sizes: 128 activation: ACTIVATION_SILU pooling: POOLING_MAX } seed: 7 precision: PRECISION_BF16
     hyperparameters {
       n_epochs: 4 max_steps: 100 batch_size: 16 learning_rate: 1e-4 learning_rate_multiplier: 2 weight_decay: 0.05 warmup_steps: 9
       lr_scheduler_type: LR_SCHEDULER_TYPE_COSINE max_grad_norm: 0 gradient_accumulation_steps: 3 label_smoothing: 0.1 early_stopping_patience: 5
@@ -35,6 +35,7 @@ TEST(FromProto, EveryFieldOfASpec) {
   EXPECT_EQ(spec.head_dropout, 0.25);
   EXPECT_THAT(spec.head_hidden_sizes, ElementsAre(256, 128));
   EXPECT_EQ(spec.head_activation, HeadActivation::kSilu);
+  EXPECT_EQ(spec.head_pooling, architectures::Pooling::kMax);
   EXPECT_EQ(spec.seed, 7u);
   EXPECT_EQ(spec.precision, Precision::kBf16);
   EXPECT_EQ(spec.max_steps, 100);

@@ -70,6 +70,7 @@ class Torchvision : public ::testing::TestWithParam<std::string> {
   void CheckLayout(const TorchvisionCase& c);
   void CheckEvaluation(const TorchvisionCase& c);
   void CheckTraining(const TorchvisionCase& c);
+  void CheckPooling();
   void CheckSinglePrecision(const TorchvisionCase& c);
   void CheckCutPoints(const TorchvisionCase& c);
 
@@ -144,6 +145,19 @@ void Torchvision::CheckTraining(const TorchvisionCase& c) {
             << gradients.name << ")\n";
 }
 
+// Mean and maximum over the positions of the last map, as attune_pooling says; VGG has no classifier then.
+void Torchvision::CheckPooling() {
+  for (const char* pooling : {"mean", "max"}) {
+    const TorchvisionCase c = LoadTorchvisionCase(directory_, at::kDouble, {{"attune_pooling", pooling}});
+    at::NoGradGuard no_grad;
+    const at::Tensor features = c.model->Forward(c.batch, kEvaluation).features;
+    EXPECT_EQ(features.size(1), c.model->feature_size());
+    EXPECT_LT(RelativeDifference(features, TensorOf(*c.golden, std::string("pooled.") + pooling)), kExact) << pooling;
+    EXPECT_THAT(c.model->groups(), ::testing::Not(::testing::Contains("classifier")));
+    EXPECT_THAT(c.report.newly_initialised, ::testing::IsEmpty());
+  }
+}
+
 // As jobs run it: no further from the fp64 values than torchvision in fp32 itself, but for what another order of sums does. How far that is depends on the network: a ReLU may
 // fall on the other side of its kink, and norms of few values amplify.
 void Torchvision::CheckSinglePrecision(const TorchvisionCase& c) {
@@ -186,6 +200,7 @@ TEST_P(Torchvision, ComputesTheSame) {
     CheckEvaluation(c);
     CheckTraining(c);
   }
+  CheckPooling();
   const TorchvisionCase c = LoadTorchvisionCase(directory_, at::kFloat);
   CheckCutPoints(c);
   CheckSinglePrecision(c);

@@ -149,6 +149,20 @@ TEST(VitCheckpoint, WhatPretrainingNeedsIsPassedOver) {
   EXPECT_TRUE(ModelRegistry::Get().Find("vit")->description_of().is_buffer("pooler.dense.weight"));
 }
 
+// tests/golden/make_pooling_goldens.py.
+TEST(VitPooling, IsOfTheNormalisedTokens) {
+  at::NoGradGuard no_grad;
+  const auto golden = Open(SourcePath("tests/golden/pooling.safetensors"));
+  for (const std::string name : {"vit", "dinov2"}) {
+    for (const std::string pooling : {"first_token", "mean", "max"}) {
+      const VitCase c = LoadCase(SmallCase(name), {{"attune_pooling", pooling}});
+      const at::Tensor features = FeaturesOf(c, kEvaluation);
+      EXPECT_EQ(features.size(1), c.model->feature_size());
+      EXPECT_LT(RelativeDifference(features, TensorOf(*golden, name + "." + pooling)), kTolerance) << name << " " << pooling;
+    }
+  }
+}
+
 // From any cut point on the features are the same, and so are the gradients above it.
 TEST(VitPrefix, GoesOnFromEveryCutPoint) {
   for (const char* name : {"vit", "dinov2"}) {

@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/adaptive_avg_pool2d.h>
+#include <ATen/ops/amax.h>
 #include <ATen/ops/batch_norm.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/empty.h>
@@ -84,6 +85,10 @@ at::Tensor InvertedResidual::operator()(const at::Tensor& x, const ForwardMode& 
 }
 
 at::Tensor GlobalAveragePool(const at::Tensor& x) { return at::adaptive_avg_pool2d(x, {1, 1}).flatten(1); }
+
+at::Tensor GlobalPool(const at::Tensor& x, architectures::Pooling pooling) {
+  return pooling == architectures::Pooling::kMax ? at::amax(x, {2, 3}) : GlobalAveragePool(x);
+}
 
 at::Tensor MaxPool(const at::Tensor& x, int64_t kernel, int64_t stride, int64_t padding) {
   return at::max_pool2d(x, {kernel, kernel}, {stride, stride}, {padding, padding});

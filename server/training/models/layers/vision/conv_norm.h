@@ -12,6 +12,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "server/architectures/pooling.h"
 #include "server/training/models/layers/vision/parameter_set.h"
 #include "server/training/models/model.h"
 
@@ -84,6 +85,7 @@ struct InvertedResidual {
 };
 
 at::Tensor GlobalAveragePool(const at::Tensor& x);  // [B, C, H, W] -> [B, C]
+at::Tensor GlobalPool(const at::Tensor& x, architectures::Pooling pooling);  // likewise; the model's own is the average
 at::Tensor MaxPool(const at::Tensor& x, int64_t kernel, int64_t stride, int64_t padding);
 
 }  // namespace attune::training

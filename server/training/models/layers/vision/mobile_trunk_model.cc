@@ -31,7 +31,7 @@ InvertedResidual MobileTrunkModel::MakeBlock(const InvertedResidualBlock& b) con
 }
 
 at::Tensor MobileTrunkModel::RunGroup(int group, const at::Tensor& x, const ForwardMode& mode) {
-  if (group + 1 == static_cast<int>(groups().size())) return GlobalAveragePool(last_(x, mode));
+  if (group + 1 == static_cast<int>(groups().size())) return GlobalPool(last_(x, mode), settings_.pooling);
   at::Tensor y = group == 0 ? first_(x, mode) : x;
   for (const InvertedResidual& block : blocks_[group]) y = block(y, mode);
   return y;

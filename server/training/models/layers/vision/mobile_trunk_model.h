@@ -18,6 +18,7 @@ class MobileTrunkModel : public ImageModel {
     NormSettings norm;
     double head_dropout = 0.2;
     double stochastic_depth = 0;  // block i of n has i / n of it
+    architectures::Pooling pooling = architectures::Pooling::kOwn;
   };
   MobileTrunkModel(const architectures::ModelLayout& layout, const architectures::MobileTrunk& trunk, const Settings& settings, uint64_t seed);
   int64_t feature_size() const override { return last_.norm.weight.size(0); }

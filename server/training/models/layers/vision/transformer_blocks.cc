@@ -78,6 +78,14 @@ at::Tensor SelfAttention(const SelfAttentionWeights& weights, const at::Tensor& 
   return Linear(weights.output, attended.transpose(1, 2).reshape({batch, queries, -1}));
 }
 
+at::Tensor PoolTokens(const at::Tensor& x, architectures::Pooling pooling) {
+  using architectures::Pooling;
+  if (pooling == Pooling::kOwn) throw std::logic_error("a model pools by itself where nothing else is asked for");
+  if (pooling == Pooling::kFirstToken) return x.select(1, 0);
+  const at::Tensor patches = x.narrow(1, 1, x.size(1) - 1);
+  return pooling == Pooling::kMean ? patches.mean(1) : patches.amax(1);
+}
+
 at::Tensor Linear(const LinearWeights& weights, const at::Tensor& x) { return at::linear(x, weights.weight, weights.bias); }
 
 at::Tensor Normalise(const NormWeights& weights, const at::Tensor& x, double epsilon) {

@@ -11,6 +11,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include "server/architectures/pooling.h"
 #include "server/training/models/layers/encoder_blocks.h"
 #include "server/training/models/layers/vision/parameter_set.h"
 
@@ -46,6 +47,8 @@ SelfAttentionWeights SelfAttentionOf(const ParameterSet& set, const std::string&
 at::Tensor EmbedPatches(const PatchEmbedding& embedding, const at::Tensor& pixels);
 // x [B, T, H] to [B, queries or T, H].
 at::Tensor SelfAttention(const SelfAttentionWeights& weights, const at::Tensor& x, const SelfAttentionSettings& settings);
+// Tokens [B, 1 + patches, H] to [B, H]: the class token, or mean or maximum over the patches. kOwn is for the models to define.
+at::Tensor PoolTokens(const at::Tensor& x, architectures::Pooling pooling);
 at::Tensor Linear(const LinearWeights& weights, const at::Tensor& x);
 at::Tensor Normalise(const NormWeights& weights, const at::Tensor& x, double epsilon);
 
