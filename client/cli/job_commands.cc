@@ -110,6 +110,12 @@ void AddShow(CLI::App& group, Session& session) {
            });
 }
 
+// Of a verb: what came of it, or why not.
+int ShowChanged(Session& session, const char* what, const absl::StatusOr<v1::FineTuningJob>& job) {
+  if (!job.ok()) return session.Fail(StrCat("cannot ", what, " the job"), job.status(), HintFor(job.status()));
+  return session.Show(*job, [&] { return StrCat(job->name(), " is ", StateText(job->state(), session.style()), "\n"); });
+}
+
 void AddCancel(CLI::App& group, Session& session) {
   auto wait = std::make_shared<bool>(false);
   CLI::App* app = AddOnJob(group, "cancel", "End a job early; its checkpoints stay", session,
@@ -118,13 +124,43 @@ void AddCancel(CLI::App& group, Session& session) {
                              request.set_name(name);
                              absl::StatusOr<v1::FineTuningJob> job = client.CancelFineTuningJob(request);
                              if (job.ok() && *wait) job = client::WaitForJob(client, name);
-                             if (!job.ok())
-                               return session.Fail("cannot cancel the job", job.status(), HintFor(job.status()));
-                             return session.Show(*job, [&] {
-                               return StrCat(job->name(), " is ", StateText(job->state(), session.style()), "\n");
-                             });
+                             return ShowChanged(session, "cancel", job);
                            });
   app->add_flag("--wait", *wait, "Return when it has ended");
+}
+
+void AddPauseAndResume(CLI::App& group, Session& session) {
+  AddOnJob(group, "pause", "Free a job's worker; the job writes a checkpoint first, and waits until it is resumed", session,
+           [&session](client::Client& client, const std::string& name) -> int {
+             v1::PauseFineTuningJobRequest request;
+             request.set_name(name);
+             return ShowChanged(session, "pause", client.PauseFineTuningJob(request));
+           });
+  AddOnJob(group, "resume", "Let a paused job go on", session, [&session](client::Client& client, const std::string& name) -> int {
+    v1::ResumeFineTuningJobRequest request;
+    request.set_name(name);
+    return ShowChanged(session, "resume", client.ResumeFineTuningJob(request));
+  });
+}
+
+void AddUpdate(CLI::App& group, Session& session) {
+  auto priority = std::make_shared<int>(0);
+  auto display_name = std::make_shared<std::string>();
+  auto app = std::make_shared<CLI::App*>();
+  *app = AddOnJob(group, "update", "Change the priority or the name of a job that has not ended", session,
+                  [=, &session](client::Client& client, const std::string& name) -> int {
+                    v1::UpdateFineTuningJobRequest request;
+                    request.mutable_fine_tuning_job()->set_name(name);
+                    request.mutable_fine_tuning_job()->set_priority(*priority);
+                    request.mutable_fine_tuning_job()->set_display_name(*display_name);
+                    for (const auto& [flag, path] : {std::pair("--priority", "priority"), std::pair("--display-name", "display_name")}) {
+                      if ((*app)->count(flag) > 0) request.mutable_update_mask()->add_paths(path);
+                    }
+                    return ShowChanged(session, "change", client.UpdateFineTuningJob(request));
+                  });
+  (*app)->add_option("--priority", *priority, "-100 to 100; higher goes first")->type_name("N");
+  (*app)->add_option("--display-name", *display_name, "For people");
+  (*app)->require_option(1, 0);
 }
 
 void AddDelete(CLI::App& group, Session& session) {
@@ -229,6 +265,8 @@ void AddJobCommands(CLI::App& root, Session& session) {
              return WatchOnConsole(session, client, job);
            });
   AddCancel(*group, session);
+  AddPauseAndResume(*group, session);
+  AddUpdate(*group, session);
   AddDelete(*group, session);
   AddLogs(*group, session);
   AddMetrics(*group, session);

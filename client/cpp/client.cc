@@ -275,6 +275,18 @@ absl::StatusOr<v1::FineTuningJob> Client::CancelFineTuningJob(const v1::CancelFi
   return Call(options_, stubs_->jobs, &v1::FineTuningJobService::Stub::CancelFineTuningJob, request);
 }
 
+absl::StatusOr<v1::FineTuningJob> Client::PauseFineTuningJob(const v1::PauseFineTuningJobRequest& request) {
+  return Call(options_, stubs_->jobs, &v1::FineTuningJobService::Stub::PauseFineTuningJob, request);
+}
+
+absl::StatusOr<v1::FineTuningJob> Client::ResumeFineTuningJob(const v1::ResumeFineTuningJobRequest& request) {
+  return Call(options_, stubs_->jobs, &v1::FineTuningJobService::Stub::ResumeFineTuningJob, request);
+}
+
+absl::StatusOr<v1::FineTuningJob> Client::UpdateFineTuningJob(const v1::UpdateFineTuningJobRequest& request) {
+  return Call(options_, stubs_->jobs, &v1::FineTuningJobService::Stub::UpdateFineTuningJob, request);
+}
+
 absl::Status Client::DeleteFineTuningJob(const v1::DeleteFineTuningJobRequest& request) {
   return CallDelete(options_, stubs_->jobs, &v1::FineTuningJobService::Stub::DeleteFineTuningJob, request);
 }

@@ -73,6 +73,9 @@ class Client {
   absl::StatusOr<v1::FineTuningJob> GetFineTuningJob(const v1::GetFineTuningJobRequest& request);
   absl::StatusOr<v1::ListFineTuningJobsResponse> ListFineTuningJobs(const v1::ListFineTuningJobsRequest& request);
   absl::StatusOr<v1::FineTuningJob> CancelFineTuningJob(const v1::CancelFineTuningJobRequest& request);
+  absl::StatusOr<v1::FineTuningJob> PauseFineTuningJob(const v1::PauseFineTuningJobRequest& request);
+  absl::StatusOr<v1::FineTuningJob> ResumeFineTuningJob(const v1::ResumeFineTuningJobRequest& request);
+  absl::StatusOr<v1::FineTuningJob> UpdateFineTuningJob(const v1::UpdateFineTuningJobRequest& request);
   absl::Status DeleteFineTuningJob(const v1::DeleteFineTuningJobRequest& request);
   absl::StatusOr<v1::ListJobEventsResponse> ListJobEvents(const v1::ListJobEventsRequest& request);
   absl::StatusOr<v1::ListJobMetricsResponse> ListJobMetrics(const v1::ListJobMetricsRequest& request);

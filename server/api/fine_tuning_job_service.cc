@@ -99,6 +99,33 @@ grpc::ServerUnaryReactor* FineTuningJobService::CancelFineTuningJob(grpc::Callba
   return reactor;
 }
 
+grpc::ServerUnaryReactor* FineTuningJobService::PauseFineTuningJob(grpc::CallbackServerContext* context,
+                                                                   const v1::PauseFineTuningJobRequest* request,
+                                                                   v1::FineTuningJob* response) {
+  if (absl::Status status = CheckJobName("name", request->name()); !status.ok()) return Answer(context, status);
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  scheduler_.PauseJob(request->name(), FinishWith(reactor, response));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* FineTuningJobService::ResumeFineTuningJob(grpc::CallbackServerContext* context,
+                                                                    const v1::ResumeFineTuningJobRequest* request,
+                                                                    v1::FineTuningJob* response) {
+  if (absl::Status status = CheckJobName("name", request->name()); !status.ok()) return Answer(context, status);
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  scheduler_.ResumeJob(request->name(), FinishWith(reactor, response));
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* FineTuningJobService::UpdateFineTuningJob(grpc::CallbackServerContext* context,
+                                                                    const v1::UpdateFineTuningJobRequest* request,
+                                                                    v1::FineTuningJob* response) {
+  if (absl::Status status = CheckJobName("fine_tuning_job.name", request->fine_tuning_job().name()); !status.ok()) return Answer(context, status);
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  scheduler_.UpdateJob(*request, FinishWith(reactor, response));
+  return reactor;
+}
+
 grpc::ServerUnaryReactor* FineTuningJobService::DeleteFineTuningJob(grpc::CallbackServerContext* context,
                                                                     const v1::DeleteFineTuningJobRequest* request,
                                                                     v1::DeleteFineTuningJobResponse* response) {

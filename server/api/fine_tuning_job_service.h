@@ -27,6 +27,12 @@ class FineTuningJobService final : public FineTuningJobServiceBase {
                                                v1::ListFineTuningJobsResponse* response) override;
   grpc::ServerUnaryReactor* CancelFineTuningJob(grpc::CallbackServerContext* context, const v1::CancelFineTuningJobRequest* request,
                                                 v1::FineTuningJob* response) override;
+  grpc::ServerUnaryReactor* PauseFineTuningJob(grpc::CallbackServerContext* context, const v1::PauseFineTuningJobRequest* request,
+                                               v1::FineTuningJob* response) override;
+  grpc::ServerUnaryReactor* ResumeFineTuningJob(grpc::CallbackServerContext* context, const v1::ResumeFineTuningJobRequest* request,
+                                                v1::FineTuningJob* response) override;
+  grpc::ServerUnaryReactor* UpdateFineTuningJob(grpc::CallbackServerContext* context, const v1::UpdateFineTuningJobRequest* request,
+                                                v1::FineTuningJob* response) override;
   grpc::ServerUnaryReactor* DeleteFineTuningJob(grpc::CallbackServerContext* context, const v1::DeleteFineTuningJobRequest* request,
                                                 v1::DeleteFineTuningJobResponse* response) override;
   EventStreams::Reactor* WatchFineTuningJob(grpc::CallbackServerContext* context, const grpc::ByteBuffer* request) override;

@@ -16,25 +16,34 @@ struct Change {
 };
 
 // The table of proto/attune/v1/fine_tuning_job.proto, line by line.
-constexpr std::array<Change, 14> kChanges = {{
+constexpr std::array<Change, 23> kChanges = {{
     {Job::STATE_UNSPECIFIED, Job::STATE_QUEUED},
     {Job::STATE_QUEUED, Job::STATE_PREPARING},
+    {Job::STATE_QUEUED, Job::STATE_PAUSED},
     {Job::STATE_QUEUED, Job::STATE_CANCELLED},
     {Job::STATE_PREPARING, Job::STATE_RUNNING},
     {Job::STATE_PREPARING, Job::STATE_QUEUED},
+    {Job::STATE_PREPARING, Job::STATE_PAUSING},
     {Job::STATE_PREPARING, Job::STATE_CANCELLING},
     {Job::STATE_PREPARING, Job::STATE_FAILED},
     {Job::STATE_RUNNING, Job::STATE_SUCCEEDED},
     {Job::STATE_RUNNING, Job::STATE_FAILED},
+    {Job::STATE_RUNNING, Job::STATE_PAUSING},
     {Job::STATE_RUNNING, Job::STATE_CANCELLING},
     {Job::STATE_RUNNING, Job::STATE_QUEUED},
+    {Job::STATE_PAUSING, Job::STATE_PAUSED},
+    {Job::STATE_PAUSING, Job::STATE_SUCCEEDED},
+    {Job::STATE_PAUSING, Job::STATE_FAILED},
+    {Job::STATE_PAUSING, Job::STATE_CANCELLING},
+    {Job::STATE_PAUSED, Job::STATE_QUEUED},
+    {Job::STATE_PAUSED, Job::STATE_CANCELLED},
     {Job::STATE_CANCELLING, Job::STATE_CANCELLED},
     {Job::STATE_CANCELLING, Job::STATE_SUCCEEDED},
     {Job::STATE_CANCELLING, Job::STATE_FAILED},
 }};
 
-constexpr std::array<State, 7> kStates = {Job::STATE_QUEUED,    Job::STATE_PREPARING, Job::STATE_RUNNING, Job::STATE_CANCELLING,
-                                          Job::STATE_CANCELLED, Job::STATE_SUCCEEDED, Job::STATE_FAILED};
+constexpr std::array<State, 9> kStates = {Job::STATE_QUEUED,     Job::STATE_PREPARING, Job::STATE_RUNNING,   Job::STATE_PAUSING, Job::STATE_PAUSED,
+                                          Job::STATE_CANCELLING, Job::STATE_CANCELLED, Job::STATE_SUCCEEDED, Job::STATE_FAILED};
 
 constexpr std::string_view kPrefix = "STATE_";
 
@@ -45,7 +54,7 @@ bool IsFinal(State state) {
 }
 
 bool HoldsSlot(State state) {
-  return state == Job::STATE_PREPARING || state == Job::STATE_RUNNING || state == Job::STATE_CANCELLING;
+  return state == Job::STATE_PREPARING || state == Job::STATE_RUNNING || state == Job::STATE_PAUSING || state == Job::STATE_CANCELLING;
 }
 
 bool CanChange(State from, State to) {

@@ -16,7 +16,7 @@ namespace attune::jobs {
 using State = v1::FineTuningJob::State;
 
 bool IsFinal(State state);    // SUCCEEDED, FAILED, CANCELLED
-bool HoldsSlot(State state);  // PREPARING, RUNNING, CANCELLING: an attempt is on a worker
+bool HoldsSlot(State state);  // PREPARING, RUNNING, PAUSING, CANCELLING: an attempt is on a worker
 
 // Whether the table has the change. STATE_UNSPECIFIED -> QUEUED is creation.
 bool CanChange(State from, State to);

@@ -116,6 +116,7 @@ SpecCheckResult CheckSpec(const SpecCheckInput& input) {
     context.effective.set_precision(v1::PRECISION_FP32);
   }
   CheckResources(context);
+  CheckScheduling(context);
   CheckHyperparameters(context);
   CheckAdaptation(context);
   CheckImageSize(context);

@@ -26,6 +26,7 @@ struct SpecCheckInput {
   std::vector<v1::Architecture> architectures;  // that this server's workers train; empty: not checked
   std::vector<v1::Model> models;  // of this server, to name those that fit when the chosen one does not (see SameModality); may be empty
   int default_threads = 0;        // what absent resources.threads becomes
+  int default_lost_attempts = 3;  // what absent scheduling.max_lost_attempts becomes
 };
 
 struct SpecCheckResult {
@@ -35,6 +36,8 @@ struct SpecCheckResult {
 };
 
 SpecCheckResult CheckSpec(const SpecCheckInput& input);
+
+bool IsPriority(int priority);  // -100 to 100
 
 // Whether jobs of this task learn from images; from texts otherwise.
 bool TakesImages(v1::Task task);

@@ -123,6 +123,7 @@ void CheckModality(SpecContext& context);             // task_check.cc
 void CheckTask(SpecContext& context);
 void CheckHead(SpecContext& context);                 // spec_check.cc
 void CheckResources(SpecContext& context);            // resource_check.cc
+void CheckScheduling(SpecContext& context);           // scheduling_check.cc
 void CheckHyperparameters(SpecContext& context);      // hyperparameter_check.cc
 void CheckAdaptation(SpecContext& context);           // adaptation_check.cc
 void CheckImageSize(SpecContext& context);            // image_check.cc

@@ -34,7 +34,7 @@ v1::FailureInfo::Category CategoryOf(const absl::Status& status) {
 void JobScheduler::StartAttempt(LiveJob& live) {
   live.job.resource.set_attempt(live.attempt() + 1);
   live.starting = true;
-  live.suspending = live.ending = live.test_reported = false;
+  live.suspending = live.out_of_time = live.ending = live.test_reported = false;
   if (!ChangeState(live, State::STATE_PREPARING, "a worker loads weights and data")) return;
   std::set<std::string> registered;
   for (const auto& [step, checkpoint] : live.checkpoints) registered.insert(checkpoint.directory);
@@ -71,6 +71,11 @@ void JobScheduler::AssignAttempt(const std::string& id, const AttemptPlaces& pla
   placement_due_ = true;
   if (live->state() == State::STATE_CANCELLING) {
     ChangeState(*live, State::STATE_CANCELLED, "cancelled on request before a worker had it");
+    return;
+  }
+  if (live->state() == State::STATE_PAUSING) {
+    live->job.resource.set_attempt(live->attempt() - 1);  // no worker saw it, so its number is free
+    ChangeState(*live, State::STATE_PAUSED, "paused on request before a worker had it");
     return;
   }
   if (!places.status.ok()) {
@@ -119,6 +124,7 @@ void JobScheduler::HandleMessage(const workers::AttemptId& attempt, worker::v1::
       return Append(*live, MetricsEvent(std::move(*message.mutable_metrics()), attempt.attempt));
     case Kind::kProgress:
       *live->job.resource.mutable_progress() = std::move(*message.mutable_progress());
+      CheckRunTime(*live);
       return Publish(*live);
     case Kind::kEvaluation:
       live->test_reported = live->test_reported || message.evaluation().split() == "test";
@@ -135,7 +141,7 @@ void JobScheduler::HandleMessage(const workers::AttemptId& attempt, worker::v1::
 }
 
 void JobScheduler::HandleStarted(LiveJob& live, const worker::v1::Started& started) {
-  if (live.state() != State::STATE_PREPARING) return;  // cancelling already
+  if (live.state() != State::STATE_PREPARING) return;  // cancelling or pausing already
   ChangeState(live, State::STATE_RUNNING,
               StrCat("on ", started.device(), " with ", started.threads(), started.threads() == 1 ? " thread" : " threads",
                      started.resumed_from_step() > 0 ? StrCat(", goes on from step ", started.resumed_from_step()) : ""));
@@ -158,12 +164,7 @@ void JobScheduler::HandleEnd(const workers::AttemptId& attempt, const workers::A
 
 void JobScheduler::HandleFinished(LiveJob& live, const worker::v1::Finished& finished, const std::vector<std::string>& log_tail) {
   if (finished.cancelled()) {
-    if (live.state() == State::STATE_CANCELLING) {
-      ChangeState(live, State::STATE_CANCELLED, "cancelled on request");
-    } else {
-      HandleLost(live, {workers::ExitReason::kClean, "the worker stopped although nobody asked for it"}, log_tail);
-    }
-    return;
+    return HandleLost(live, {workers::ExitReason::kClean, "the worker stopped although nobody asked for it"}, log_tail);
   }
   if (live.checkpoints.empty() && !finished.has_lr_range_test_result()) {
     return Fail(live, {.message = "the job came to its end, but none of its checkpoints can be used; look at its events for the reason",
@@ -179,7 +180,8 @@ void JobScheduler::HandleFinished(LiveJob& live, const worker::v1::Finished& fin
     *live.job.resource.mutable_test_evaluation() = finished.test_evaluation();
     if (!live.test_reported) Append(live, EvaluationEvent(finished.test_evaluation(), live.attempt()));
   }
-  ChangeState(live, State::STATE_SUCCEEDED, live.state() == State::STATE_CANCELLING ? "finished before the cancellation reached it" : "");
+  const bool cancelling = live.state() == State::STATE_CANCELLING, pausing = live.state() == State::STATE_PAUSING;
+  ChangeState(live, State::STATE_SUCCEEDED, cancelling ? "finished before the cancellation reached it" : pausing ? "finished before it could be paused" : "");
 }
 
 void JobScheduler::HandleLost(LiveJob& live, const workers::WorkerLost& lost, const std::vector<std::string>& log_tail) {
@@ -187,14 +189,27 @@ void JobScheduler::HandleLost(LiveJob& live, const workers::WorkerLost& lost, co
     ChangeState(live, State::STATE_CANCELLED, "cancelled on request");
     return;
   }
+  if (live.state() == State::STATE_PAUSING) {
+    ChangeState(live, State::STATE_PAUSED, StrCat("paused on request; ", GoesOnFrom(live)));
+    return;
+  }
+  if (live.out_of_time) {
+    const int64_t limit = live.job.resource.effective_spec().scheduling().max_run_seconds();
+    return Fail(live, {.category = v1::FailureInfo::CATEGORY_RESOURCE,
+                       .code = CodeOf(absl::DeadlineExceededError("")),
+                       .message = StrCat("the job has trained for the ", limit, " seconds that scheduling.max_run_seconds allows; its checkpoints stay, and a new job may have more"),
+                       .retryable = true,
+                       .step = live.job.resource.progress().step()});
+  }
   if (live.suspending) {
-    Requeue(live, "the server was shut down", Level::LEVEL_INFO);
+    Requeue(live, live.gives_way_to.empty() ? "the server was shut down" : StrCat("gave way to ", live.gives_way_to, ", whose priority is higher"), Level::LEVEL_INFO);
     return;
   }
   size_t first = log_tail.size() > kLoggedTailLines ? log_tail.size() - kLoggedTailLines : 0;
   for (size_t i = first; i < log_tail.size(); ++i) Append(live, LogEvent(log_tail[i], live.attempt(), Level::LEVEL_WARNING));
   ++live.job.lost_attempts;
-  if (live.job.lost_attempts >= options_.max_lost_attempts) {
+  const int allowed = live.job.resource.effective_spec().scheduling().max_lost_attempts();
+  if (live.job.lost_attempts >= (allowed > 0 ? allowed : options_.max_lost_attempts)) {
     return Fail(live, {.message = StrCat(lost.description, " (", live.job.lost_attempts, " attempts in a row were lost before they reached a new checkpoint)"),
                        .retryable = true,
                        .step = live.job.resource.progress().step(),
@@ -208,14 +223,17 @@ void JobScheduler::Fail(LiveJob& live, const Failure& failure) {
   ChangeState(live, State::STATE_FAILED, failure.message, Level::LEVEL_ERROR);
 }
 
-void JobScheduler::Requeue(LiveJob& live, const std::string& why, v1::JobEvent::Level level) {
+std::string JobScheduler::GoesOnFrom(LiveJob& live) const {
   const jobs::CheckpointRecord* last = LastResumable(live);
   v1::JobProgress& progress = *live.job.resource.mutable_progress();
   progress.set_step(last == nullptr ? 0 : last->step);
   progress.set_eta_seconds(0);
   progress.set_samples_per_second(0);
-  ChangeState(live, State::STATE_QUEUED,
-              StrCat(why, "; ", last == nullptr ? std::string("it starts from the beginning") : StrCat("it goes on from the checkpoint at step ", last->step)), level);
+  return last == nullptr ? std::string("it starts from the beginning") : StrCat("it goes on from the checkpoint at step ", last->step);
+}
+
+void JobScheduler::Requeue(LiveJob& live, const std::string& why, v1::JobEvent::Level level) {
+  ChangeState(live, State::STATE_QUEUED, StrCat(why, "; ", GoesOnFrom(live)), level);
 }
 
 }  // namespace attune::scheduler

@@ -41,6 +41,7 @@ void JobScheduler::RegisterCheckpoint(const workers::AttemptId& attempt, const w
   if (written.is_best() || !live->job.best_is_measured) live->job.resource.set_best_checkpoint(record.resource.name());
   live->job.best_is_measured = live->job.best_is_measured || written.is_best();
   live->checkpoints[record.step] = record;
+  CountTime(*live);
   Publish(*live);
   snapshots_.PutCheckpoints(live->job.id, live->checkpoints);
   // Older ones go only when the new one is durable: a crash in between must leave one that is known.

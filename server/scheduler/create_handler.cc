@@ -9,6 +9,7 @@
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
+#include "server/jobs/job_fields.h"
 #include "server/jobs/timestamps.h"
 #include "server/jobs/violations.h"
 #include "server/scheduler/job_scheduler.h"
@@ -16,11 +17,7 @@
 namespace attune::scheduler {
 namespace {
 
-constexpr size_t kMaxDisplayName = 256;
 constexpr size_t kMaxRequestId = 128;
-constexpr int kMaxLabels = 64;
-constexpr size_t kMaxLabelKey = 63;
-constexpr size_t kMaxLabelValue = 255;
 constexpr int32_t kMostListed = 1000;  // of models or datasets, to name those that could be meant
 
 // SHA-256 of the request without its request_id: equal payloads give equal digests (maps are serialised in key order).
@@ -38,13 +35,9 @@ std::string Digest(v1::CreateFineTuningJobRequest request) {
 
 void CheckRequestFields(const v1::CreateFineTuningJobRequest& request, std::vector<jobs::FieldViolation>& violations) {
   auto add = [&](const std::string& field, const std::string& description) { violations.push_back({field, description}); };
-  if (request.display_name().size() > kMaxDisplayName) add("display_name", StrCat("has ", request.display_name().size(), " bytes and may have ", kMaxDisplayName));
+  jobs::CheckDisplayName(request.display_name(), "display_name", violations);
   if (request.request_id().size() > kMaxRequestId) add("request_id", StrCat("has ", request.request_id().size(), " bytes and may have ", kMaxRequestId));
-  if (request.labels_size() > kMaxLabels) add("labels", StrCat("has ", request.labels_size(), " entries and may have ", kMaxLabels));
-  for (const auto& [key, value] : request.labels()) {
-    if (key.empty() || key.size() > kMaxLabelKey) add("labels", StrCat("the key \"", key.substr(0, 80), "\" must have 1 to ", kMaxLabelKey, " characters"));
-    if (value.size() > kMaxLabelValue) add(StrCat("labels.", key.substr(0, 80)), StrCat("has ", value.size(), " bytes and may have ", kMaxLabelValue));
-  }
+  jobs::CheckLabels(request.labels(), "labels", violations);
   if (!request.has_spec()) add("spec", "is required");
 }
 
@@ -82,6 +75,7 @@ void JobScheduler::HandleCreate(const v1::CreateFineTuningJobRequest& request, J
   job.resource = std::move(checked->resource);
   job.resource.set_name(jobs::JobName(job.id));
   job.resource.set_state(v1::FineTuningJob::STATE_QUEUED);
+  job.resource.set_priority(job.resource.effective_spec().scheduling().priority());
   *job.resource.mutable_create_time() = jobs::ToTimestamp(deps_.clock.Now());
   if (!job.request_id.empty()) requests_[job.request_id] = {digest, job.id};
 
@@ -106,6 +100,7 @@ void JobScheduler::AddJob(jobs::Job job, const std::vector<std::string>& warning
   std::string id = job.id;
   LiveJob& live = jobs_[id];
   live.job = std::move(job);
+  live.since = deps_.clock.Now();
   queue_.emplace(order, id);
   placement_due_ = true;
   Publish(live);
@@ -138,6 +133,7 @@ absl::StatusOr<JobScheduler::CheckedRequest> JobScheduler::CheckRequest(const v1
   input.devices.assign(description_.devices.devices().begin(), description_.devices.devices().end());
   input.architectures.assign(description_.architectures.architectures().begin(), description_.architectures.architectures().end());
   input.default_threads = options_.worker_threads;
+  input.default_lost_attempts = options_.max_lost_attempts;
   auto note = [&](const char* field, const absl::Status& status) -> absl::Status {
     if (status.code() != absl::StatusCode::kInvalidArgument) return status;
     violations.push_back({field, std::string(status.message())});

@@ -8,7 +8,6 @@
 #include "server/base/str_cat.h"
 #include "server/jobs/timestamps.h"
 #include "server/jobs/violations.h"
-#include "server/scheduler/placement_policy.h"
 #include "server/scheduler/predict_inputs.h"
 
 namespace attune::scheduler {
@@ -62,6 +61,24 @@ void JobScheduler::CancelJob(const std::string& name, std::function<void(absl::S
   absl::StatusOr<std::string> id = ParseResourceName(name, "fineTuningJobs");
   if (!id.ok()) return done(id.status());
   loop_->Post([this, id = *id, done = std::move(done)]() mutable { HandleCancel(id, std::move(done)); });
+}
+
+void JobScheduler::PauseJob(const std::string& name, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) {
+  absl::StatusOr<std::string> id = ParseResourceName(name, "fineTuningJobs");
+  if (!id.ok()) return done(id.status());
+  loop_->Post([this, id = *id, done = std::move(done)]() mutable { HandlePause(id, std::move(done)); });
+}
+
+void JobScheduler::ResumeJob(const std::string& name, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) {
+  absl::StatusOr<std::string> id = ParseResourceName(name, "fineTuningJobs");
+  if (!id.ok()) return done(id.status());
+  loop_->Post([this, id = *id, done = std::move(done)]() mutable { HandleResume(id, std::move(done)); });
+}
+
+void JobScheduler::UpdateJob(v1::UpdateFineTuningJobRequest request, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) {
+  absl::StatusOr<std::string> id = ParseResourceName(request.fine_tuning_job().name(), "fineTuningJobs");
+  if (!id.ok()) return done(id.status());
+  loop_->Post([this, request = std::move(request), done = std::move(done)]() mutable { HandleUpdate(request, std::move(done)); });
 }
 
 void JobScheduler::DeleteJob(const std::string& name, std::function<void(absl::Status)> done) {
@@ -155,15 +172,6 @@ void JobScheduler::Drain() {
   if (!status.ok()) Log(LogLevel::kError, "the last events could not be stored", {{"error", status.ToString()}});
 }
 
-void JobScheduler::SuspendAttempts(bool tell) {
-  for (const std::string& id : active_) {
-    LiveJob& live = jobs_.at(id);
-    if (!live.attempt_open || live.state() == v1::FineTuningJob::STATE_CANCELLING) continue;
-    live.suspending = true;
-    if (tell) deps_.pool.Suspend({live.job.resource.name(), live.attempt()});
-  }
-}
-
 void JobScheduler::OnAttemptMessage(const workers::AttemptId& attempt, worker::v1::ConnectRequest message) {
   loop_->Post([this, attempt, message = std::move(message)]() mutable { HandleMessage(attempt, std::move(message)); });
 }
@@ -182,21 +190,6 @@ void JobScheduler::OnWorkersChanged() {
   loop_->Post([this] { placement_due_ = true; });
 }
 
-void JobScheduler::PlaceJobs() {
-  if (!std::exchange(placement_due_, false)) return;
-  workers::PoolStatus pool = deps_.pool.Status();
-  ClusterState state{.job_slots = options_.job_slots, .idle_workers = pool.idle, .trouble = pool.trouble, .draining = draining_};
-  state.busy_slots = static_cast<int>(active_.size());
-  for (const std::string& id : active_) state.idle_workers -= jobs_.at(id).starting;  // promised already
-  std::vector<QueuedJob> queued;
-  queued.reserve(queue_.size());
-  for (const auto& [order, id] : queue_) queued.push_back({id, order});
-  Placement placement = Place(std::move(queued), state);
-  for (const std::string& id : placement.start) StartAttempt(jobs_.at(id));
-  snapshots_.SetWaiting(placement.waiting, placement.reason);
-  placement_due_ = false;  // what starting changed is in this placement already
-}
-
 JobScheduler::LiveJob* JobScheduler::Find(const std::string& id) {
   auto found = jobs_.find(id);
   return found == jobs_.end() || found->second.deleting ? nullptr : &found->second;
@@ -208,6 +201,8 @@ bool JobScheduler::ChangeState(LiveJob& live, jobs::State to, const std::string&
     Log(LogLevel::kError, "a change of state was refused", {{"job", live.job.resource.name()}, {"error", status.ToString()}});
     return false;
   }
+  CountTime(live);
+  live.since = deps_.clock.Now();
   v1::FineTuningJob& resource = live.job.resource;
   resource.set_state(to);
   resource.set_state_reason(reason);

@@ -6,7 +6,9 @@
 //
 //   job_scheduler.cc        life of the scheduler, public calls, placement, state changes
 //   create_handler.cc       creation of jobs
-//   verb_handlers.cc        cancel, delete, delete checkpoint
+//   verb_handlers.cc        cancel, pause, resume, update
+//   delete_handlers.cc      delete, delete checkpoint
+//   placing.cc              what runs where, and who gives way
 //   attempt_handlers.cc     starting attempts, what workers report, how attempts end
 //   checkpoint_handlers.cc  registration and retention of checkpoints
 //   evaluate_handler.cc     evaluations of checkpoints
@@ -27,6 +29,8 @@
 #include "server/jobs/spec_check.h"
 #include "server/scheduler/job_reports.h"
 #include "server/scheduler/job_snapshots.h"
+#include "server/scheduler/placement_policy.h"
+#include "server/scheduler/project_usage.h"
 #include "server/scheduler/scheduler.h"
 #include "server/scheduler/serial_executor.h"
 
@@ -41,6 +45,9 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
 
   void CreateJob(v1::CreateFineTuningJobRequest request, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) override;
   void CancelJob(const std::string& name, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) override;
+  void PauseJob(const std::string& name, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) override;
+  void ResumeJob(const std::string& name, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) override;
+  void UpdateJob(v1::UpdateFineTuningJobRequest request, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) override;
   void DeleteJob(const std::string& name, std::function<void(absl::Status)> done) override;
   absl::StatusOr<v1::FineTuningJob> GetJob(const std::string& name) override;
   absl::StatusOr<v1::ListFineTuningJobsResponse> ListJobs(const v1::ListFineTuningJobsRequest& request) override;
@@ -67,6 +74,10 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
     bool starting = false;      // its attempt's directories are being made ready
     bool attempt_open = false;  // a worker has it
     bool suspending = false;    // the attempt was asked to stop so that it can go on later
+    bool out_of_time = false;   // the attempt was asked to stop because the job has trained for as long as it may
+    std::string gives_way_to;   // the job that it was suspended for; empty: the server shuts down
+    int start_priority = 0;     // of the present attempt
+    absl::Time since = absl::InfinitePast();  // it waits, or trains, since then
     bool ending = false;        // the attempt's end is on its way through the I/O thread
     bool test_reported = false;  // the attempt has reported its result on the test split
     bool deleting = false;
@@ -104,6 +115,12 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   LiveJob* Find(const std::string& id);
   // Attempts that end from now on were interrupted, not lost. `tell`: ask their workers to stop.
   void SuspendAttempts(bool tell);
+  void Suspend(LiveJob& live, const std::string& gives_way_to);
+  std::vector<QueuedJob> QueuedJobs() const;
+  std::vector<RunningJob> RunningJobs() const;
+  // Adds what the job has trained since it was last asked to its own time and to that of its project.
+  void CountTime(LiveJob& live);
+  void CheckRunTime(LiveJob& live);
   // Makes the change durable together with its event, and visible. False, with a log line, for a change that the table does not have.
   bool ChangeState(LiveJob& live, jobs::State to, const std::string& reason, v1::JobEvent::Level level = v1::JobEvent::LEVEL_INFO);
   void Append(const LiveJob& live, v1::JobEvent event, std::vector<jobs::JobChange> changes = {});
@@ -122,8 +139,13 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   void AnswerRepeatedRequest(const RequestEntry& first, const std::string& digest, JobCallback done);
   void AddJob(jobs::Job job, const std::vector<std::string>& warnings);
 
-  // verb_handlers.cc:
+  // verb_handlers.cc; delete_handlers.cc:
   void HandleCancel(const std::string& id, JobCallback done);
+  void HandlePause(const std::string& id, JobCallback done);
+  void HandleResume(const std::string& id, JobCallback done);
+  void HandleUpdate(const v1::UpdateFineTuningJobRequest& request, JobCallback done);
+  // Calls back with the job when everything that was said of it so far is durable.
+  void AnswerWhenDurable(const LiveJob& live, JobCallback done);
   void HandleDelete(const std::string& id, StatusCallback done);
   void FinishDelete(const std::string& id, const absl::Status& removed, StatusCallback done);
   void HandleDeleteCheckpoint(const std::string& id, int64_t step, StatusCallback done);
@@ -140,6 +162,8 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   void HandleFinished(LiveJob& live, const worker::v1::Finished& finished, const std::vector<std::string>& log_tail);
   void HandleLost(LiveJob& live, const workers::WorkerLost& lost, const std::vector<std::string>& log_tail);
   void Fail(LiveJob& live, const Failure& failure);
+  // Sets the progress back to the last checkpoint, and says which that is.
+  std::string GoesOnFrom(LiveJob& live) const;
   // Back to QUEUED, from where it goes on at its last checkpoint.
   void Requeue(LiveJob& live, const std::string& why, v1::JobEvent::Level level);
 
@@ -173,6 +197,8 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   std::map<int64_t, std::string> queue_;  // QUEUED jobs: order to id
   std::set<std::string> active_;          // ids of jobs that hold a slot
   int64_t next_order_ = 1;
+  ProjectUsage usage_;
+  absl::Time predicted_at_ = absl::InfinitePast();
   bool draining_ = false;
   bool placement_due_ = true;
 

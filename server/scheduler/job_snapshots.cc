@@ -8,8 +8,10 @@
 #include "server/base/page_token.h"
 #include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
+#include "server/jobs/job_fields.h"
 #include "server/jobs/job_filter.h"
 #include "server/jobs/job_state.h"
+#include "server/jobs/timestamps.h"
 
 namespace attune::scheduler {
 namespace {
@@ -41,10 +43,6 @@ absl::StatusOr<std::pair<std::string, std::string>> ParseCheckpointName(const st
   }
   ATTUNE_ASSIGN_OR_RETURN(std::string id, ParseResourceName(name.substr(0, at), "fineTuningJobs"));
   return std::pair(id, which);
-}
-
-absl::Status NoSuchJob(const std::string& id) {
-  return absl::NotFoundError(StrCat("fineTuningJobs/", id, " does not exist; ListFineTuningJobs shows those that do"));
 }
 
 }  // namespace
@@ -92,12 +90,14 @@ void JobSnapshots::Remove(const std::string& job_id) {
   entries_.erase(found);
 }
 
-void JobSnapshots::SetWaiting(const std::vector<std::string>& ids, const std::string& reason) {
+void JobSnapshots::SetWaiting(const std::vector<Waiting>& waiting, const std::string& reason, const std::string& blocking_resource) {
   absl::MutexLock lock(&mutex_);
-  waiting_reason_ = reason;
-  for (size_t i = 0; i < ids.size(); ++i) {
-    auto found = entries_.find(ids[i]);
-    if (found != entries_.end()) found->second.jobs_ahead = static_cast<int>(i);
+  front_ = {reason, blocking_resource};
+  for (size_t i = 0; i < waiting.size(); ++i) {
+    auto found = entries_.find(waiting[i].id);
+    if (found == entries_.end()) continue;
+    found->second.jobs_ahead = static_cast<int>(i);
+    found->second.predicted_start = waiting[i].predicted_start;
   }
 }
 
@@ -120,12 +120,14 @@ void JobSnapshots::Release(const std::vector<std::string>& resources) {
   }
 }
 
-v1::FineTuningJob JobSnapshots::Filled(const Entry& entry, const std::string& waiting_reason) {
+v1::FineTuningJob JobSnapshots::Filled(const Entry& entry, const Front& front) {
   v1::FineTuningJob job = *entry.job;
   if (job.state() != v1::FineTuningJob::STATE_QUEUED) return job;
   job.set_jobs_ahead(entry.jobs_ahead);
+  job.set_blocking_resource(front.blocking_resource);
+  if (entry.predicted_start != absl::InfiniteFuture()) *job.mutable_predicted_start_time() = jobs::ToTimestamp(entry.predicted_start);
   // What it waits for, and then what brought it here (a lost worker, for example).
-  std::string reason = entry.jobs_ahead == 0 ? waiting_reason : StrCat("waits for ", entry.jobs_ahead, entry.jobs_ahead == 1 ? " job" : " jobs", " before it");
+  std::string reason = entry.jobs_ahead == 0 ? front.reason : StrCat("waits for ", entry.jobs_ahead, entry.jobs_ahead == 1 ? " job" : " jobs", " before it");
   if (reason.empty()) reason = "waits for its turn";
   if (!job.state_reason().empty()) StrAppend(&reason, "; ", job.state_reason());
   job.set_state_reason(reason);
@@ -135,15 +137,15 @@ v1::FineTuningJob JobSnapshots::Filled(const Entry& entry, const std::string& wa
 absl::StatusOr<v1::FineTuningJob> JobSnapshots::Get(const std::string& name) const {
   ATTUNE_ASSIGN_OR_RETURN(std::string id, ParseResourceName(name, "fineTuningJobs"));
   Entry entry;
-  std::string waiting_reason;
+  Front front;
   {
     absl::ReaderMutexLock lock(&mutex_);
     auto found = entries_.find(id);
-    if (found == entries_.end()) return NoSuchJob(id);
+    if (found == entries_.end()) return jobs::NoSuchJob(id);
     entry = found->second;
-    waiting_reason = waiting_reason_;
+    front = front_;
   }
-  return Filled(entry, waiting_reason);
+  return Filled(entry, front);
 }
 
 absl::StatusOr<v1::ListFineTuningJobsResponse> JobSnapshots::List(const v1::ListFineTuningJobsRequest& request) const {
@@ -152,11 +154,11 @@ absl::StatusOr<v1::ListFineTuningJobsResponse> JobSnapshots::List(const v1::List
   std::string scope = StrCat("fineTuningJobs?", request.filter());
   ATTUNE_ASSIGN_OR_RETURN(int64_t before, Cursor(scope, request.page_token(), std::numeric_limits<int64_t>::max()));
   std::vector<Entry> page;
-  std::string waiting_reason;
+  Front front;
   bool more = false;
   {
     absl::ReaderMutexLock lock(&mutex_);
-    waiting_reason = waiting_reason_;
+    front = front_;
     for (auto it = by_order_.lower_bound(before); it != by_order_.begin() && !more;) {
       --it;
       const Entry& entry = entries_.at(it->second);
@@ -166,7 +168,7 @@ absl::StatusOr<v1::ListFineTuningJobsResponse> JobSnapshots::List(const v1::List
     }
   }
   v1::ListFineTuningJobsResponse response;
-  for (const Entry& entry : page) *response.add_fine_tuning_jobs() = Filled(entry, waiting_reason);
+  for (const Entry& entry : page) *response.add_fine_tuning_jobs() = Filled(entry, front);
   // The next page begins below the last job of this one.
   if (more) response.set_next_page_token(MakePageToken(scope, std::to_string(page.back().order)));
   return response;
@@ -180,7 +182,7 @@ absl::StatusOr<ResolvedCheckpoint> JobSnapshots::GetCheckpoint(const std::string
   {
     absl::ReaderMutexLock lock(&mutex_);
     auto found = entries_.find(id);
-    if (found == entries_.end()) return NoSuchJob(id);
+    if (found == entries_.end()) return jobs::NoSuchJob(id);
     checkpoints = found->second.checkpoints;
     best = found->second.job->best_checkpoint();
   }
@@ -204,7 +206,7 @@ absl::StatusOr<v1::ListCheckpointsResponse> JobSnapshots::ListCheckpoints(const 
   {
     absl::ReaderMutexLock lock(&mutex_);
     auto found = entries_.find(id);
-    if (found == entries_.end()) return NoSuchJob(id);
+    if (found == entries_.end()) return jobs::NoSuchJob(id);
     checkpoints = found->second.checkpoints;
     best = found->second.job->best_checkpoint();
   }
@@ -235,7 +237,9 @@ std::pair<int, int> JobSnapshots::CountRunningAndQueued() const {
   absl::ReaderMutexLock lock(&mutex_);
   int running = 0, queued = 0;
   for (const std::string& id : unfinished_) {
-    (jobs::HoldsSlot(entries_.at(id).job->state()) ? running : queued)++;
+    const jobs::State state = entries_.at(id).job->state();
+    running += jobs::HoldsSlot(state);
+    queued += state == v1::FineTuningJob::STATE_QUEUED;
   }
   return {running, queued};
 }

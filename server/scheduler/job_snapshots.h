@@ -17,6 +17,7 @@
 #include "attune/v1/checkpoint.pb.h"
 #include "attune/v1/fine_tuning_job.pb.h"
 #include "server/jobs/job.h"
+#include "server/scheduler/placement_policy.h"
 
 namespace attune::scheduler {
 
@@ -35,7 +36,7 @@ class JobSnapshots {
   void PutCheckpoints(const std::string& job_id, const CheckpointMap& checkpoints);  // all of them
   void Remove(const std::string& job_id);
   // Waiting jobs in the order in which they will start, and what the first waits for.
-  void SetWaiting(const std::vector<std::string>& ids, const std::string& reason);
+  void SetWaiting(const std::vector<Waiting>& waiting, const std::string& reason, const std::string& blocking_resource);
   void SetJobsAhead(const std::string& id, int jobs_ahead);
   // Resources of a job that is being created count as used.
   void Hold(const std::vector<std::string>& resources);
@@ -56,16 +57,21 @@ class JobSnapshots {
     std::shared_ptr<const v1::FineTuningJob> job;
     std::shared_ptr<const CheckpointMap> checkpoints;
     int jobs_ahead = 0;
+    absl::Time predicted_start = absl::InfiniteFuture();  // infinite: not known
+  };
+  // What the first of the waiting jobs waits for.
+  struct Front {
+    std::string reason, blocking_resource;
   };
   // A copy with what only reading can tell: jobs_ahead, and what a waiting job waits for.
-  static v1::FineTuningJob Filled(const Entry& entry, const std::string& waiting_reason);
+  static v1::FineTuningJob Filled(const Entry& entry, const Front& front);
 
   mutable absl::Mutex mutex_;
   std::map<std::string, Entry> entries_ ABSL_GUARDED_BY(mutex_);          // by id
   std::map<int64_t, std::string> by_order_ ABSL_GUARDED_BY(mutex_);
   std::set<std::string> unfinished_ ABSL_GUARDED_BY(mutex_);              // ids
   std::multiset<std::string> held_ ABSL_GUARDED_BY(mutex_);               // resource names
-  std::string waiting_reason_ ABSL_GUARDED_BY(mutex_);
+  Front front_ ABSL_GUARDED_BY(mutex_);
 };
 
 // Names of the model and the datasets that a job needs until it has ended.

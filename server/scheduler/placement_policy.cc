@@ -1,6 +1,10 @@
 #include "server/scheduler/placement_policy.h"
 
 #include <algorithm>
+#include <deque>
+#include <functional>
+#include <set>
+#include <tuple>
 #include <utility>
 
 #include "server/base/str_cat.h"
@@ -8,30 +12,105 @@
 namespace attune::scheduler {
 namespace {
 
-std::string WhyWaiting(const ClusterState& state, int free_slots) {
-  if (state.draining) return "waits for the server to start again: it is shutting down";
-  if (free_slots <= 0) {
-    return state.job_slots == 1 ? std::string("waits for the running job to end") : StrCat("waits for one of ", state.job_slots, " running jobs to end");
+int PriorityNow(const QueuedJob& job, const ClusterState& state) {
+  if (state.aging_interval == absl::InfiniteDuration() || job.since >= state.now) return job.priority;
+  absl::Duration rest;
+  return job.priority + static_cast<int>(std::min<int64_t>(absl::IDivDuration(state.now - job.since, state.aging_interval, &rest), 1'000'000));
+}
+
+// Jobs of one priority, by age within a project; always the next of the project that has had the least.
+void AppendFairly(std::vector<const QueuedJob*> jobs, const ClusterState& state, std::map<std::string, double>& seconds, std::vector<const QueuedJob*>& ranked) {
+  std::sort(jobs.begin(), jobs.end(), [](const QueuedJob* a, const QueuedJob* b) { return a->order < b->order; });
+  std::map<std::string, std::deque<const QueuedJob*>> of_project;
+  for (const QueuedJob* job : jobs) of_project[job->project].push_back(job);
+  std::set<std::tuple<double, int64_t, std::string>> next;  // seconds, order of the first job, project
+  const auto offer = [&](const std::string& project) {
+    if (const auto& waiting = of_project.at(project); !waiting.empty()) next.emplace(seconds[project], waiting.front()->order, project);
+  };
+  for (const auto& [project, waiting] : of_project) offer(project);
+  while (!next.empty()) {
+    const std::string project = std::get<std::string>(*next.begin());
+    next.erase(next.begin());
+    ranked.push_back(of_project[project].front());
+    of_project[project].pop_front();
+    seconds[project] += state.typical_seconds;
+    offer(project);
   }
-  if (!state.trouble.empty()) return StrCat("waits for a worker, and none can be started: ", state.trouble);
-  return "waits for a worker to be ready";
+}
+
+std::vector<const QueuedJob*> Rank(const std::vector<QueuedJob>& queued, const ClusterState& state) {
+  std::map<int, std::vector<const QueuedJob*>, std::greater<>> by_priority;
+  for (const QueuedJob& job : queued) by_priority[PriorityNow(job, state)].push_back(&job);
+  std::map<std::string, double> seconds = state.project_seconds;
+  std::vector<const QueuedJob*> ranked;
+  for (auto& [priority, jobs] : by_priority) AppendFairly(std::move(jobs), state, seconds, ranked);
+  return ranked;
+}
+
+// A job that waits behind one that cannot displace anybody must not either: the slot would not be its own.
+std::vector<Preempted> Preempt(const std::vector<const QueuedJob*>& waiting, const std::vector<RunningJob>& running) {
+  std::vector<const RunningJob*> victims;
+  size_t leaving = 0;  // slots that the first of the waiting will get in any case
+  for (const RunningJob& job : running) {
+    leaving += job.leaving;
+    if (!job.leaving) victims.push_back(&job);
+  }
+  // The least important first, and of those the youngest, which has the least to lose.
+  std::sort(victims.begin(), victims.end(),
+            [](const RunningJob* a, const RunningJob* b) { return std::pair(a->priority, -a->order) < std::pair(b->priority, -b->order); });
+  std::vector<Preempted> preempt;
+  for (size_t i = leaving; i < waiting.size() && preempt.size() < victims.size(); ++i) {
+    const RunningJob& victim = *victims[preempt.size()];
+    if (victim.priority >= waiting[i]->priority) break;
+    preempt.push_back({victim.id, waiting[i]->id});
+  }
+  return preempt;
+}
+
+// The nth waiting job gets the nth slot that comes free, where all that run say when that is.
+void Predict(const std::vector<RunningJob>& running, absl::Time now, std::vector<Waiting>& waiting) {
+  std::vector<absl::Duration> left;
+  for (const RunningJob& job : running) left.push_back(job.left);
+  std::sort(left.begin(), left.end());
+  for (size_t i = 0; i < std::min(left.size(), waiting.size()); ++i) waiting[i].predicted_start = now + left[i];
+}
+
+void SayWhy(const ClusterState& state, int free_slots, Placement& placement) {
+  if (state.draining) {
+    placement.reason = "waits for the server to start again: it is shutting down";
+    placement.blocking_resource = "server";
+  } else if (free_slots <= 0) {
+    placement.reason = state.job_slots == 1 ? std::string("waits for the running job to end") : StrCat("waits for one of ", state.job_slots, " running jobs to end");
+    placement.blocking_resource = "job_slots";
+  } else {
+    placement.reason = state.trouble.empty() ? std::string("waits for a worker to be ready") : StrCat("waits for a worker, and none can be started: ", state.trouble);
+    placement.blocking_resource = "worker";
+  }
 }
 
 }  // namespace
 
-Placement Place(std::vector<QueuedJob> queued, const ClusterState& state) {
-  std::sort(queued.begin(), queued.end(), [](const QueuedJob& a, const QueuedJob& b) { return a.order < b.order; });
-  int free_slots = state.job_slots - state.busy_slots;
-  int can_start = state.draining ? 0 : std::max(0, std::min(free_slots, state.idle_workers));
+Placement Place(const std::vector<QueuedJob>& queued, const std::vector<RunningJob>& running, const ClusterState& state) {
+  const std::vector<const QueuedJob*> ranked = Rank(queued, state);
+  const int free_slots = state.job_slots - static_cast<int>(running.size());
+  const size_t can_start = state.draining ? 0 : std::max(0, std::min(free_slots, state.idle_workers));
   Placement placement;
-  for (QueuedJob& job : queued) {
-    if (static_cast<int>(placement.start.size()) < can_start) {
-      placement.start.push_back(std::move(job.id));
+  std::vector<const QueuedJob*> waiting;
+  for (const QueuedJob* job : ranked) {
+    if (placement.start.size() < can_start) {
+      placement.start.push_back({job->id, PriorityNow(*job, state)});
     } else {
-      placement.waiting.push_back(std::move(job.id));
+      waiting.push_back(job);
+      placement.waiting.push_back({job->id});
     }
   }
-  if (!placement.waiting.empty()) placement.reason = WhyWaiting(state, free_slots - static_cast<int>(placement.start.size()));
+  if (waiting.empty()) return placement;
+  const int left = free_slots - static_cast<int>(placement.start.size());
+  SayWhy(state, left, placement);
+  if (left <= 0 && !state.draining) {
+    placement.preempt = Preempt(waiting, running);
+    Predict(running, state.now, placement.waiting);
+  }
   return placement;
 }
 

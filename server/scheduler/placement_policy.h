@@ -1,34 +1,69 @@
-// Which waiting jobs start now, and why the others wait. Pure: the whole policy is this function. Today jobs start by age; priority and fairness between projects will
-// change the order here and nowhere else.
+// Which waiting jobs start now, which running ones give way to them, and why the others wait. Pure: the whole policy is this function, as training_spec.proto says it at
+// SchedulingSpec.
 //
-//   Placement placement = Place(queued, {.job_slots = 1, .busy_slots = 0, .idle_workers = 1});
+//   Placement placement = Place(queued, running, {.job_slots = 1, .idle_workers = 1, .now = clock.Now()});
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <vector>
+
+#include "absl/time/time.h"
 
 namespace attune::scheduler {
 
 struct QueuedJob {
   std::string id;
   int64_t order = 0;  // of creation
+  int priority = 0;
+  std::string project;
+  absl::Time since = absl::InfinitePast();  // when it began to wait
+};
+
+// A job that holds a slot.
+struct RunningJob {
+  std::string id;
+  int64_t order = 0;
+  int priority = 0;      // that it started with, what it had gained by waiting included
+  bool leaving = false;  // it has been asked to stop, whatever for
+  absl::Duration left = absl::InfiniteDuration();  // by its own estimate; infinite: not known
 };
 
 struct ClusterState {
   int job_slots = 1;
-  int busy_slots = 0;
   int idle_workers = 0;
   std::string trouble;   // why workers can't be started
   bool draining = false;
+  absl::Time now = absl::InfinitePast();
+  absl::Duration aging_interval = absl::InfiniteDuration();  // of waiting, for a point of priority
+  std::map<std::string, double> project_seconds;             // that each project's jobs have had lately
+  double typical_seconds = 60;                               // of a job, for projects with several waiting
+};
+
+struct Started {
+  std::string id;
+  int priority = 0;  // with what it gained by waiting
+};
+
+struct Preempted {
+  std::string id;
+  std::string by;  // the waiting job that gets the slot
+};
+
+struct Waiting {
+  std::string id;
+  absl::Time predicted_start = absl::InfiniteFuture();  // infinite: not known
 };
 
 struct Placement {
-  std::vector<std::string> start;    // in this order
-  std::vector<std::string> waiting;  // in the order in which they will start: a job's index is its jobs_ahead
-  std::string reason;                // what the first of them waits for; those behind it wait for it too
+  std::vector<Started> start;        // in this order
+  std::vector<Waiting> waiting;      // in the order in which they will start: a job's index is its jobs_ahead
+  std::vector<Preempted> preempt;    // running jobs that should give way
+  std::string reason;                // what the first of the waiting waits for; those behind it wait for it too
+  std::string blocking_resource;     // the same in one word: "job_slots", "worker", "server"
 };
 
-Placement Place(std::vector<QueuedJob> queued, const ClusterState& state);
+Placement Place(const std::vector<QueuedJob>& queued, const std::vector<RunningJob>& running, const ClusterState& state);
 
 }  // namespace attune::scheduler

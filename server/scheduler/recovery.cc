@@ -5,6 +5,7 @@
 #include "server/base/log.h"
 #include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
+#include "server/jobs/timestamps.h"
 #include "server/scheduler/checkpoint_files.h"
 #include "server/scheduler/job_scheduler.h"
 
@@ -39,10 +40,15 @@ void JobScheduler::RecoverJob(LiveJob& live) {
   switch (live.state()) {
     case State::STATE_QUEUED:
       queue_.emplace(live.job.order, live.job.id);
+      // One that has run before may have waited for a shorter time than since its creation.
+      live.since = live.attempt() == 0 ? jobs::FromTimestamp(live.job.resource.create_time()) : deps_.clock.Now();
       break;
     case State::STATE_PREPARING:
     case State::STATE_RUNNING:
       Requeue(live, "the server stopped", v1::JobEvent::LEVEL_WARNING);
+      break;
+    case State::STATE_PAUSING:
+      ChangeState(live, State::STATE_PAUSED, StrCat("paused on request; the server stopped meanwhile; ", GoesOnFrom(live)));
       break;
     case State::STATE_CANCELLING:
       ChangeState(live, State::STATE_CANCELLED, "cancelled on request; the server stopped meanwhile");

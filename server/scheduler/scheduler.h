@@ -47,7 +47,8 @@ struct SchedulerOptions {
   std::string data_directory;  // job j keeps its checkpoints in {data_directory}/jobs/{j}/checkpoints
   int job_slots = 1;           // jobs that run at once, at least 1
   int worker_threads = 0;      // CPU threads of a job that asks for none; 0: all cores
-  int max_lost_attempts = 3;   // in a row, without a new checkpoint; then the job fails
+  int max_lost_attempts = 3;   // in a row, without a new checkpoint; then a job that does not say otherwise fails
+  absl::Duration aging_interval = absl::Minutes(10);  // a job that waits gains a point of priority in each
   int64_t feature_cache_bytes = 0;  // that workers may keep of frozen layers' outputs, in {data_directory}/feature-cache; 0: none
   absl::Duration drain_grace = absl::Seconds(20);  // how long Drain lets workers write a last checkpoint
 };
@@ -79,6 +80,9 @@ class Scheduler {
   virtual void CreateJob(v1::CreateFineTuningJobRequest request,
                          std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) = 0;
   virtual void CancelJob(const std::string& name, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) = 0;
+  virtual void PauseJob(const std::string& name, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) = 0;
+  virtual void ResumeJob(const std::string& name, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) = 0;
+  virtual void UpdateJob(v1::UpdateFineTuningJobRequest request, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) = 0;
   virtual void DeleteJob(const std::string& name, std::function<void(absl::Status)> done) = 0;
 
   // Snapshots; do not block on the scheduler thread's work.

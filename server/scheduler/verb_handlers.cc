@@ -1,9 +1,12 @@
-// Cancel, delete, and delete of a single checkpoint.
+// Cancel, pause, resume and update.
+#include <string>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/str_join.h"
 #include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
-#include "server/scheduler/checkpoint_files.h"
+#include "server/jobs/job_fields.h"
 #include "server/scheduler/job_scheduler.h"
 
 namespace attune::scheduler {
@@ -11,13 +14,15 @@ namespace {
 
 using State = v1::FineTuningJob;
 
-absl::Status NoSuchJob(const std::string& id) { return absl::NotFoundError(StrCat(jobs::JobName(id), " does not exist")); }
+absl::Status HasEnded(const v1::FineTuningJob& job, const char* what) {
+  return absl::FailedPreconditionError(StrCat(job.name(), " has ended (", jobs::StateName(job.state()), ") and cannot be ", what));
+}
 
 }  // namespace
 
 void JobScheduler::HandleCancel(const std::string& id, JobCallback done) {
   LiveJob* live = Find(id);
-  if (live == nullptr) return done(NoSuchJob(id));
+  if (live == nullptr) return done(jobs::NoSuchJob(id));
   switch (live->state()) {
     case State::STATE_CANCELLED:
     case State::STATE_CANCELLING:
@@ -25,8 +30,12 @@ void JobScheduler::HandleCancel(const std::string& id, JobCallback done) {
     case State::STATE_QUEUED:
       ChangeState(*live, State::STATE_CANCELLED, "cancelled on request before it started");
       break;
+    case State::STATE_PAUSED:
+      ChangeState(*live, State::STATE_CANCELLED, "cancelled on request while it was paused");
+      break;
     case State::STATE_PREPARING:
     case State::STATE_RUNNING:
+    case State::STATE_PAUSING:
       ChangeState(*live, State::STATE_CANCELLING, "cancelled on request; stops after the step it is in");
       // While its directories are made ready there is no worker yet; AssignAttempt sees the state.
       if (live->attempt_open) deps_.pool.Cancel({live->job.resource.name(), live->attempt()});
@@ -35,78 +44,87 @@ void JobScheduler::HandleCancel(const std::string& id, JobCallback done) {
       return done(absl::FailedPreconditionError(
           StrCat(live->job.resource.name(), " has ended (", jobs::StateName(live->state()), ") and cannot be cancelled; it can be deleted")));
   }
-  // Durable before the caller hears of it.
-  auto durable = [this, loop = loop_, name = live->job.resource.name(), done = std::move(done)](absl::Status status) {
+  AnswerWhenDurable(*live, std::move(done));
+}
+
+void JobScheduler::AnswerWhenDurable(const LiveJob& live, JobCallback done) {
+  auto durable = [this, loop = loop_, name = live.job.resource.name(), done = std::move(done)](absl::Status status) {
     loop->Post([this, name, done, status] { done(status.ok() ? snapshots_.Get(name) : absl::StatusOr<v1::FineTuningJob>(status)); });
   };
   deps_.events.Commit({.done = std::move(durable), .fail_fast = true});
 }
 
-void JobScheduler::HandleDelete(const std::string& id, StatusCallback done) {
+void JobScheduler::HandlePause(const std::string& id, JobCallback done) {
   LiveJob* live = Find(id);
-  if (live == nullptr) return done(NoSuchJob(id));
-  if (!jobs::IsFinal(live->state())) {
-    return done(absl::FailedPreconditionError(StrCat(live->job.resource.name(), " is ", jobs::StateName(live->state()), "; cancel it first, then delete it")));
+  if (live == nullptr) return done(jobs::NoSuchJob(id));
+  switch (live->state()) {
+    case State::STATE_PAUSED:
+    case State::STATE_PAUSING:
+      break;
+    case State::STATE_QUEUED:
+      ChangeState(*live, State::STATE_PAUSED, "paused on request before it started");
+      break;
+    case State::STATE_PREPARING:
+    case State::STATE_RUNNING:
+      ChangeState(*live, State::STATE_PAUSING, "paused on request; stops after the step it is in");
+      // While its directories are made ready there is no worker yet; AssignAttempt sees the state.
+      if (live->attempt_open) deps_.pool.Suspend({live->job.resource.name(), live->attempt()});
+      break;
+    case State::STATE_CANCELLING:
+      return done(absl::FailedPreconditionError(StrCat(live->job.resource.name(), " is being cancelled and cannot be paused")));
+    default:
+      return done(HasEnded(live->job.resource, "paused"));
   }
-  live->deleting = true;
-  snapshots_.Remove(id);
-  DoFileWork([&files = deps_.files, directory = OutputDirectory(id)] { return files.RemoveRecursively(directory); },
-             [this, id, done = std::move(done)](const absl::Status& removed) mutable { FinishDelete(id, removed, std::move(done)); });
+  AnswerWhenDurable(*live, std::move(done));
 }
 
-void JobScheduler::FinishDelete(const std::string& id, const absl::Status& removed, StatusCallback done) {
-  auto give_up = [this, id](const absl::Status& status) {
-    // The job is still there and can be deleted again.
-    LiveJob& live = jobs_.at(id);
-    live.deleting = false;
-    Publish(live);
-    snapshots_.PutCheckpoints(id, live.checkpoints);
-    return absl::Status(status.code(), StrCat("the job could not be deleted: ", std::string(status.message()), "; try again"));
-  };
-  if (!removed.ok()) return done(give_up(removed));
-  jobs_.at(id).checkpoints.clear();  // their files are gone, whatever happens to the rows
-  auto durable = [this, loop = loop_, id, give_up, done = std::move(done)](absl::Status status) {
-    loop->Post([this, id, give_up, done, status] {
-      if (!status.ok()) return done(give_up(status));
-      auto found = jobs_.find(id);
-      requests_.erase(found->second.job.request_id);
-      jobs_.erase(found);
-      done(absl::OkStatus());
-    });
-  };
-  deps_.events.Commit({.changes = {jobs::RemoveJob{id}}, .done = std::move(durable), .fail_fast = true});
-}
-
-void JobScheduler::HandleDeleteCheckpoint(const std::string& id, int64_t step, StatusCallback done) {
+void JobScheduler::HandleResume(const std::string& id, JobCallback done) {
   LiveJob* live = Find(id);
-  if (live == nullptr) return done(NoSuchJob(id));
-  auto found = live->checkpoints.find(step);
-  if (found == live->checkpoints.end()) return done(absl::NotFoundError(StrCat(jobs::CheckpointName(id, step), " does not exist")));
-  if (!jobs::IsFinal(live->state())) {
-    bool last = step == live->checkpoints.rbegin()->first;
-    if (last || found->second.resource.name() == live->job.resource.best_checkpoint()) {
-      return done(absl::FailedPreconditionError(StrCat(found->second.resource.name(), " is the ", last ? "last" : "best", " checkpoint of a job that is ",
-                                                       jobs::StateName(live->state()), " and needs it; wait for the end, or cancel the job")));
+  if (live == nullptr) return done(jobs::NoSuchJob(id));
+  switch (live->state()) {
+    case State::STATE_QUEUED:
+    case State::STATE_PREPARING:
+    case State::STATE_RUNNING:
+      break;
+    case State::STATE_PAUSED:
+      ChangeState(*live, State::STATE_QUEUED, StrCat("resumed on request; ", GoesOnFrom(*live)));
+      break;
+    case State::STATE_PAUSING:
+    case State::STATE_CANCELLING:
+      return done(absl::FailedPreconditionError(StrCat(live->job.resource.name(), " is ", jobs::StateName(live->state()),
+                                                       live->state() == State::STATE_PAUSING ? "; resume it when it is PAUSED" : " and cannot be resumed")));
+    default:
+      return done(HasEnded(live->job.resource, "resumed"));
+  }
+  AnswerWhenDurable(*live, std::move(done));
+}
+
+void JobScheduler::HandleUpdate(const v1::UpdateFineTuningJobRequest& request, JobCallback done) {
+  const v1::FineTuningJob& changed = request.fine_tuning_job();
+  const std::string id = changed.name().substr(changed.name().find('/') + 1);
+  LiveJob* live = Find(id);
+  if (live == nullptr) return done(jobs::NoSuchJob(id));
+  if (absl::Status status = jobs::CheckUpdate(request); !status.ok()) return done(status);
+  v1::FineTuningJob& job = live->job.resource;
+  if (jobs::IsFinal(job.state())) return done(HasEnded(job, "changed"));
+  std::vector<std::string> changes;
+  for (const std::string& path : request.update_mask().paths()) {
+    if (path == "display_name") {
+      job.set_display_name(changed.display_name());
+      changes.push_back(StrCat("display name \"", job.display_name(), "\""));
+    } else if (path == "labels") {
+      *job.mutable_labels() = changed.labels();
+      changes.push_back("labels");
+    } else {
+      changes.push_back(StrCat("priority ", changed.priority(), " (was ", job.priority(), ")"));
+      job.set_priority(changed.priority());
+      if (jobs::HoldsSlot(job.state())) live->start_priority = changed.priority();
     }
   }
-  jobs::CheckpointRecord record = found->second;
-  live->checkpoints.erase(found);
-  snapshots_.PutCheckpoints(id, live->checkpoints);
-  DoFileWork([&files = deps_.files, directory = DirectoryOf(record)] { return RemoveCheckpointDirectory(files, directory); },
-             [this, record, done = std::move(done)](const absl::Status& removed) mutable { FinishDeleteCheckpoint(record, removed, std::move(done)); });
-}
-
-void JobScheduler::FinishDeleteCheckpoint(const jobs::CheckpointRecord& record, const absl::Status& removed, StatusCallback done) {
-  LiveJob* live = Find(record.job_id);
-  if (live == nullptr) return done(absl::OkStatus());  // the whole job went meanwhile
-  if (!removed.ok()) {
-    live->checkpoints[record.step] = record;
-    snapshots_.PutCheckpoints(record.job_id, live->checkpoints);
-    return done(absl::Status(removed.code(), StrCat("the checkpoint could not be deleted: ", std::string(removed.message()), "; try again")));
-  }
-  if (live->job.resource.best_checkpoint() == record.resource.name()) ChooseBest(*live);
+  placement_due_ = true;
   Publish(*live);
-  deps_.events.Commit({.changes = {jobs::RemoveCheckpoint{record.job_id, record.step}, jobs::PutJob{live->job}}, .done = std::move(done)});
+  Append(*live, LogEvent(StrCat("changed on request: ", absl::StrJoin(changes, ", ")), live->attempt()), {jobs::PutJob{live->job}});
+  AnswerWhenDurable(*live, std::move(done));
 }
 
 }  // namespace attune::scheduler

@@ -69,14 +69,16 @@ class FakeScheduler final : public scheduler::Scheduler {
     });
   }
   void CancelJob(const std::string& name, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) override {
-    Post([this, name, done = std::move(done)] {
-      absl::StatusOr<v1::FineTuningJob> job = GetJob(name);
-      if (job.ok()) {
-        job->set_state(v1::FineTuningJob::STATE_CANCELLING);
-        PutJob(*job);
-      }
-      done(std::move(job));
-    });
+    Change(name, [](v1::FineTuningJob& job) { job.set_state(v1::FineTuningJob::STATE_CANCELLING); }, std::move(done));
+  }
+  void PauseJob(const std::string& name, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) override {
+    Change(name, [](v1::FineTuningJob& job) { job.set_state(v1::FineTuningJob::STATE_PAUSING); }, std::move(done));
+  }
+  void ResumeJob(const std::string& name, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) override {
+    Change(name, [](v1::FineTuningJob& job) { job.set_state(v1::FineTuningJob::STATE_QUEUED); }, std::move(done));
+  }
+  void UpdateJob(v1::UpdateFineTuningJobRequest request, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) override {
+    Change(request.fine_tuning_job().name(), [priority = request.fine_tuning_job().priority()](v1::FineTuningJob& job) { job.set_priority(priority); }, std::move(done));
   }
   void DeleteJob(const std::string& name, std::function<void(absl::Status)> done) override {
     Post([this, name, done = std::move(done)] {
@@ -160,6 +162,16 @@ class FakeScheduler final : public scheduler::Scheduler {
   void Drain() override { ++drains; }
 
  private:
+  void Change(const std::string& name, std::function<void(v1::FineTuningJob&)> change, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) {
+    Post([this, name, change = std::move(change), done = std::move(done)] {
+      absl::StatusOr<v1::FineTuningJob> job = GetJob(name);
+      if (job.ok()) {
+        change(*job);
+        PutJob(*job);
+      }
+      done(std::move(job));
+    });
+  }
   // An empty task ends the thread.
   void Post(std::function<void()> task) {
     absl::MutexLock lock(&mutex_);

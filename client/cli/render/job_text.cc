@@ -79,7 +79,7 @@ bool TakesImages(const v1::FineTuningJob& job) {
 std::string PaintState(const std::string& state, const Style& style) {
   if (state == "SUCCEEDED") return Paint(style, Colour::kGreen, state);
   if (state == "FAILED") return Paint(style, Colour::kRed, state);
-  if (state == "CANCELLED" || state == "CANCELLING") return Paint(style, Colour::kYellow, state);
+  if (state == "CANCELLED" || state == "CANCELLING" || state == "PAUSED" || state == "PAUSING") return Paint(style, Colour::kYellow, state);
   return Paint(style, Colour::kCyan, state);
 }
 
@@ -114,6 +114,8 @@ std::string JobDetails(const v1::FineTuningJob& job, absl::Time now, const Style
   StrAppend(&text, KeyValues({{"name", OneLine(job.display_name())},
                               {"why", OneLine(job.state_reason())},
                               {"jobs ahead", job.jobs_ahead() > 0 ? Count(job.jobs_ahead()) : ""},
+                              {"starts about", job.has_predicted_start_time() ? DateAndTime(ToTime(job.predicted_start_time())) : ""},
+                              {"priority", job.priority() != 0 ? Number(job.priority()) : ""},
                               {"base model", job.spec().base_model()},
                               {"dataset", job.spec().dataset()},
                               {"labels", LabelText(job)},

@@ -110,6 +110,10 @@ const std::map<std::string, std::string>& Helps() {
       {"keep-last", "Checkpoints kept besides the best and the last, at least 1. Default: 2"},
       {"device", "auto, cpu, cuda or cuda:N. Default: auto"},
       {"threads", "CPU threads. Default: all that the server gives a worker"},
+      {"priority", "Place among waiting jobs, -100 to 100; higher goes first, and takes the worker of a lower one. Default: 0"},
+      {"project", "Project that the job counts for: projects share the workers. Default: default"},
+      {"max-run-seconds", "Seconds that the job may train; 0: no limit. Default: 0"},
+      {"max-lost-attempts", "Attempts in a row that may be lost before a new checkpoint, 1 to 100. Default: the server's"},
   };
   return helps;
 }

@@ -155,6 +155,19 @@ class Client:
     def cancel_job(self, job: str) -> v1.FineTuningJob:
         return self.call(self.jobs.CancelFineTuningJob, v1.CancelFineTuningJobRequest(name=_full_name(job, "fineTuningJobs")))
 
+    def pause_job(self, job: str) -> v1.FineTuningJob:
+        """Frees the job's worker until resume_job; it writes a checkpoint first."""
+        return self.call(self.jobs.PauseFineTuningJob, v1.PauseFineTuningJobRequest(name=_full_name(job, "fineTuningJobs")))
+
+    def resume_job(self, job: str) -> v1.FineTuningJob:
+        return self.call(self.jobs.ResumeFineTuningJob, v1.ResumeFineTuningJobRequest(name=_full_name(job, "fineTuningJobs")))
+
+    def set_priority(self, job: str, priority: int) -> v1.FineTuningJob:
+        """-100 to 100; higher goes first."""
+        request = v1.UpdateFineTuningJobRequest(fine_tuning_job=v1.FineTuningJob(name=_full_name(job, "fineTuningJobs"), priority=priority))
+        request.update_mask.paths.append("priority")
+        return self.call(self.jobs.UpdateFineTuningJob, request)
+
     def watch(self, job: str, after_sequence: int = 0) -> Iterator[v1.JobEvent]:
         """Yields the job's events, each exactly once and in order, until the terminal one; through cut connections and server restarts."""
         name, last = _full_name(job, "fineTuningJobs"), after_sequence

@@ -185,6 +185,7 @@ class FakeJobs final : public v1::FineTuningJobService::Service {
   std::function<grpc::Status(const v1::CreateFineTuningJobRequest&, v1::FineTuningJob*)> on_create;
   std::vector<v1::CreateFineTuningJobRequest> created;
   std::vector<v1::ListFineTuningJobsRequest> listed;
+  std::vector<v1::UpdateFineTuningJobRequest> updated;
   std::vector<v1::MetricPoint> metrics;
   Script create, get, list_events, remove, cancel;
 
@@ -225,6 +226,22 @@ class FakeJobs final : public v1::FineTuningJobService::Service {
     response->set_name(request->name());
     response->set_state(v1::FineTuningJob::STATE_CANCELLING);
     return status;
+  }
+  grpc::Status PauseFineTuningJob(grpc::ServerContext*, const v1::PauseFineTuningJobRequest* request, v1::FineTuningJob* response) override {
+    response->set_name(request->name());
+    response->set_state(v1::FineTuningJob::STATE_PAUSING);
+    return grpc::Status::OK;
+  }
+  grpc::Status ResumeFineTuningJob(grpc::ServerContext*, const v1::ResumeFineTuningJobRequest* request, v1::FineTuningJob* response) override {
+    response->set_name(request->name());
+    response->set_state(v1::FineTuningJob::STATE_QUEUED);
+    return grpc::Status::OK;
+  }
+  grpc::Status UpdateFineTuningJob(grpc::ServerContext*, const v1::UpdateFineTuningJobRequest* request, v1::FineTuningJob* response) override {
+    updated.push_back(*request);
+    *response = request->fine_tuning_job();
+    response->set_state(v1::FineTuningJob::STATE_QUEUED);
+    return grpc::Status::OK;
   }
   grpc::Status DeleteFineTuningJob(grpc::ServerContext*, const v1::DeleteFineTuningJobRequest*,
                                    v1::DeleteFineTuningJobResponse*) override {

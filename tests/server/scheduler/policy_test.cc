@@ -1,39 +1,14 @@
-// The pure parts: placement, retention, reports.
+// The pure parts: retention, reports.
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/scheduler/job_reports.h"
-#include "server/scheduler/placement_policy.h"
 #include "server/scheduler/retention.h"
 
 namespace attune::scheduler {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-const std::vector<QueuedJob> kThree = {{"c", 30}, {"a", 10}, {"b", 20}};
-
-TEST(Placement, StartsTheOldestWhereThereIsASlotAndAWorker) {
-  Placement placement = Place(kThree, {.job_slots = 2, .busy_slots = 0, .idle_workers = 5});
-  EXPECT_THAT(placement.start, ElementsAre("a", "b"));
-  EXPECT_THAT(placement.waiting, ElementsAre("c"));
-  EXPECT_THAT(placement.reason, HasSubstr("running jobs to end"));
-}
-
-TEST(Placement, SaysWhatIsMissing) {
-  EXPECT_THAT(Place(kThree, {.job_slots = 1, .busy_slots = 1, .idle_workers = 1}).reason, HasSubstr("running job to end"));
-  EXPECT_THAT(Place(kThree, {.job_slots = 1, .idle_workers = 0}).reason, HasSubstr("a worker to be ready"));
-  EXPECT_THAT(Place(kThree, {.job_slots = 1, .idle_workers = 0, .trouble = "no such program"}).reason, HasSubstr("no such program"));
-  EXPECT_THAT(Place(kThree, {.job_slots = 1, .idle_workers = 1, .draining = true}).reason, HasSubstr("shutting down"));
-}
-
-TEST(Placement, NothingStartsWhileDrainingOrWithoutRoom) {
-  EXPECT_THAT(Place(kThree, {.job_slots = 3, .idle_workers = 3, .draining = true}).start, IsEmpty());
-  EXPECT_THAT(Place(kThree, {.job_slots = 1, .busy_slots = 2, .idle_workers = 3}).start, IsEmpty());
-  EXPECT_THAT(Place(kThree, {.job_slots = 1, .idle_workers = -1}).start, IsEmpty());
-  EXPECT_THAT(Place({}, {.job_slots = 1, .idle_workers = 1}).reason, "");
-}
 
 TEST(Retention, KeepsLastBestAndTheNewestOthers) {
   EXPECT_THAT(Expendable({}, -1, 1), IsEmpty());

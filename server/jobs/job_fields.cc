@@ -1,0 +1,55 @@
+#include "server/jobs/job_fields.h"
+
+#include "server/base/nearest.h"
+#include "server/base/str_cat.h"
+#include "server/jobs/job.h"
+#include "server/jobs/spec_check.h"
+
+namespace attune::jobs {
+namespace {
+
+constexpr size_t kMaxDisplayName = 256;
+constexpr int kMaxLabels = 64;
+constexpr size_t kMaxLabelKey = 63;
+constexpr size_t kMaxLabelValue = 255;
+constexpr size_t kShown = 80;
+
+}  // namespace
+
+void CheckDisplayName(const std::string& name, const std::string& field, std::vector<FieldViolation>& violations) {
+  if (name.size() > kMaxDisplayName) violations.push_back({field, StrCat("has ", name.size(), " bytes and may have ", kMaxDisplayName)});
+}
+
+void CheckLabels(const google::protobuf::Map<std::string, std::string>& labels, const std::string& field, std::vector<FieldViolation>& violations) {
+  if (labels.size() > kMaxLabels) violations.push_back({field, StrCat("has ", labels.size(), " entries and may have ", kMaxLabels)});
+  for (const auto& [key, value] : labels) {
+    const std::string shown = key.substr(0, kShown);
+    if (key.empty() || key.size() > kMaxLabelKey) violations.push_back({field, StrCat("the key \"", shown, "\" must have 1 to ", kMaxLabelKey, " characters")});
+    if (value.size() > kMaxLabelValue) violations.push_back({StrCat(field, ".", shown), StrCat("has ", value.size(), " bytes and may have ", kMaxLabelValue)});
+  }
+}
+
+absl::Status CheckUpdate(const v1::UpdateFineTuningJobRequest& request) {
+  const std::vector<std::string> known = {"display_name", "labels", "priority"};
+  const v1::FineTuningJob& job = request.fine_tuning_job();
+  std::vector<FieldViolation> violations;
+  if (request.update_mask().paths().empty()) violations.push_back({"update_mask", "must name what to change: display_name, labels or priority"});
+  for (const std::string& path : request.update_mask().paths()) {
+    if (path == "display_name") {
+      CheckDisplayName(job.display_name(), "fine_tuning_job.display_name", violations);
+    } else if (path == "labels") {
+      CheckLabels(job.labels(), "fine_tuning_job.labels", violations);
+    } else if (path == "priority") {
+      if (!IsPriority(job.priority())) violations.push_back({"fine_tuning_job.priority", StrCat("must be -100 to 100, not ", job.priority())});
+    } else {
+      const std::string nearest = Nearest(path.substr(0, kShown), known);
+      violations.push_back({"update_mask", StrCat("\"", path.substr(0, kShown), "\" cannot be changed; ", nearest.empty() ? "" : StrCat("did you mean ", nearest, "? "),
+                                                  "display_name, labels and priority can")});
+    }
+  }
+  return ViolationsStatus(violations);
+}
+
+absl::Status NoSuchJob(const std::string& id) { return absl::NotFoundError(StrCat(JobName(id), " does not exist; ListFineTuningJobs shows those that do")); }
+
+}  // namespace attune::jobs

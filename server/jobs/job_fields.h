@@ -1,0 +1,24 @@
+// The fields of a job beside its spec, as clients give them at creation and later. Pure.
+#pragma once
+
+#include <google/protobuf/map.h>
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "attune/v1/fine_tuning_job.pb.h"
+#include "server/jobs/violations.h"
+
+namespace attune::jobs {
+
+void CheckDisplayName(const std::string& name, const std::string& field, std::vector<FieldViolation>& violations);
+void CheckLabels(const google::protobuf::Map<std::string, std::string>& labels, const std::string& field, std::vector<FieldViolation>& violations);
+
+// INVALID_ARGUMENT with all faults of the mask and of what it names.
+absl::Status CheckUpdate(const v1::UpdateFineTuningJobRequest& request);
+
+// NOT_FOUND.
+absl::Status NoSuchJob(const std::string& id);
+
+}  // namespace attune::jobs

@@ -1,0 +1,30 @@
+// The part of the spec check that looks at spec.scheduling: the job's place among others.
+#include "server/base/ids.h"
+#include "server/jobs/spec_context.h"
+
+namespace attune::jobs {
+namespace {
+
+constexpr int kMaxPriority = 100;
+constexpr int64_t kMaxRunSeconds = int64_t{10} * 366 * 24 * 3600;
+constexpr int kMaxLostAttempts = 100;
+
+}  // namespace
+
+void CheckScheduling(SpecContext& context) {
+  v1::SchedulingSpec& scheduling = *context.effective.mutable_scheduling();
+  context.InRange("scheduling.priority", scheduling.priority(), -kMaxPriority, kMaxPriority);
+  if (scheduling.project().empty()) {
+    scheduling.set_project("default");
+  } else if (!CheckResourceId(scheduling.project(), "project").ok()) {
+    context.Fault("scheduling.project", "must be 1 to 63 of a-z, 0-9 and -, beginning with a letter");
+  }
+  context.InRange<int64_t>("scheduling.max_run_seconds", scheduling.max_run_seconds(), 0, kMaxRunSeconds);
+  if (context.InRange("scheduling.max_lost_attempts", scheduling.max_lost_attempts(), 0, kMaxLostAttempts) && scheduling.max_lost_attempts() == 0) {
+    scheduling.set_max_lost_attempts(context.input.default_lost_attempts);
+  }
+}
+
+bool IsPriority(int priority) { return priority >= -kMaxPriority && priority <= kMaxPriority; }
+
+}  // namespace attune::jobs

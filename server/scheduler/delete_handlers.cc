@@ -1,0 +1,77 @@
+// Delete, of jobs and of single checkpoints: files first, rows second.
+#include <utility>
+
+#include "server/base/str_cat.h"
+#include "server/scheduler/checkpoint_files.h"
+#include "server/scheduler/job_scheduler.h"
+
+namespace attune::scheduler {
+
+void JobScheduler::HandleDelete(const std::string& id, StatusCallback done) {
+  LiveJob* live = Find(id);
+  if (live == nullptr) return done(jobs::NoSuchJob(id));
+  if (!jobs::IsFinal(live->state())) {
+    return done(absl::FailedPreconditionError(StrCat(live->job.resource.name(), " is ", jobs::StateName(live->state()), "; cancel it first, then delete it")));
+  }
+  live->deleting = true;
+  snapshots_.Remove(id);
+  DoFileWork([&files = deps_.files, directory = OutputDirectory(id)] { return files.RemoveRecursively(directory); },
+             [this, id, done = std::move(done)](const absl::Status& removed) mutable { FinishDelete(id, removed, std::move(done)); });
+}
+
+void JobScheduler::FinishDelete(const std::string& id, const absl::Status& removed, StatusCallback done) {
+  auto give_up = [this, id](const absl::Status& status) {
+    // The job is still there and can be deleted again.
+    LiveJob& live = jobs_.at(id);
+    live.deleting = false;
+    Publish(live);
+    snapshots_.PutCheckpoints(id, live.checkpoints);
+    return absl::Status(status.code(), StrCat("the job could not be deleted: ", std::string(status.message()), "; try again"));
+  };
+  if (!removed.ok()) return done(give_up(removed));
+  jobs_.at(id).checkpoints.clear();  // their files are gone, whatever happens to the rows
+  auto durable = [this, loop = loop_, id, give_up, done = std::move(done)](absl::Status status) {
+    loop->Post([this, id, give_up, done, status] {
+      if (!status.ok()) return done(give_up(status));
+      auto found = jobs_.find(id);
+      requests_.erase(found->second.job.request_id);
+      jobs_.erase(found);
+      done(absl::OkStatus());
+    });
+  };
+  deps_.events.Commit({.changes = {jobs::RemoveJob{id}}, .done = std::move(durable), .fail_fast = true});
+}
+
+void JobScheduler::HandleDeleteCheckpoint(const std::string& id, int64_t step, StatusCallback done) {
+  LiveJob* live = Find(id);
+  if (live == nullptr) return done(jobs::NoSuchJob(id));
+  auto found = live->checkpoints.find(step);
+  if (found == live->checkpoints.end()) return done(absl::NotFoundError(StrCat(jobs::CheckpointName(id, step), " does not exist")));
+  if (!jobs::IsFinal(live->state())) {
+    bool last = step == live->checkpoints.rbegin()->first;
+    if (last || found->second.resource.name() == live->job.resource.best_checkpoint()) {
+      return done(absl::FailedPreconditionError(StrCat(found->second.resource.name(), " is the ", last ? "last" : "best", " checkpoint of a job that is ",
+                                                       jobs::StateName(live->state()), " and needs it; wait for the end, or cancel the job")));
+    }
+  }
+  jobs::CheckpointRecord record = found->second;
+  live->checkpoints.erase(found);
+  snapshots_.PutCheckpoints(id, live->checkpoints);
+  DoFileWork([&files = deps_.files, directory = DirectoryOf(record)] { return RemoveCheckpointDirectory(files, directory); },
+             [this, record, done = std::move(done)](const absl::Status& removed) mutable { FinishDeleteCheckpoint(record, removed, std::move(done)); });
+}
+
+void JobScheduler::FinishDeleteCheckpoint(const jobs::CheckpointRecord& record, const absl::Status& removed, StatusCallback done) {
+  LiveJob* live = Find(record.job_id);
+  if (live == nullptr) return done(absl::OkStatus());  // the whole job went meanwhile
+  if (!removed.ok()) {
+    live->checkpoints[record.step] = record;
+    snapshots_.PutCheckpoints(record.job_id, live->checkpoints);
+    return done(absl::Status(removed.code(), StrCat("the checkpoint could not be deleted: ", std::string(removed.message()), "; try again")));
+  }
+  if (live->job.resource.best_checkpoint() == record.resource.name()) ChooseBest(*live);
+  Publish(*live);
+  deps_.events.Commit({.changes = {jobs::RemoveCheckpoint{record.job_id, record.step}, jobs::PutJob{live->job}}, .done = std::move(done)});
+}
+
+}  // namespace attune::scheduler
