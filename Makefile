@@ -2,8 +2,9 @@
 JOBS ?= $(shell nproc)
 PRESET ?= full
 BUILD = build/$(PRESET)
+KILLS ?= 1000
 
-.PHONY: help setup build demo demo-vision test test-unit test-sanitizers bench format lint clean
+.PHONY: help setup build demo demo-vision test test-unit test-crash test-sanitizers bench format lint clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -26,6 +27,9 @@ test: build  ## build and run every test
 
 test-unit: setup  ## the fast tests only, without torch
 	@cmake --preset dev >/dev/null && cmake --build --preset dev -j $(JOBS) && tools/test build/dev -L unit
+
+test-crash: build  ## kill servers and workers a thousand times (KILLS=n), and check that nothing was lost
+	@ATTUNE_DEPS_DIR=$(CURDIR)/.deps ATTUNE_BUILD_DIR=$(CURDIR)/$(BUILD) .deps/testenv/bin/python tests/integration/crash_matrix.py --kills $(KILLS)
 
 test-sanitizers: setup  ## unit and integration tests under ASan+UBSan, then TSan
 	@tools/test_sanitizers

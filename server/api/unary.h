@@ -15,6 +15,7 @@
 #include "grpcpp/support/server_callback.h"
 #include "server/api/blocking_pool.h"
 #include "server/api/grpc_status.h"
+#include "server/base/fault_point.h"
 
 namespace attune::api {
 
@@ -89,6 +90,7 @@ inline auto FinishEmpty(grpc::ServerUnaryReactor* reactor) {
 template <typename Response>
 auto FinishWith(grpc::ServerUnaryReactor* reactor, Response* response) {
   return [reactor, response](absl::StatusOr<Response> result) {
+    FaultPoint("reply.before");
     reactor->Finish(ToGrpcStatus(Store(std::move(result), response)));
   };
 }

@@ -7,14 +7,30 @@
 #include <cerrno>
 #include <cstdio>
 #include <filesystem>
+#include <string>
 #include <system_error>
+#include <utility>
 
 #include "server/base/errno_status.h"
+#include "server/base/fault_point.h"
 #include "server/base/files.h"
 #include "server/base/status_macros.h"
 
 namespace attune {
 namespace {
+
+// A fault point before an operation and one after it.
+class FaultPoints {
+ public:
+  explicit FaultPoints(const char* operation) : operation_(operation) { At(".before"); }
+  ~FaultPoints() { At(".after"); }
+
+ private:
+  void At(const char* when) const {
+    if (FaultPointsArmed()) FaultPoint(std::string(operation_) + when);
+  }
+  const char* const operation_;
+};
 
 class PosixWritableFile final : public WritableFile {
  public:
@@ -25,8 +41,11 @@ class PosixWritableFile final : public WritableFile {
 
   absl::Status Append(std::string_view data) override {
     if (fd_ < 0) return absl::FailedPreconditionError("write " + path_ + ": the file is closed");
+    const FaultPoints points("append");
+    size_t torn = FaultPointsArmed() ? data.size() / 2 : 0;  // a test may want to see half of it
     while (!data.empty()) {
-      ssize_t written = write(fd_, data.data(), data.size());
+      ssize_t written = write(fd_, data.data(), torn > 0 ? torn : data.size());
+      if (std::exchange(torn, 0) > 0) FaultPoint("append.torn");
       if (written < 0) {
         if (errno == EINTR) continue;
         return ErrnoStatus(errno, "write", path_);
@@ -38,6 +57,7 @@ class PosixWritableFile final : public WritableFile {
 
   absl::Status Sync() override {
     if (fd_ < 0) return absl::FailedPreconditionError("sync " + path_ + ": the file is closed");
+    const FaultPoints points("sync");
     if (fdatasync(fd_) != 0) return ErrnoStatus(errno, "sync", path_);
     return absl::OkStatus();
   }
@@ -57,6 +77,7 @@ class PosixWritableFile final : public WritableFile {
 };
 
 absl::StatusOr<std::unique_ptr<WritableFile>> OpenForWriting(const std::string& path, int flags) {
+  const FaultPoints points("open");
   int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0644);
   if (fd < 0) return ErrnoStatus(errno, "open", path);
   return std::make_unique<PosixWritableFile>(fd, path);
@@ -73,16 +94,19 @@ class PosixFiles final : public Files {
   }
 
   absl::Status Truncate(const std::string& path, int64_t size) override {
+    const FaultPoints points("truncate");
     if (truncate(path.c_str(), size) != 0) return ErrnoStatus(errno, "truncate", path);
     return absl::OkStatus();
   }
 
   absl::Status Rename(const std::string& from, const std::string& to) override {
+    const FaultPoints points("rename");
     if (rename(from.c_str(), to.c_str()) != 0) return ErrnoStatus(errno, "rename", from + " to " + to);
     return absl::OkStatus();
   }
 
   absl::Status SyncDirectory(const std::string& path) override {
+    const FaultPoints points("sync_directory");
     int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) return ErrnoStatus(errno, "open directory", path);
     absl::Status status = fsync(fd) == 0 ? absl::OkStatus() : ErrnoStatus(errno, "sync directory", path);
@@ -109,11 +133,13 @@ class PosixFiles final : public Files {
   }
 
   absl::Status Remove(const std::string& path) override {
+    const FaultPoints points("remove");
     if (unlink(path.c_str()) != 0 && errno != ENOENT) return ErrnoStatus(errno, "remove", path);
     return absl::OkStatus();
   }
 
   absl::Status RemoveRecursively(const std::string& path) override {
+    const FaultPoints points("remove_recursively");
     std::error_code error;
     std::filesystem::remove_all(path, error);
     if (error) return ErrnoStatus(error.value(), "remove", path);
@@ -121,6 +147,7 @@ class PosixFiles final : public Files {
   }
 
   absl::Status Link(const std::string& from, const std::string& to) override {
+    const FaultPoints points("link");
     if (link(from.c_str(), to.c_str()) != 0 && errno != EEXIST) return ErrnoStatus(errno, "link", from + " to " + to);
     return absl::OkStatus();
   }

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "server/base/fault_point.h"
 #include "server/base/files.h"
 #include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
@@ -84,7 +85,9 @@ absl::StatusOr<std::vector<SqlRow>> Transaction::Query(std::string_view sql, con
 absl::Status Transaction::Commit() ABSL_NO_THREAD_SAFETY_ANALYSIS {
   ATTUNE_RETURN_IF_ERROR(Check());
   // On an error the transaction is still open or already rolled back; the destructor handles both.
+  FaultPoint("commit.before");
   ATTUNE_RETURN_IF_ERROR(database_->writer_->Run("COMMIT", {}, nullptr).status());
+  FaultPoint("commit.after");
   std::exchange(database_, nullptr)->write_mutex_.Unlock();
   return absl::OkStatus();
 }

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 
+#include "server/base/fault_point.h"
 #include "server/base/log.h"
 #include "server/main/command_line.h"
 #include "server/main/server.h"
@@ -32,6 +33,7 @@ int Run(int argc, char** argv) {
   }
   const ServerOptions& options = command->options;
   SetMinLogLevel(LevelNamed(options.operation.log_level));
+  ArmFaultPoints("server");
   BlockStopSignals();
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Create(options);
   if (!server.ok()) {

@@ -6,6 +6,7 @@
 #include <CLI/CLI.hpp>
 
 #include "server/base/files.h"
+#include "server/base/fault_point.h"
 #include "server/base/log.h"
 #include "server/training/worker/describe.h"
 #include "server/training/worker/devices.h"
@@ -26,6 +27,7 @@ struct Options {
 };
 
 int Serve(const Options& options) {
+  ArmFaultPoints("worker");
   training::DieWithParent();
   training::LeaveSignalsToTheServer();
   training::InitializeTorch();

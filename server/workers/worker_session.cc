@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "server/base/fault_point.h"
+
 namespace attune::workers {
 
 // The gRPC side of a session. Deletes itself when gRPC is done with it.
@@ -24,6 +26,7 @@ class WorkerSession::Stream final : public grpc::ServerBidiReactor<worker::v1::C
         return;
       }
     } else {
+      FaultPoint("receive.before");
       host_.OnMessage(*session_, std::move(request_));
     }
     request_.Clear();

@@ -81,7 +81,11 @@ class Server:
     def connect(self):
         options = [("grpc.max_receive_message_length", 64 << 20), ("grpc.use_local_subchannel_pool", 1)]
         self.channel = grpc.insecure_channel(self.address, options=options)
-        grpc.channel_ready_future(self.channel).result(timeout=DEADLINE)
+        ready = grpc.channel_ready_future(self.channel)
+        wait_until(lambda: ready.done() or self.process.poll() is not None, "the server to answer")
+        if not ready.done():
+            ready.cancel()
+            raise RuntimeError(f"server exited with {self.process.returncode}:\n{self.log_text()[-3000:]}")
         self.uploads = rpc["upload"].UploadServiceStub(self.channel)
         self.datasets = rpc["dataset"].DatasetServiceStub(self.channel)
         self.models = rpc["model"].ModelServiceStub(self.channel)
@@ -172,6 +176,12 @@ class Server:
                 if count == 0:
                     return event
         raise AssertionError(f"{name} ended without {kind}")
+
+    def wait_for_state(self, name, state):
+        for event in self.events(name):
+            if event.state_changed.to == state:
+                return event
+        raise AssertionError(f"{name} ended without becoming {state}")
 
     def download(self, checkpoint, directory, weights_only=True):
         found = self.checkpoints.GetCheckpoint(checkpoint_pb.GetCheckpointRequest(name=checkpoint))

@@ -16,6 +16,7 @@
 #include "attune/worker/v1/worker.grpc.pb.h"
 #include "grpcpp/create_channel.h"
 #include "grpcpp/security/credentials.h"
+#include "server/base/fault_point.h"
 #include "server/base/log.h"
 #include "server/base/str_cat.h"
 #include "server/training/worker/convert.h"
@@ -182,7 +183,11 @@ class WorkerChannel::State {
     absl::Time next_heartbeat = absl::Now() + options_.heartbeat_interval;
     while (std::optional<ConnectRequest> message = NextMessage(next_heartbeat)) {
       // A broken stream ends the control thread's Read too, and that is where it is dealt with.
-      if (message->kind_case() != ConnectRequest::KIND_NOT_SET) stream_->Write(*message);
+      if (message->kind_case() != ConnectRequest::KIND_NOT_SET) {
+        FaultPoint("send.before");
+        stream_->Write(*message);
+        FaultPoint("send.after");
+      }
       if (const absl::Time now = absl::Now(); now >= next_heartbeat) {
         SendHeartbeat();
         next_heartbeat = now + options_.heartbeat_interval;
