@@ -5,7 +5,7 @@
 
 --model: config.json and model.safetensors, as tools/import_torchvision.py writes them; a classifier that the weights lack is new. --data: train/CLASS/FILE, and
 validation/ and test/ where there are some. The policy: {"phases": [{"name", "n_epochs" or "max_steps", "trainable": "head" or "all" or name prefixes,
-"learning_rate", "augment", "batch_norm": "train" or "frozen"}], "batch_size", "weight_decay", "warmup_ratio", "max_grad_norm", "label_smoothing",
+"learning_rate", "augment", "batch_norm": "train" (default) or "frozen"}], "batch_size", "weight_decay", "warmup_ratio", "max_grad_norm", "label_smoothing",
 "crop_scale_min", "horizontal_flip"}; what is left out is Attune's default. Each phase has an AdamW of its own with warm-up, then linearly to zero; biases and norms do not
 decay; the best epoch on the validation images (the last where there are none) is tested.
 """

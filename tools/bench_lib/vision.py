@@ -90,6 +90,7 @@ def spec_of(policy, image_size, seed):
     for phase in policy["phases"]:
         length = {key: phase[key] for key in ("n_epochs", "max_steps") if key in phase}
         fields = {"augment": phase["augment"]} if "augment" in phase else {}
+        fields["batch_norm"] = spec_pb.BATCH_NORM_TRAIN if phase.get("batch_norm") == "train" else spec_pb.BATCH_NORM_FROZEN
         phases.append(spec_pb.Phase(name=phase["name"], learning_rate=phase["learning_rate"], trainable=trainable(phase["trainable"]), **length, **fields))
     hyperparameters = spec_pb.Hyperparameters(batch_size=policy["batch_size"], **({"image_size": image_size} if image_size else {}))
     return dict(phases=phases, hyperparameters=hyperparameters, seed=seed)
@@ -100,11 +101,11 @@ def new_layers(architecture):
     return next(([prefix] for family, prefix in NEW_LAYERS.items() if architecture.startswith(family)), "head")
 
 
-def policies(architecture, epochs):
+def policies(architecture, epochs, learning_rate):
     head = {"name": "head", "n_epochs": epochs, "trainable": new_layers(architecture), "learning_rate": 1e-3, "augment": False}
     return {"head": {"batch_size": 32, "phases": [head]},
-            "full": {"batch_size": 32, "phases": [head, {"name": "all", "n_epochs": epochs, "trainable": "all", "learning_rate": 1e-4, "augment": True}]},
-            "scratch": {"batch_size": 32, "phases": [{"name": "all", "n_epochs": 2 * epochs, "trainable": "all", "learning_rate": 1e-3, "augment": True}]}}
+            "full": {"batch_size": 32, "phases": [head, {"name": "all", "n_epochs": epochs, "trainable": "all", "learning_rate": learning_rate, "augment": True, "batch_norm": "frozen"}]},
+            "scratch": {"batch_size": 32, "phases": [{"name": "all", "n_epochs": 2 * epochs, "trainable": "all", "learning_rate": 1e-3, "augment": True, "batch_norm": "train"}]}}
 
 
 def size_flags(options):
@@ -125,7 +126,7 @@ def bench_accuracy(options):
             pretrained = convert(os.path.join(directory, architecture), architecture, path, *settings.get(architecture, []))
             base = attune.add(pretrained, architecture.replace("_", "-"))
             for mode in options.modes:
-                policy = policies(architecture, options.epochs)[mode]
+                policy = policies(architecture, options.epochs, options.learning_rate)[mode]
                 figures = results.setdefault(f"{architecture}, {mode}", {"attune": [], "torchvision": []})
                 for seed in options.seeds:
                     model, name = pretrained, base
@@ -140,13 +141,13 @@ def bench_accuracy(options):
     say("\n| model, mode | Attune | torchvision | points |\n|---|---|---|---|")
     for name, sides in mean.items():
         say(f"| {name} | {sides['attune']:.4f} | {sides['torchvision']:.4f} | {100 * (sides['attune'] - sides['torchvision']):+.2f} |")
-    print(json.dumps({"bench": "accuracy-vision", "images": images.counts, "image_size": options.image_size, "epochs": options.epochs, "seeds": options.seeds,
+    print(json.dumps({"bench": "accuracy-vision", "images": images.counts, "image_size": options.image_size, "epochs": options.epochs, "learning_rate": options.learning_rate, "seeds": options.seeds,
                       "test_accuracy": results, "mean": mean}))
 
 
 def measure_steps(options, attune, images, directory, figures):
     """Full fine-tuning, in turns; samples/s of each into figures."""
-    policy = {"batch_size": 32, "phases": [{"name": "all", "max_steps": options.steps, "trainable": "all", "learning_rate": 1e-4, "augment": True}]}
+    policy = {"batch_size": 32, "phases": [{"name": "all", "max_steps": options.steps, "trainable": "all", "learning_rate": 1e-4, "augment": True, "batch_norm": "train"}]}
     for architecture in options.models:
         model = convert(os.path.join(directory, architecture), architecture, "--reference-seed", 1)
         name = attune.add(model, architecture.replace("_", "-"))
@@ -220,6 +221,7 @@ def add_commands(commands):
     accuracy.add_argument("--modes", nargs="+", choices=["head", "full", "scratch"], default=["head", "full", "scratch"])
     accuracy.add_argument("--weights", nargs="+", required=True, metavar="NAME=FILE", help="architecture and state_dict, for tools/import_torchvision.py")
     accuracy.add_argument("--set", nargs="+", default=[], metavar="NAME:KEY=VALUE", help="config.json of one architecture, for example inception_v3:image_mean=0,0,0")
+    accuracy.add_argument("--learning-rate", type=float, default=1e-4, help="of all layers after the head")
     accuracy.set_defaults(run=bench_accuracy)
     for command, epochs in ((speed, 10), (accuracy, 5)):
         command.add_argument("--images", required=command is accuracy, metavar="TAR", help="a tar with train/CLASS/FILE (and validation/, test/); speed: Fashion-MNIST by default")

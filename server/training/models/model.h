@@ -65,10 +65,10 @@ class Model {
   const std::vector<Buffer> no_buffers_;
 };
 
-// How a head's linear layers are initialised when the architecture's own library makes one.
+// How a head's last layer is initialised; hidden layers always as torch.nn.Linear.
 enum class HeadInit {
-  kNormal,   // normal(0, the config's initializer_range), bias 0: transformers
-  kUniform,  // uniform in +-1/sqrt(inputs), weight and bias: torch.nn.Linear, hence torchvision
+  kNormal,   // normal(0, the config's initializer_range or a usual one), bias 0: transformers, and torchvision's VGG and MobileNetV2
+  kUniform,  // uniform in +-1/sqrt(inputs), weight and bias: torch.nn.Linear
 };
 
 struct ModelFactory {

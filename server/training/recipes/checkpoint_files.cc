@@ -53,6 +53,7 @@ std::string ExportedConfig(const nlohmann::json& base, const ExportedHead& head,
     config["architectures"] = {head.architecture_class};
   }
   config.erase("num_labels");  // transformers derives it from id2label
+  if (config.value("model_type", "") == "dinov2") config["use_mask_token"] = false;  // it serves pretraining, and the checkpoint has none
   if (view == nullptr) config["classifier_dropout"] = head.dropout;
   return config.dump(2) + "\n";
 }

@@ -14,7 +14,9 @@ namespace attune::training {
 namespace {
 
 constexpr int64_t kMaxConfigBytes = 16 << 20;
-constexpr double kInitializerRange = 0.02;  // transformers' own when config.json has none
+// Of a new head where config.json has no initializer_range: transformers' own for texts; for images that of torchvision's VGG and MobileNetV2. What torch.nn.Linear draws is
+// wider, and a short job on few images pays for it (docs/benchmarks.md).
+constexpr double kTextInitializerRange = 0.02, kImageInitializerRange = 0.01;
 
 // Streams of the job's seed that no micro-step uses: those count from 0.
 constexpr int64_t kModelStream = -1;
@@ -103,9 +105,10 @@ std::unique_ptr<Task> CreateHead(const HeadedModel& headed, const nlohmann::json
   head.head_dropout = headed.head_dropout;
   head.label_smoothing = options.label_smoothing;
   head.class_weights = options.class_weights;
-  const auto range = config.find("initializer_range");
-  head.initializer_range = range != config.end() && range->is_number() ? range->get<double>() : kInitializerRange;
   const architectures::Architecture& architecture = headed.factory->description_of();
+  const auto range = config.find("initializer_range");
+  const double usual = architecture.modality == architectures::Modality::kImage ? kImageInitializerRange : kTextInitializerRange;
+  head.initializer_range = range != config.end() && range->is_number() ? range->get<double>() : usual;
   head.head_name = architecture.head_name;
   head.auxiliary_head_name = architecture.auxiliary_head_name;
   head.auxiliary_size = headed.model->auxiliary_size();

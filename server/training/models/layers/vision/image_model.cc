@@ -78,7 +78,7 @@ ModelFactory ImageFactory(std::string architecture, std::string description, std
   factory.description = std::move(description);
   factory.tasks = {"image-classification", "image-multi-label", "image-regression"};
   factory.exported_class = [](const std::string&) { return std::string(); };
-  factory.head_init = HeadInit::kUniform;
+  factory.head_init = HeadInit::kNormal;
   factory.create = std::move(create);
   return factory;
 }

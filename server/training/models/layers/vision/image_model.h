@@ -45,7 +45,8 @@ class ImageModel : public Model {
   const architectures::ImageInput input_;
 };
 
-// A factory of torchvision's conventions: the three image tasks, no class name to export, a uniform head.
+// A factory of torchvision's conventions: the three image tasks, no class name to export, a head as its VGG and MobileNetV2 begin with (normal(0, 0.01), bias 0; what torch.nn.Linear
+// draws is wider, and a short job on few images pays for it: docs/benchmarks.md).
 ModelFactory ImageFactory(std::string architecture, std::string description, std::function<std::unique_ptr<Model>(const nlohmann::json& config, uint64_t seed)> create);
 
 }  // namespace attune::training
