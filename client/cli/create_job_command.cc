@@ -41,7 +41,7 @@ Uneven classes, and steering of the adaptation:
 `attune jobs create --validate-only ...` prints the whole spec as such a file.)";
 
 struct Flags {
-  std::string file, display_name;
+  std::string file, like, display_name;
   std::vector<std::string> labels;
   std::vector<std::string> values;  // one for each of SpecFlags(), empty when not given
   bool watch = false, validate_only = false, lr_range_test = false;
@@ -57,9 +57,23 @@ absl::StatusOr<v1::CreateFineTuningJobRequest> ReadJobFile(Session& session, con
   return ParseJobFile(text, path == "-" ? "(standard input)" : path);
 }
 
-// The request, or what is wrong with file and flags; all that can be known without a server.
-absl::StatusOr<v1::CreateFineTuningJobRequest> MakeRequest(Session& session, const Flags& flags) {
+// What a job was asked to do.
+absl::StatusOr<v1::CreateFineTuningJobRequest> ReadJob(client::Client& client, const std::string& name) {
+  v1::GetFineTuningJobRequest get;
+  get.set_name(client::FullName(name, "fineTuningJobs"));
+  ATTUNE_ASSIGN_OR_RETURN(v1::FineTuningJob job, client.GetFineTuningJob(get));
   v1::CreateFineTuningJobRequest request;
+  *request.mutable_spec() = std::move(*job.mutable_spec());
+  *request.mutable_labels() = std::move(*job.mutable_labels());
+  return request;
+}
+
+// The request, or what is wrong with file and flags; but for the job that --like names, all that can be known without a server.
+absl::StatusOr<v1::CreateFineTuningJobRequest> MakeRequest(Session& session, client::Client& client, const Flags& flags) {
+  v1::CreateFineTuningJobRequest request;
+  if (!flags.like.empty()) {
+    ATTUNE_ASSIGN_OR_RETURN(request, ReadJob(client, flags.like));
+  }
   if (!flags.file.empty()) {
     ATTUNE_ASSIGN_OR_RETURN(request, ReadJobFile(session, flags.file));
   }
@@ -85,7 +99,7 @@ absl::StatusOr<v1::CreateFineTuningJobRequest> MakeRequest(Session& session, con
 }
 
 int Create(Session& session, client::Client& client, const Flags& flags) {
-  auto request = MakeRequest(session, flags);
+  auto request = MakeRequest(session, client, flags);
   if (!request.ok()) {
     session.Fail("the job is not well described", request.status(),
                  "`attune jobs create --help` shows flags and an example file");
@@ -121,6 +135,7 @@ void AddCreateJobCommand(CLI::App& jobs, Session& session) {
   app->footer(kFooter);
   app->add_option("-f,--file", flags->file, "YAML file with the spec; flags override it. -: standard input")
       ->type_name("FILE");
+  app->add_option("--like", flags->like, "Start from what this job was asked to do; flags override it")->type_name("JOB")->excludes("--file");
   app->add_flag("--watch", flags->watch, "Follow the job until it ends; the exit code tells how");
   app->add_flag("--validate-only", flags->validate_only, "Check only, and print the spec with every default filled in");
   app->add_flag("--lr-range-test", flags->lr_range_test,

@@ -156,11 +156,14 @@ void AddUpdate(CLI::App& group, Session& session) {
                     for (const auto& [flag, path] : {std::pair("--priority", "priority"), std::pair("--display-name", "display_name")}) {
                       if ((*app)->count(flag) > 0) request.mutable_update_mask()->add_paths(path);
                     }
+                    if (request.update_mask().paths().empty()) {
+                      session.Fail("nothing to change", absl::InvalidArgumentError("give --priority or --display-name"), "");
+                      return kUsage;
+                    }
                     return ShowChanged(session, "change", client.UpdateFineTuningJob(request));
                   });
   (*app)->add_option("--priority", *priority, "-100 to 100; higher goes first")->type_name("N");
   (*app)->add_option("--display-name", *display_name, "For people");
-  (*app)->require_option(1, 0);
 }
 
 void AddDelete(CLI::App& group, Session& session) {

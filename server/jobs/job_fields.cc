@@ -3,7 +3,6 @@
 #include "server/base/nearest.h"
 #include "server/base/str_cat.h"
 #include "server/jobs/job.h"
-#include "server/jobs/spec_check.h"
 
 namespace attune::jobs {
 namespace {
@@ -13,6 +12,7 @@ constexpr int kMaxLabels = 64;
 constexpr size_t kMaxLabelKey = 63;
 constexpr size_t kMaxLabelValue = 255;
 constexpr size_t kShown = 80;
+constexpr int kMaxPriority = 100;
 
 }  // namespace
 
@@ -28,6 +28,8 @@ void CheckLabels(const google::protobuf::Map<std::string, std::string>& labels, 
     if (value.size() > kMaxLabelValue) violations.push_back({StrCat(field, ".", shown), StrCat("has ", value.size(), " bytes and may have ", kMaxLabelValue)});
   }
 }
+
+bool IsPriority(int priority) { return priority >= -kMaxPriority && priority <= kMaxPriority; }
 
 absl::Status CheckUpdate(const v1::UpdateFineTuningJobRequest& request) {
   const std::vector<std::string> known = {"display_name", "labels", "priority"};

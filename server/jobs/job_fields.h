@@ -15,6 +15,8 @@ namespace attune::jobs {
 void CheckDisplayName(const std::string& name, const std::string& field, std::vector<FieldViolation>& violations);
 void CheckLabels(const google::protobuf::Map<std::string, std::string>& labels, const std::string& field, std::vector<FieldViolation>& violations);
 
+bool IsPriority(int priority);  // -100 to 100
+
 // INVALID_ARGUMENT with all faults of the mask and of what it names.
 absl::Status CheckUpdate(const v1::UpdateFineTuningJobRequest& request);
 

@@ -38,16 +38,30 @@ void JobScheduler::StartAttempt(LiveJob& live) {
   if (!ChangeState(live, State::STATE_PREPARING, "a worker loads weights and data")) return;
   std::set<std::string> registered;
   for (const auto& [step, checkpoint] : live.checkpoints) registered.insert(checkpoint.directory);
-  const jobs::CheckpointRecord* last = LastResumable(live);
-  std::string resume = last == nullptr ? "" : DirectoryOf(*last);
-  DoFileWork([this, job = live.job, registered = std::move(registered), resume = std::move(resume)] { return FindPlaces(job, registered, resume); },
+  std::vector<jobs::CheckpointRecord> resumable;
+  for (auto it = live.checkpoints.rbegin(); it != live.checkpoints.rend(); ++it) {
+    if (it->second.resource.resumable()) resumable.push_back(it->second);
+  }
+  DoFileWork([this, job = live.job, registered = std::move(registered), resumable = std::move(resumable)] { return FindPlaces(job, registered, resumable); },
              [this, id = live.job.id](const AttemptPlaces& places) { AssignAttempt(id, places); });
 }
 
-JobScheduler::AttemptPlaces JobScheduler::FindPlaces(const jobs::Job& job, const std::set<std::string>& registered, const std::string& resume) const {
+JobScheduler::AttemptPlaces JobScheduler::FindPlaces(const jobs::Job& job, std::set<std::string> registered, const std::vector<jobs::CheckpointRecord>& resumable) const {
   AttemptPlaces places;
   places.output_directory = OutputDirectory(job.id);
-  places.resume_directory = resume;
+  if (!resumable.empty() && !FileExists(places.output_directory + "/checkpoints")) {
+    places.status = absl::DataLossError(StrCat(places.output_directory, " is gone, with the job's checkpoints; is its disk mounted?"));
+    return places;
+  }
+  for (const jobs::CheckpointRecord& checkpoint : resumable) {
+    const absl::Status status = VerifyCheckpoint(DirectoryOf(checkpoint), checkpoint.resource);
+    if (status.ok()) {
+      places.resume_directory = DirectoryOf(checkpoint);
+      break;
+    }
+    places.damaged.emplace_back(checkpoint.step, std::string(status.message()));
+    registered.erase(checkpoint.directory);  // what is not registered is removed below
+  }
   absl::StatusOr<std::string> model = deps_.models.Directory(job.resource.spec().base_model());
   absl::StatusOr<std::string> dataset = deps_.datasets.Directory(job.resource.spec().dataset());
   places.status = !model.ok() ? model.status() : dataset.status();
@@ -69,6 +83,7 @@ void JobScheduler::AssignAttempt(const std::string& id, const AttemptPlaces& pla
   if (live == nullptr) return;
   live->starting = false;
   placement_due_ = true;
+  DropDamagedCheckpoints(*live, places.damaged);
   if (live->state() == State::STATE_CANCELLING) {
     ChangeState(*live, State::STATE_CANCELLED, "cancelled on request before a worker had it");
     return;
@@ -105,6 +120,18 @@ void JobScheduler::AssignAttempt(const std::string& id, const AttemptPlaces& pla
   // No worker saw this attempt, so its number is free.
   live->job.resource.set_attempt(live->attempt() - 1);
   ChangeState(*live, State::STATE_QUEUED, StrCat("no worker took it: ", std::string(status.message())));
+}
+
+void JobScheduler::DropDamagedCheckpoints(LiveJob& live, const std::vector<std::pair<int64_t, std::string>>& damaged) {
+  for (const auto& [step, why] : damaged) {
+    live.checkpoints.erase(step);
+    if (live.job.resource.best_checkpoint() == jobs::CheckpointName(live.job.id, step)) ChooseBest(live);
+    const std::string text = StrCat("the checkpoint at step ", step, " is damaged and was dropped (", why, "); ", GoesOnFrom(live));
+    Append(live, WarningEvent(text, live.attempt()), {jobs::RemoveCheckpoint{live.job.id, step}, jobs::PutJob{live.job}});
+  }
+  if (damaged.empty()) return;
+  Publish(live);
+  snapshots_.PutCheckpoints(live.job.id, live.checkpoints);
 }
 
 JobScheduler::LiveJob* JobScheduler::FindAttempt(const workers::AttemptId& attempt) {

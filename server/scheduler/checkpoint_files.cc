@@ -79,6 +79,15 @@ absl::StatusOr<v1::Checkpoint> ReadCheckpoint(const std::string& directory) {
   return checkpoint;
 }
 
+absl::Status VerifyCheckpoint(const std::string& directory, const v1::Checkpoint& checkpoint) {
+  for (const v1::CheckpointFile& file : checkpoint.files()) {
+    absl::StatusOr<std::string> digest = Sha256OfFile(StrCat(directory, "/", file.path()));
+    if (!digest.ok()) return absl::DataLossError(StrCat(file.path(), " cannot be read: ", std::string(digest.status().message())));
+    if (*digest != file.sha256()) return absl::DataLossError(StrCat(file.path(), " is not what was written: its SHA-256 is ", digest->substr(0, 12), "..., not ", file.sha256().substr(0, 12), "..."));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status RemoveCheckpointDirectory(Files& files, const std::string& directory) {
   std::string rubbish = directory + ".tmp";
   // An earlier removal may have been cut off.

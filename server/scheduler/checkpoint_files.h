@@ -22,6 +22,9 @@ std::string CheckpointDirectoryName(int64_t step);
 // DATA_LOSS, naming the file, when the directory is not what the manifest says; INVALID_ARGUMENT for a name that would lead out of the directory.
 absl::StatusOr<v1::Checkpoint> ReadCheckpoint(const std::string& directory);
 
+// Compares each file with its digest. DATA_LOSS names the first that differs or cannot be read.
+absl::Status VerifyCheckpoint(const std::string& directory, const v1::Checkpoint& checkpoint);
+
 // Takes the directory out of the way first (as step-N.tmp), so that a crash leaves it whole or marked as rubbish. OK when absent.
 absl::Status RemoveCheckpointDirectory(Files& files, const std::string& directory);
 

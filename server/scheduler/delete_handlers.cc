@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "server/base/str_cat.h"
+#include "server/jobs/job_fields.h"
 #include "server/scheduler/checkpoint_files.h"
 #include "server/scheduler/job_scheduler.h"
 

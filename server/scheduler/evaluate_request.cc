@@ -4,7 +4,7 @@
 #include <string>
 
 #include "server/base/str_cat.h"
-#include "server/jobs/spec_check.h"
+#include "server/jobs/spec/spec_check.h"
 
 namespace attune::scheduler {
 namespace {

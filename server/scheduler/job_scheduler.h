@@ -26,7 +26,7 @@
 #include "absl/synchronization/mutex.h"
 #include "server/jobs/job.h"
 #include "server/jobs/job_state.h"
-#include "server/jobs/spec_check.h"
+#include "server/jobs/spec/spec_check.h"
 #include "server/scheduler/job_reports.h"
 #include "server/scheduler/job_snapshots.h"
 #include "server/scheduler/placement_policy.h"
@@ -92,6 +92,7 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   struct AttemptPlaces {
     absl::Status status;
     std::string model_directory, dataset_directory, replay_directory, output_directory, resume_directory;
+    std::vector<std::pair<int64_t, std::string>> damaged;  // checkpoints whose files are not those that were registered: step, and what is wrong
   };
   // An evaluation whose names have become directories.
   struct Evaluation {
@@ -153,7 +154,9 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
 
   // attempt_handlers.cc:
   void StartAttempt(LiveJob& live);
-  AttemptPlaces FindPlaces(const jobs::Job& job, const std::set<std::string>& registered, const std::string& resume) const;  // I/O thread
+  // On the I/O thread. `resumable`: newest first; the first whose files have their digests is what the attempt goes on from.
+  AttemptPlaces FindPlaces(const jobs::Job& job, std::set<std::string> registered, const std::vector<jobs::CheckpointRecord>& resumable) const;
+  void DropDamagedCheckpoints(LiveJob& live, const std::vector<std::pair<int64_t, std::string>>& damaged);
   void AssignAttempt(const std::string& id, const AttemptPlaces& places);
   LiveJob* FindAttempt(const workers::AttemptId& attempt);
   void HandleMessage(const workers::AttemptId& attempt, worker::v1::ConnectRequest message);

@@ -1,7 +1,7 @@
 #include "server/scheduler/predict_inputs.h"
 
 #include "server/base/str_cat.h"
-#include "server/jobs/spec_check.h"
+#include "server/jobs/spec/spec_check.h"
 
 namespace attune::scheduler {
 namespace {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -54,12 +55,13 @@ class MemoryJobStore final : public JobStore {
     mutex_.Await(absl::Condition(&open));
     ++commits_;
     if (fault_.has_value()) return *fault_;
-    State next = state_;
+    Undo undo;
     for (const JobChange& change : changes) {
-      absl::Status status = std::visit([&](const auto& c) { return Apply(next, c); }, change);
-      if (!status.ok()) return status;
+      absl::Status status = std::visit([&](const auto& c) { return Apply(state_, c, undo); }, change);
+      if (status.ok()) continue;
+      for (auto step = undo.rbegin(); step != undo.rend(); ++step) (*step)(state_);
+      return status;
     }
-    state_ = std::move(next);
     return absl::OkStatus();
   }
   absl::StatusOr<std::vector<Job>> LoadJobs() override {
@@ -107,42 +109,69 @@ class MemoryJobStore final : public JobStore {
     std::map<std::pair<std::string, int64_t>, StoredEvent> events;
   };
 
-  static absl::Status Apply(State& state, const PutJob& change) {
+  // What takes back the changes of a group that fails, in order.
+  using Undo = std::vector<std::function<void(State&)>>;
+
+  // Sets or erases map[key], and notes how to take that back.
+  template <typename Map, typename Key, typename Value>
+  static void Set(State& state, Map State::* map, const Key& key, std::optional<Value> value, Undo& undo) {
+    std::optional<Value> before;
+    if (auto found = (state.*map).find(key); found != (state.*map).end()) before = std::move(found->second);
+    undo.push_back([map, key, before](State& s) { Put(s.*map, key, before); });
+    Put(state.*map, key, value);
+  }
+  template <typename Map, typename Key, typename Value>
+  static void Put(Map& map, const Key& key, const std::optional<Value>& value) {
+    if (value.has_value()) {
+      map.insert_or_assign(key, *value);
+    } else {
+      map.erase(key);
+    }
+  }
+
+  static absl::Status Apply(State& state, const PutJob& change, Undo& undo) {
     for (const auto& [id, job] : state.jobs) {
       bool same_request = !change.job.request_id.empty() && job.request_id == change.job.request_id;
       if (id != change.job.id && (same_request || job.order == change.job.order)) {
         return absl::AlreadyExistsError("the request_id or order is taken");
       }
     }
-    auto [it, inserted] = state.jobs.try_emplace(change.job.id, change.job);
-    if (!inserted) {
-      it->second.resource = change.job.resource;
-      it->second.lost_attempts = change.job.lost_attempts;
-      it->second.best_is_measured = change.job.best_is_measured;
+    Job next = change.job;
+    if (auto found = state.jobs.find(change.job.id); found != state.jobs.end()) {
+      next = found->second;
+      next.resource = change.job.resource;
+      next.lost_attempts = change.job.lost_attempts;
+      next.best_is_measured = change.job.best_is_measured;
     }
+    Set(state, &State::jobs, change.job.id, std::optional(std::move(next)), undo);
     return absl::OkStatus();
   }
-  static absl::Status Apply(State& state, const PutCheckpoint& change) {
-    state.checkpoints[{change.checkpoint.job_id, change.checkpoint.step}] = change.checkpoint;
+  static absl::Status Apply(State& state, const PutCheckpoint& change, Undo& undo) {
+    Set(state, &State::checkpoints, std::pair(change.checkpoint.job_id, change.checkpoint.step), std::optional(change.checkpoint), undo);
     return absl::OkStatus();
   }
-  static absl::Status Apply(State& state, const RemoveCheckpoint& change) {
-    state.checkpoints.erase({change.job_id, change.step});
+  static absl::Status Apply(State& state, const RemoveCheckpoint& change, Undo& undo) {
+    Set(state, &State::checkpoints, std::pair(change.job_id, change.step), std::optional<CheckpointRecord>(), undo);
     return absl::OkStatus();
   }
-  static absl::Status Apply(State& state, const RemoveJob& change) {
-    state.jobs.erase(change.job_id);
-    EraseJob(state.checkpoints, change.job_id);
-    EraseJob(state.events, change.job_id);
+  static absl::Status Apply(State& state, const RemoveJob& change, Undo& undo) {
+    Set(state, &State::jobs, change.job_id, std::optional<Job>(), undo);
+    EraseJob<CheckpointRecord>(state, &State::checkpoints, change.job_id, undo);
+    EraseJob<StoredEvent>(state, &State::events, change.job_id, undo);
     return absl::OkStatus();
   }
-  static absl::Status Apply(State& state, const AddEvent& change) {
-    bool added = state.events.emplace(std::pair(change.event.job_id, change.event.sequence), change.event).second;
-    return added ? absl::OkStatus() : absl::AlreadyExistsError("the sequence is taken");
+  static absl::Status Apply(State& state, const AddEvent& change, Undo& undo) {
+    const std::pair key(change.event.job_id, change.event.sequence);
+    if (state.events.count(key) != 0) return absl::AlreadyExistsError("the sequence is taken");
+    Set(state, &State::events, key, std::optional(change.event), undo);
+    return absl::OkStatus();
   }
-  template <typename Map>
-  static void EraseJob(Map& map, const std::string& job_id) {
-    for (auto it = map.lower_bound({job_id, 0}); it != map.end() && it->first.first == job_id;) it = map.erase(it);
+  template <typename Value, typename Map>
+  static void EraseJob(State& state, Map State::* map, const std::string& job_id, Undo& undo) {
+    for (auto it = (state.*map).lower_bound({job_id, 0}); it != (state.*map).end() && it->first.first == job_id; it = (state.*map).lower_bound({job_id, 0})) {
+      const auto key = it->first;
+      Set(state, map, key, std::optional<Value>(), undo);
+    }
   }
 
   mutable absl::Mutex mutex_;

@@ -48,6 +48,42 @@ def test_killed_server_continues_the_job_from_its_last_checkpoint(own_server, ti
     assert final_digest(server, job.name) == final_digest(server, undisturbed.name)
 
 
+def test_paused_job_frees_its_worker_and_ends_in_the_same_bytes(own_server, tiny_bert):
+    server = own_server
+    job = long_job(server, tiny_bert)
+    server.wait_for_event(job.name, "checkpoint_saved", count=2)
+    assert server.jobs.PauseFineTuningJob(job_pb.PauseFineTuningJobRequest(name=job.name)).state in (Job.STATE_PAUSING, Job.STATE_PAUSED)
+    server.wait_for_state(job.name, "PAUSED")
+    other = server.create_job(job.spec.base_model, job.spec.dataset, hyperparameters=spec_pb.Hyperparameters(n_epochs=1))
+    assert server.wait(other.name).state == Job.STATE_SUCCEEDED, "the slot is free meanwhile"
+    server.kill()
+    server.start()
+    assert server.jobs.GetFineTuningJob(job_pb.GetFineTuningJobRequest(name=job.name)).state == Job.STATE_PAUSED
+    server.jobs.ResumeFineTuningJob(job_pb.ResumeFineTuningJobRequest(name=job.name))
+    assert server.wait(job.name).state == Job.STATE_SUCCEEDED
+    undisturbed = server.create_job(job.spec.base_model, job.spec.dataset, seed=3, hyperparameters=job.spec.hyperparameters,
+                                    checkpointing=job.spec.checkpointing)
+    assert server.wait(undisturbed.name).state == Job.STATE_SUCCEEDED
+    assert final_digest(server, job.name) == final_digest(server, undisturbed.name)
+
+
+def test_urgent_job_takes_the_place_of_another_which_ends_in_the_same_bytes(own_server, tiny_bert):
+    server = own_server
+    job = long_job(server, tiny_bert)
+    server.wait_for_event(job.name, "checkpoint_saved", count=2)
+    urgent = server.create_job(job.spec.base_model, job.spec.dataset, hyperparameters=spec_pb.Hyperparameters(n_epochs=1),
+                               scheduling=spec_pb.SchedulingSpec(priority=10))
+    assert server.wait(urgent.name).state == Job.STATE_SUCCEEDED
+    assert server.jobs.GetFineTuningJob(job_pb.GetFineTuningJobRequest(name=job.name)).state != Job.STATE_SUCCEEDED, "it was not interrupted"
+    done = server.wait(job.name)
+    assert done.state == Job.STATE_SUCCEEDED and done.attempt == 2, done
+    assert any(urgent.name in e.state_changed.reason for e in server.events(job.name))
+    undisturbed = server.create_job(job.spec.base_model, job.spec.dataset, seed=3, hyperparameters=job.spec.hyperparameters,
+                                    checkpointing=job.spec.checkpointing)
+    assert server.wait(undisturbed.name).state == Job.STATE_SUCCEEDED
+    assert final_digest(server, job.name) == final_digest(server, undisturbed.name)
+
+
 def test_killed_worker_is_replaced_and_the_job_goes_on(own_server, tiny_bert):
     server = own_server
     job = long_job(server, tiny_bert)

@@ -7,7 +7,7 @@
 
 #include "absl/strings/str_join.h"
 #include "server/base/nearest.h"
-#include "server/jobs/spec_context.h"
+#include "server/jobs/spec/spec_context.h"
 
 namespace attune::jobs {
 namespace {

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "google/protobuf/descriptor.h"
-#include "server/jobs/spec_context.h"
+#include "server/jobs/spec/spec_context.h"
 
 namespace attune::jobs {
 namespace {

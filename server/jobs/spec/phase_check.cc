@@ -7,7 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "server/base/glob.h"
 #include "server/base/nearest.h"
-#include "server/jobs/spec_context.h"
+#include "server/jobs/spec/spec_context.h"
 
 namespace attune::jobs {
 namespace {
@@ -132,7 +132,7 @@ void CheckImages(SpecContext& context, const std::string& field, v1::Phase& phas
                                                              : "augmentation.enabled is false, so nothing can be augmented; leave one of the two out");
   }
   if (!context.images()) return;
-  if (phase.batch_norm() == v1::BATCH_NORM_UNSPECIFIED) phase.set_batch_norm(v1::BATCH_NORM_TRAIN);
+  if (phase.batch_norm() == v1::BATCH_NORM_UNSPECIFIED) phase.set_batch_norm(v1::BATCH_NORM_FROZEN);
   if (!phase.has_augment()) phase.set_augment(!head_only && !off);
 }
 

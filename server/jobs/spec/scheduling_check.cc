@@ -1,11 +1,11 @@
 // The part of the spec check that looks at spec.scheduling: the job's place among others.
 #include "server/base/ids.h"
-#include "server/jobs/spec_context.h"
+#include "server/jobs/job_fields.h"
+#include "server/jobs/spec/spec_context.h"
 
 namespace attune::jobs {
 namespace {
 
-constexpr int kMaxPriority = 100;
 constexpr int64_t kMaxRunSeconds = int64_t{10} * 366 * 24 * 3600;
 constexpr int kMaxLostAttempts = 100;
 
@@ -13,7 +13,7 @@ constexpr int kMaxLostAttempts = 100;
 
 void CheckScheduling(SpecContext& context) {
   v1::SchedulingSpec& scheduling = *context.effective.mutable_scheduling();
-  context.InRange("scheduling.priority", scheduling.priority(), -kMaxPriority, kMaxPriority);
+  if (!IsPriority(scheduling.priority())) context.Fault("scheduling.priority", StrCat("must be -100 to 100, not ", scheduling.priority()));
   if (scheduling.project().empty()) {
     scheduling.set_project("default");
   } else if (!CheckResourceId(scheduling.project(), "project").ok()) {
@@ -24,7 +24,5 @@ void CheckScheduling(SpecContext& context) {
     scheduling.set_max_lost_attempts(context.input.default_lost_attempts);
   }
 }
-
-bool IsPriority(int priority) { return priority >= -kMaxPriority && priority <= kMaxPriority; }
 
 }  // namespace attune::jobs

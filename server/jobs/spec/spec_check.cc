@@ -1,10 +1,10 @@
-#include "server/jobs/spec_check.h"
+#include "server/jobs/spec/spec_check.h"
 
 #include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_join.h"
-#include "server/jobs/spec_context.h"
+#include "server/jobs/spec/spec_context.h"
 
 namespace attune::jobs {
 namespace {

@@ -37,8 +37,6 @@ struct SpecCheckResult {
 
 SpecCheckResult CheckSpec(const SpecCheckInput& input);
 
-bool IsPriority(int priority);  // -100 to 100
-
 // Whether jobs of this task learn from images; from texts otherwise.
 bool TakesImages(v1::Task task);
 

@@ -8,7 +8,7 @@
 
 #include "server/architectures/architecture.h"
 #include "server/base/str_cat.h"
-#include "server/jobs/spec_check.h"
+#include "server/jobs/spec/spec_check.h"
 
 namespace attune::jobs {
 

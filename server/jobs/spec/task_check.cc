@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "absl/strings/str_join.h"
-#include "server/jobs/spec_context.h"
+#include "server/jobs/spec/spec_context.h"
 
 namespace attune::jobs {
 namespace {

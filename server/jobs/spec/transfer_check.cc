@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "server/architectures/lora_targets.h"
-#include "server/jobs/spec_context.h"
+#include "server/jobs/spec/spec_context.h"
 
 namespace attune::jobs {
 namespace {

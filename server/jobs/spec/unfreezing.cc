@@ -2,7 +2,7 @@
 #include <string>
 #include <vector>
 
-#include "server/jobs/spec_context.h"
+#include "server/jobs/spec/spec_context.h"
 
 namespace attune::jobs {
 namespace {

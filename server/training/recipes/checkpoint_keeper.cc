@@ -1,5 +1,6 @@
 #include "server/training/recipes/checkpoint_keeper.h"
 
+#include <chrono>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -33,9 +34,15 @@ std::optional<int64_t> CheckpointKeeper::last_saved() const {
   return last_saved_;
 }
 
+absl::Duration CheckpointKeeper::cost() const {
+  std::lock_guard lock(mutex_);
+  return cost_;
+}
+
 void CheckpointKeeper::Save(const SaveRequest& request) {
   writer_.WaitIdle();
   Check();
+  const auto start = std::chrono::steady_clock::now();
   weights_.Capture(request.tensors);
   optimizer_.Capture(request.optimizer);
   CheckpointContent content;
@@ -45,15 +52,16 @@ void CheckpointKeeper::Save(const SaveRequest& request) {
   content.files = fixed_files_;
   content.files.push_back({kTrainingStateFile, std::make_shared<const std::string>(request.state.ToJson()), true});
   CheckpointReport report{request.state.step, CheckpointDirectory(request.state.step), request.metrics, request.is_best};
-  writer_.Write(std::move(content), [this, report = std::move(report), required = request.required](const absl::Status& status) {
-    Written(report, required, status);
+  writer_.Write(std::move(content), [this, report = std::move(report), required = request.required, start](const absl::Status& status) {
+    Written(report, required, absl::FromChrono(std::chrono::steady_clock::now() - start), status);
   });
 }
 
-void CheckpointKeeper::Written(const CheckpointReport& report, bool required, const absl::Status& status) {
+void CheckpointKeeper::Written(const CheckpointReport& report, bool required, absl::Duration took, const absl::Status& status) {
   if (status.ok()) {
     {
       std::lock_guard lock(mutex_);
+      cost_ = took;
       last_saved_ = report.step;
     }
     reporter_.CheckpointWritten(report);

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "server/base/files.h"
 #include "server/training/recipes/job_reporter.h"
 #include "server/training/steps/checkpoint_io.h"
@@ -46,12 +47,15 @@ class CheckpointKeeper {
   // Waits for the checkpoint in flight; throws as Check does. True when it failed, harmlessly, and was the best.
   bool Settle();
 
+  // How long the last checkpoint took, copying and writing: on a busy machine the writer's time is taken from training, too. Zero before the first.
+  absl::Duration cost() const;
+
   // Step of the last durable checkpoint; absent before the first. Exact after Settle.
   std::optional<int64_t> last_saved() const;
   std::string PathOf(int64_t step) const;
 
  private:
-  void Written(const CheckpointReport& report, bool required, const absl::Status& status);
+  void Written(const CheckpointReport& report, bool required, absl::Duration took, const absl::Status& status);
 
   JobReporter& reporter_;
   const std::string root_;
@@ -62,6 +66,7 @@ class CheckpointKeeper {
   absl::Status fatal_;                 // guarded by mutex_
   int64_t fatal_step_ = 0;             // guarded by mutex_
   bool lost_best_ = false;             // guarded by mutex_
+  absl::Duration cost_;                // guarded by mutex_
   CheckpointWriter writer_;            // last: its thread uses the members above
 };
 

@@ -12,6 +12,7 @@
 #include "server/training/recipes/training_batches.h"
 #include "server/training/steps/evaluate.h"
 #include "server/training/steps/plan/best_tracker.h"
+#include "server/training/steps/plan/checkpoint_interval.h"
 #include "server/training/steps/plan/lr_schedule.h"
 #include "server/training/steps/train_loop.h"
 #include "server/training/steps/training_error.h"
@@ -23,10 +24,11 @@ namespace {
 class FineTuneRun {
  public:
   FineTuneRun(const FineTuneSpec& spec, const JobPaths& paths, JobReporter& reporter, Files& files, const Clock& clock)
-      : spec_(spec), paths_(paths), reporter_(reporter), setup_(SetUp(spec, paths, reporter)),
+      : spec_(spec), paths_(paths), reporter_(reporter), clock_(clock), setup_(SetUp(spec, paths, reporter)),
         features_(setup_, paths, files, reporter),
         run_reporter_(*setup_.plan, StepCosts(setup_, spec, !paths.feature_cache_dir.empty()), setup_.rows(setup_.evaluation_split), reporter, clock),
-        keeper_(files, paths.output_dir, setup_.fixed_files, reporter), tracker_(spec.best_metric, LargerIsBetter(spec.best_metric)) {}
+        keeper_(files, paths.output_dir, setup_.fixed_files, reporter), tracker_(spec.best_metric, LargerIsBetter(spec.best_metric)),
+        interval_(clock.Now()) {}
 
   JobResult Run() {
     Resume();
@@ -143,7 +145,8 @@ class FineTuneRun {
       best = verdict->best;
       state_.phase_ended = verdict->phase_ends;
     }
-    if (best || PhaseIsOver() || setup_.plan->CheckpointDue(state_.phase, state_.step_in_phase, state_.step)) {
+    const bool in_between = spec_.save_steps == 0 && interval_.Due(clock_.Now(), keeper_.cost());
+    if (best || PhaseIsOver() || in_between || setup_.plan->CheckpointDue(state_.phase, state_.step_in_phase, state_.step)) {
       Save(best, /*required=*/PhaseIsOver() && IsLastPhase());
     }
     return !state_.phase_ended;
@@ -195,6 +198,7 @@ class FineTuneRun {
     request.is_best = is_best;
     request.required = required;
     keeper_.Save(request);
+    interval_.Saved(clock_.Now());
   }
 
   // The last checkpoint of a stopped run: where nothing is saved, another attempt would repeat the steps since the one before.
@@ -248,11 +252,13 @@ class FineTuneRun {
   const FineTuneSpec& spec_;
   const JobPaths& paths_;
   JobReporter& reporter_;
+  const Clock& clock_;
   JobSetup setup_;
   FeatureCache features_;
   RunReporter run_reporter_;
   CheckpointKeeper keeper_;
   BestTracker tracker_;
+  CheckpointInterval interval_;
   BestState saved_best_;  // the tracker's state when the best checkpoint was last known to be durable
   TrainingState state_;
   std::unique_ptr<Optimizer> optimizer_;     // of the current phase

@@ -95,7 +95,7 @@ TEST_F(CompletionTest, ChoicesComeFromTheTree) {
     EXPECT_THAT(option.choices, Not(Contains("")));
   }
   EXPECT_EQ(with_choices, (std::set<std::string>{"--output", "--task", "--precision", "--lr-scheduler-type",
-                                                 "--optimizer", "--evaluation-split", "--activation",
+                                                 "--optimizer", "--evaluation-split", "--activation", "--head-pooling",
                                                  "--class-balance"}));
 }
 

@@ -275,6 +275,36 @@ TEST_F(JobCommandsTest, FollowTheLog) {
   EXPECT_THAT(result.out, HasSubstr("  hello\n"));
 }
 
+TEST_F(JobCommandsTest, CreateLikeAnother) {
+  v1::FineTuningJob& old = server_.jobs.jobs["fineTuningJobs/j1"];
+  old.set_name("fineTuningJobs/j1");
+  old.mutable_spec()->set_base_model("models/m");
+  old.mutable_spec()->set_dataset("datasets/d");
+  old.mutable_spec()->mutable_hyperparameters()->set_n_epochs(7);
+  old.mutable_spec()->mutable_hyperparameters()->set_batch_size(8);
+  (*old.mutable_labels())["team"] = "nlp";
+  ASSERT_EQ(Run({"jobs", "create", "--like", "j1", "--batch-size", "16"}).code, kOk);
+  const v1::CreateFineTuningJobRequest& request = server_.jobs.created.back();
+  EXPECT_EQ(request.spec().base_model(), "models/m");
+  EXPECT_EQ(request.spec().hyperparameters().n_epochs(), 7);
+  EXPECT_EQ(request.spec().hyperparameters().batch_size(), 16) << "in place of the other job's";
+  EXPECT_EQ(request.labels().at("team"), "nlp");
+  EXPECT_NE(Run({"jobs", "create", "--like", "nobody"}).code, kOk);
+  EXPECT_NE(Run({"jobs", "create", "--like", "j1", "--file", "x.yaml"}).code, kOk);
+}
+
+TEST_F(JobCommandsTest, PauseResumeAndUpdate) {
+  EXPECT_THAT(Run({"jobs", "pause", "j1"}).out, HasSubstr("fineTuningJobs/j1 is PAUSING"));
+  EXPECT_THAT(Run({"jobs", "resume", "j1"}).out, HasSubstr("fineTuningJobs/j1 is QUEUED"));
+  EXPECT_EQ(Run({"jobs", "update", "j1", "--priority", "-7"}).code, kOk);
+  EXPECT_EQ(Run({"jobs", "update", "j1", "--display-name", "mine"}).code, kOk);
+  ASSERT_EQ(server_.jobs.updated.size(), 2u);
+  EXPECT_EQ(server_.jobs.updated[0].fine_tuning_job().priority(), -7);
+  EXPECT_THAT(server_.jobs.updated[0].update_mask().paths(), ElementsAre("priority"));
+  EXPECT_THAT(server_.jobs.updated[1].update_mask().paths(), ElementsAre("display_name"));
+  EXPECT_NE(Run({"jobs", "update", "j1"}).code, kOk) << "says what there is to change";
+}
+
 TEST_F(JobCommandsTest, CancelAndDelete) {
   EXPECT_THAT(Run({"jobs", "cancel", "j1"}).out, HasSubstr("fineTuningJobs/j1 is CANCELLING"));
   EXPECT_EQ(Run({"jobs", "delete", "j1", "j2"}).out, "Deleted fineTuningJobs/j1\nDeleted fineTuningJobs/j2\n");

@@ -52,6 +52,27 @@ TEST_F(FineTuningJobServiceTest, CreateGetCancelDelete) {
   EXPECT_EQ(stub_->GetFineTuningJob(&c4, get, &job).error_code(), grpc::StatusCode::NOT_FOUND);
 }
 
+TEST_F(FineTuningJobServiceTest, PauseResumeUpdate) {
+  v1::FineTuningJob job;
+  ASSERT_TRUE(Create(Request(), &job).ok());
+  const std::string name = job.name();
+  grpc::ClientContext c1, c2, c3;
+  v1::PauseFineTuningJobRequest pause;
+  pause.set_name(name);
+  EXPECT_TRUE(stub_->PauseFineTuningJob(&c1, pause, &job).ok());
+  EXPECT_EQ(job.state(), v1::FineTuningJob::STATE_PAUSING);
+  v1::ResumeFineTuningJobRequest resume;
+  resume.set_name(name);
+  EXPECT_TRUE(stub_->ResumeFineTuningJob(&c2, resume, &job).ok());
+  EXPECT_EQ(job.state(), v1::FineTuningJob::STATE_QUEUED);
+  v1::UpdateFineTuningJobRequest update;
+  update.mutable_fine_tuning_job()->set_name(name);
+  update.mutable_fine_tuning_job()->set_priority(7);
+  update.mutable_update_mask()->add_paths("priority");
+  EXPECT_TRUE(stub_->UpdateFineTuningJob(&c3, update, &job).ok());
+  EXPECT_EQ(job.priority(), 7);
+}
+
 TEST_F(FineTuningJobServiceTest, ViolationsOfTheSchedulerReachTheClient) {
   scheduler_.on_create = [](const v1::CreateFineTuningJobRequest&) {
     google::rpc::BadRequest bad_request;
@@ -174,12 +195,15 @@ TEST_F(FineTuningJobServiceTest, ListsCheckTheirFields) {
 }
 
 TEST_F(FineTuningJobServiceTest, NamesAreChecked) {
-  grpc::ClientContext c1, c2, c3;
+  grpc::ClientContext c1, c2, c3, c4, c5, c6;
   v1::FineTuningJob job;
   v1::DeleteFineTuningJobResponse removed;
   EXPECT_EQ(OnlyField(stub_->GetFineTuningJob(&c1, v1::GetFineTuningJobRequest(), &job)), "name");
   EXPECT_EQ(OnlyField(stub_->CancelFineTuningJob(&c2, v1::CancelFineTuningJobRequest(), &job)), "name");
   EXPECT_EQ(OnlyField(stub_->DeleteFineTuningJob(&c3, v1::DeleteFineTuningJobRequest(), &removed)), "name");
+  EXPECT_EQ(OnlyField(stub_->PauseFineTuningJob(&c4, v1::PauseFineTuningJobRequest(), &job)), "name");
+  EXPECT_EQ(OnlyField(stub_->ResumeFineTuningJob(&c5, v1::ResumeFineTuningJobRequest(), &job)), "name");
+  EXPECT_EQ(OnlyField(stub_->UpdateFineTuningJob(&c6, v1::UpdateFineTuningJobRequest(), &job)), "fine_tuning_job.name");
 }
 
 }  // namespace

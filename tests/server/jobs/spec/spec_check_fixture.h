@@ -8,7 +8,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/jobs/spec_check.h"
+#include "server/jobs/spec/spec_check.h"
 
 namespace attune::jobs {
 

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/server/jobs/spec_check_fixture.h"
+#include "tests/server/jobs/spec/spec_check_fixture.h"
 
 namespace attune::jobs {
 namespace {
@@ -81,13 +81,13 @@ TEST(SpecCheckImages, TheTextbookGivesTheHeadAsManyEpochs) {
   EXPECT_EQ(spec.phases(0).learning_rate(), 1e-3);
   EXPECT_FALSE(spec.phases(0).augment()) << "its images are plain, and the frozen layers run once";
   EXPECT_TRUE(spec.phases(0).has_augment());
-  EXPECT_EQ(spec.phases(0).batch_norm(), v1::BATCH_NORM_TRAIN);
+  EXPECT_EQ(spec.phases(0).batch_norm(), v1::BATCH_NORM_FROZEN);
   EXPECT_EQ(spec.phases(1).name(), "all");
   EXPECT_TRUE(spec.phases(1).trainable().all());
   EXPECT_EQ(spec.phases(1).n_epochs(), 5);
   EXPECT_EQ(spec.phases(1).learning_rate(), 1e-4);
   EXPECT_TRUE(spec.phases(1).augment());
-  EXPECT_EQ(spec.phases(1).batch_norm(), v1::BATCH_NORM_TRAIN);
+  EXPECT_EQ(spec.phases(1).batch_norm(), v1::BATCH_NORM_FROZEN);
   input.spec.mutable_hyperparameters()->set_n_epochs(12);
   EXPECT_EQ(Effective(input).phases(0).n_epochs(), 12);
   EXPECT_EQ(Effective(input).phases(1).n_epochs(), 12);
@@ -102,18 +102,18 @@ TEST(SpecCheckImages, OwnPhasesAreFilledIn) {
   v1::Phase& own = *input.spec.add_phases();
   own.mutable_trainable()->set_head_only(true);
   own.set_augment(true);
-  v1::Phase& frozen = *input.spec.add_phases();
-  frozen.set_batch_norm(v1::BATCH_NORM_FROZEN);
-  frozen.set_augment(false);
+  v1::Phase& told = *input.spec.add_phases();
+  told.set_batch_norm(v1::BATCH_NORM_TRAIN);
+  told.set_augment(false);
   const Spec spec = Effective(input);
   EXPECT_FALSE(spec.phases(0).augment());
   EXPECT_EQ(spec.phases(0).n_epochs(), 5);
   EXPECT_TRUE(spec.phases(1).augment());
-  EXPECT_EQ(spec.phases(1).batch_norm(), v1::BATCH_NORM_TRAIN);
+  EXPECT_EQ(spec.phases(1).batch_norm(), v1::BATCH_NORM_FROZEN);
   EXPECT_EQ(spec.phases(1).learning_rate(), 1e-4);
   EXPECT_TRUE(spec.phases(2).augment());
   EXPECT_FALSE(spec.phases(3).augment());
-  EXPECT_EQ(spec.phases(3).batch_norm(), v1::BATCH_NORM_FROZEN);
+  EXPECT_EQ(spec.phases(3).batch_norm(), v1::BATCH_NORM_TRAIN);
 }
 
 TEST(SpecCheckImages, TasksFollowTheLabels) {

@@ -1,7 +1,7 @@
 // Replay of a second dataset: what is accepted, and what is refused.
 #include <cmath>
 
-#include "tests/server/jobs/spec_check_fixture.h"
+#include "tests/server/jobs/spec/spec_check_fixture.h"
 
 namespace attune::jobs {
 namespace {

@@ -1,4 +1,4 @@
-#include "server/jobs/spec_check.h"
+#include "server/jobs/spec/spec_check.h"
 
 #include <cmath>
 #include <functional>
@@ -7,7 +7,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/server/jobs/spec_check_fixture.h"
+#include "tests/server/jobs/spec/spec_check_fixture.h"
 
 namespace attune::jobs {
 namespace {
