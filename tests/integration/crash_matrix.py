@@ -49,8 +49,8 @@ class Plan:
     def __init__(self, rng):
         self.target = rng.choice(("server", "worker"))
         self.point = rng.choice(POINTS[self.target] + ["*"]) if rng.random() < 0.6 else None
-        self.arrivals = int(rng.expovariate(1 / (60 if self.point == "*" else 12))) + 1
-        self.delay = rng.uniform(0.0, 3.0)
+        self.arrivals = int(rng.expovariate(1 / (40 if self.point == "*" else 6))) + 1
+        self.delay = rng.uniform(0.0, 2.0)
         self.choice = rng.random()  # which worker
 
     def __str__(self):

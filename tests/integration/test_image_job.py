@@ -191,8 +191,8 @@ def test_every_family_loads_in_its_library_and_predicts_the_same(server, image_d
     arguments = [word for setting in settings for word in ("--set", setting)]
     directory = convert(tmp_path / "base", "--reference-seed", "1", *arguments, architecture=architecture, side=side)
     model = server.import_model(directory, tmp_path.name.replace("_", "-").lower())
-    job = server.create_job(model.name, image_dataset.name, phases=[spec_pb.Phase(name="all", max_steps=4, learning_rate=1e-4)],
-                            hyperparameters=spec_pb.Hyperparameters(batch_size=8))
+    job = server.create_job(model.name, image_dataset.name, phases=[spec_pb.Phase(name="all", max_steps=2, learning_rate=1e-4, batch_norm=spec_pb.BATCH_NORM_TRAIN)],
+                            hyperparameters=spec_pb.Hyperparameters(batch_size=4))
     done = server.wait(job.name)
     assert done.state == Job.STATE_SUCCEEDED, done
     check_in_torchvision(server, done, tmp_path / "model")
