@@ -150,6 +150,8 @@ void JobScheduler::HandleMessage(const workers::AttemptId& attempt, worker::v1::
     case Kind::kMetrics:
       return Append(*live, MetricsEvent(std::move(*message.mutable_metrics()), attempt.attempt));
     case Kind::kProgress:
+      // The first word of when it will end tells waiting jobs when they will start.
+      placement_due_ = placement_due_ || (live->job.resource.progress().eta_seconds() == 0 && message.progress().eta_seconds() > 0);
       *live->job.resource.mutable_progress() = std::move(*message.mutable_progress());
       CheckRunTime(*live);
       return Publish(*live);
