@@ -54,22 +54,7 @@ absl::StatusOr<ImageInput> ReadInput(const nlohmann::json& config, const Dinov2C
 absl::StatusOr<ModelLayout> Describe(const nlohmann::json& config) {
   ATTUNE_ASSIGN_OR_RETURN(const Dinov2Config c, ReadDinov2Config(config));
   ATTUNE_ASSIGN_OR_RETURN(const ImageInput input, ReadInput(config, c));
-  const int64_t hidden = c.common.hidden_size;
-  LayoutBuilder builder;
-  builder.BeginGroup("embeddings");
-  builder.Table("embeddings.cls_token", {1, 1, hidden});
-  builder.Table("embeddings.position_embeddings", {1, c.common.position_count(), hidden});
-  builder.Conv("embeddings.patch_embeddings.projection", hidden, 3, c.common.patch_size, c.common.patch_size, /*bias=*/true);
-  for (int64_t i = 0; i < c.common.layers; ++i) {
-    builder.BeginGroup(StrCat("layer.", i));
-    AddLayer(builder, StrCat("encoder.layer.", i), c);
-  }
-  builder.BeginGroup("norm");
-  builder.LayerNorm("layernorm", hidden);
-  ModelLayout layout = builder.Take();
-  ATTUNE_RETURN_IF_ERROR(CheckParameterCount(layout, "hidden_size, num_hidden_layers, mlp_ratio, image_size and patch_size"));
-  layout.image = input;
-  return layout;
+  return VisionTransformerLayout(c.common, input, [&c](LayoutBuilder& builder, const std::string& name) { AddLayer(builder, name, c); }, "hidden_size, num_hidden_layers, mlp_ratio, image_size and patch_size");
 }
 
 // It stands for masked patches in pretraining.

@@ -52,4 +52,23 @@ absl::StatusOr<VisionTransformerConfig> ReadVisionTransformerConfig(const nlohma
   return c;
 }
 
+absl::StatusOr<ModelLayout> VisionTransformerLayout(const VisionTransformerConfig& c, const ImageInput& input,
+                                                    const std::function<void(LayoutBuilder& builder, const std::string& name)>& add_layer, std::string_view keys) {
+  LayoutBuilder builder;
+  builder.BeginGroup("embeddings");
+  builder.Table("embeddings.cls_token", {1, 1, c.hidden_size});
+  builder.Table("embeddings.position_embeddings", {1, c.position_count(), c.hidden_size});
+  builder.Conv("embeddings.patch_embeddings.projection", c.hidden_size, 3, c.patch_size, c.patch_size, /*bias=*/true);
+  for (int64_t i = 0; i < c.layers; ++i) {
+    builder.BeginGroup(StrCat("layer.", i));
+    add_layer(builder, StrCat("encoder.layer.", i));
+  }
+  builder.BeginGroup("norm");
+  builder.LayerNorm("layernorm", c.hidden_size);
+  ModelLayout layout = builder.Take();
+  ATTUNE_RETURN_IF_ERROR(CheckParameterCount(layout, keys));
+  layout.image = input;
+  return layout;
+}
+
 }  // namespace attune::architectures

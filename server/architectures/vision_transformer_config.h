@@ -7,11 +7,15 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
+#include <string_view>
 
 #include <nlohmann/json.hpp>
 
 #include "absl/status/statusor.h"
+#include "server/architectures/architecture.h"
+#include "server/architectures/layout_builder.h"
 #include "server/architectures/pooling.h"
 
 namespace attune::architectures {
@@ -34,5 +38,10 @@ struct VisionTransformerConfig {
 };
 
 absl::StatusOr<VisionTransformerConfig> ReadVisionTransformerConfig(const nlohmann::json& config, const VisionTransformerConfig& defaults);
+
+// Class token, positions and patches, one group for each layer, and the last norm. `add_layer` adds a layer's parameters under its name; `keys`: of config.json, which an error about
+// too many parameters names.
+absl::StatusOr<ModelLayout> VisionTransformerLayout(const VisionTransformerConfig& c, const ImageInput& input,
+                                                    const std::function<void(LayoutBuilder& builder, const std::string& name)>& add_layer, std::string_view keys);
 
 }  // namespace attune::architectures

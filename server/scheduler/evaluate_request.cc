@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <string>
 
+#include "absl/strings/ascii.h"
 #include "server/base/str_cat.h"
 #include "server/jobs/spec/spec_check.h"
 
@@ -15,16 +16,8 @@ constexpr v1::Split kSplits[] = {v1::SPLIT_TRAIN, v1::SPLIT_VALIDATION, v1::SPLI
 
 // As workers name it; empty for the default.
 std::string NameOf(v1::Split split) {
-  switch (split) {
-    case v1::SPLIT_TRAIN:
-      return "train";
-    case v1::SPLIT_VALIDATION:
-      return "validation";
-    case v1::SPLIT_TEST:
-      return "test";
-    default:
-      return "";
-  }
+  if (split == v1::SPLIT_UNSPECIFIED || !v1::Split_IsValid(split)) return "";
+  return absl::AsciiStrToLower(v1::Split_Name(split).substr(sizeof("SPLIT_") - 1));
 }
 
 // "train, test": what has rows.
