@@ -57,22 +57,22 @@ void JobScheduler::CreateJob(v1::CreateFineTuningJobRequest request, std::functi
   loop_->Post([this, request = std::move(request), done = std::move(done)]() mutable { HandleCreate(request, std::move(done)); });
 }
 
-void JobScheduler::CancelJob(const std::string& name, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) {
+void JobScheduler::PostVerb(const std::string& name, void (JobScheduler::*handle)(const std::string& id, JobCallback done), JobCallback done) {
   absl::StatusOr<std::string> id = ParseResourceName(name, "fineTuningJobs");
   if (!id.ok()) return done(id.status());
-  loop_->Post([this, id = *id, done = std::move(done)]() mutable { HandleCancel(id, std::move(done)); });
+  loop_->Post([this, handle, id = *id, done = std::move(done)]() mutable { (this->*handle)(id, std::move(done)); });
+}
+
+void JobScheduler::CancelJob(const std::string& name, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) {
+  PostVerb(name, &JobScheduler::HandleCancel, std::move(done));
 }
 
 void JobScheduler::PauseJob(const std::string& name, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) {
-  absl::StatusOr<std::string> id = ParseResourceName(name, "fineTuningJobs");
-  if (!id.ok()) return done(id.status());
-  loop_->Post([this, id = *id, done = std::move(done)]() mutable { HandlePause(id, std::move(done)); });
+  PostVerb(name, &JobScheduler::HandlePause, std::move(done));
 }
 
 void JobScheduler::ResumeJob(const std::string& name, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) {
-  absl::StatusOr<std::string> id = ParseResourceName(name, "fineTuningJobs");
-  if (!id.ok()) return done(id.status());
-  loop_->Post([this, id = *id, done = std::move(done)]() mutable { HandleResume(id, std::move(done)); });
+  PostVerb(name, &JobScheduler::HandleResume, std::move(done));
 }
 
 void JobScheduler::UpdateJob(v1::UpdateFineTuningJobRequest request, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) {

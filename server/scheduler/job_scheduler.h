@@ -116,7 +116,8 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   LiveJob* Find(const std::string& id);
   // Attempts that end from now on were interrupted, not lost. `tell`: ask their workers to stop.
   void SuspendAttempts(bool tell);
-  void Suspend(LiveJob& live, const std::string& gives_way_to);
+  // The attempt that ends next is interrupted, not lost. `gives_way_to`: a job; empty: the server shuts down. `tell`: ask its worker to stop.
+  void Suspend(LiveJob& live, const std::string& gives_way_to, bool tell);
   std::vector<QueuedJob> QueuedJobs() const;
   std::vector<RunningJob> RunningJobs() const;
   // Adds what the job has trained since it was last asked to its own time and to that of its project.
@@ -139,6 +140,9 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   absl::StatusOr<v1::Dataset> FindDataset(const std::string& name, const std::string& field);
   void AnswerRepeatedRequest(const RequestEntry& first, const std::string& digest, JobCallback done);
   void AddJob(jobs::Job job, const std::vector<std::string>& warnings);
+
+  // Any thread. `handle` runs on the loop, unless the name is none.
+  void PostVerb(const std::string& name, void (JobScheduler::*handle)(const std::string& id, JobCallback done), JobCallback done);
 
   // verb_handlers.cc; delete_handlers.cc:
   void HandleCancel(const std::string& id, JobCallback done);

@@ -38,7 +38,7 @@ void JobScheduler::PlaceJobs() {
     live.start_priority = started.priority;
     StartAttempt(live);
   }
-  for (const Preempted& preempted : placement.preempt) Suspend(jobs_.at(preempted.id), jobs::JobName(preempted.by));
+  for (const Preempted& preempted : placement.preempt) Suspend(jobs_.at(preempted.id), jobs::JobName(preempted.by), /*tell=*/true);
   snapshots_.SetWaiting(placement.waiting, placement.reason, placement.blocking_resource);
   placement_due_ = false;  // what starting changed is in this placement already
 }
@@ -68,19 +68,17 @@ std::vector<RunningJob> JobScheduler::RunningJobs() const {
   return running;
 }
 
-void JobScheduler::Suspend(LiveJob& live, const std::string& gives_way_to) {
+void JobScheduler::Suspend(LiveJob& live, const std::string& gives_way_to, bool tell) {
   live.suspending = true;
   live.gives_way_to = gives_way_to;
-  deps_.pool.Suspend({live.job.resource.name(), live.attempt()});
+  if (tell) deps_.pool.Suspend({live.job.resource.name(), live.attempt()});
 }
 
 void JobScheduler::SuspendAttempts(bool tell) {
   for (const std::string& id : active_) {
     LiveJob& live = jobs_.at(id);
     if (!live.attempt_open || IsLeaving(live.state())) continue;
-    live.suspending = true;
-    live.gives_way_to.clear();
-    if (tell) deps_.pool.Suspend({live.job.resource.name(), live.attempt()});
+    Suspend(live, /*gives_way_to=*/"", tell);
   }
 }
 

@@ -22,6 +22,14 @@ def final_digest(server, job):
     return {f.path: f.sha256 for f in files}["model.safetensors"]
 
 
+def check_equals_undisturbed_run(server, job):
+    """The same job on the same data, left in peace, ends in the same bytes."""
+    undisturbed = server.create_job(job.spec.base_model, job.spec.dataset, seed=3, hyperparameters=job.spec.hyperparameters,
+                                    checkpointing=job.spec.checkpointing)
+    assert server.wait(undisturbed.name).state == Job.STATE_SUCCEEDED
+    assert final_digest(server, job.name) == final_digest(server, undisturbed.name)
+
+
 def test_killed_server_continues_the_job_from_its_last_checkpoint(own_server, tiny_bert, tmp_path):
     server = own_server
     job = long_job(server, tiny_bert)
@@ -41,11 +49,7 @@ def test_killed_server_continues_the_job_from_its_last_checkpoint(own_server, ti
     assert events[:len(seen)] == seen, "events that a client had seen changed"
     resumed = [e.metrics.step for e in events if e.attempt == 2 and e.WhichOneof("payload") == "metrics"]
     assert min(resumed) > saved - 1, "it started over"
-    # The undisturbed run on the same data ends in the same bytes.
-    undisturbed = server.create_job(job.spec.base_model, job.spec.dataset, seed=3, hyperparameters=job.spec.hyperparameters,
-                                    checkpointing=job.spec.checkpointing)
-    assert server.wait(undisturbed.name).state == Job.STATE_SUCCEEDED
-    assert final_digest(server, job.name) == final_digest(server, undisturbed.name)
+    check_equals_undisturbed_run(server, job)
 
 
 def test_paused_job_frees_its_worker_and_ends_in_the_same_bytes(own_server, tiny_bert):
@@ -61,10 +65,7 @@ def test_paused_job_frees_its_worker_and_ends_in_the_same_bytes(own_server, tiny
     assert server.jobs.GetFineTuningJob(job_pb.GetFineTuningJobRequest(name=job.name)).state == Job.STATE_PAUSED
     server.jobs.ResumeFineTuningJob(job_pb.ResumeFineTuningJobRequest(name=job.name))
     assert server.wait(job.name).state == Job.STATE_SUCCEEDED
-    undisturbed = server.create_job(job.spec.base_model, job.spec.dataset, seed=3, hyperparameters=job.spec.hyperparameters,
-                                    checkpointing=job.spec.checkpointing)
-    assert server.wait(undisturbed.name).state == Job.STATE_SUCCEEDED
-    assert final_digest(server, job.name) == final_digest(server, undisturbed.name)
+    check_equals_undisturbed_run(server, job)
 
 
 def test_urgent_job_takes_the_place_of_another_which_ends_in_the_same_bytes(own_server, tiny_bert):
@@ -78,10 +79,7 @@ def test_urgent_job_takes_the_place_of_another_which_ends_in_the_same_bytes(own_
     done = server.wait(job.name)
     assert done.state == Job.STATE_SUCCEEDED and done.attempt == 2, done
     assert any(urgent.name in e.state_changed.reason for e in server.events(job.name))
-    undisturbed = server.create_job(job.spec.base_model, job.spec.dataset, seed=3, hyperparameters=job.spec.hyperparameters,
-                                    checkpointing=job.spec.checkpointing)
-    assert server.wait(undisturbed.name).state == Job.STATE_SUCCEEDED
-    assert final_digest(server, job.name) == final_digest(server, undisturbed.name)
+    check_equals_undisturbed_run(server, job)
 
 
 def test_killed_worker_is_replaced_and_the_job_goes_on(own_server, tiny_bert):
