@@ -86,6 +86,8 @@ def build_vgg(config, kwargs):
     inputs = [channels for channels in features if channels != "M"][-1] * 49
     for index, sizes in ((0, (inputs, width)), (3, (width, width)), (6, (width, kwargs["num_classes"]))):
         model.classifier[index] = torch.nn.Linear(*sizes)
+        torch.nn.init.normal_(model.classifier[index].weight, 0, 0.01)  # as torchvision.models.vgg.VGG has it
+        torch.nn.init.zeros_(model.classifier[index].bias)
     return model
 
 
