@@ -146,24 +146,32 @@ void AddPauseAndResume(CLI::App& group, Session& session) {
 void AddUpdate(CLI::App& group, Session& session) {
   auto priority = std::make_shared<int>(0);
   auto display_name = std::make_shared<std::string>();
+  auto live = std::make_shared<v1::LiveSettings>();
   auto app = std::make_shared<CLI::App*>();
-  *app = AddOnJob(group, "update", "Change the priority or the name of a job that has not ended", session,
+  *app = AddOnJob(group, "update", "Change a job that has not ended: its priority or name, or how it trains from the next step on", session,
                   [=, &session](client::Client& client, const std::string& name) -> int {
                     v1::UpdateFineTuningJobRequest request;
                     request.mutable_fine_tuning_job()->set_name(name);
                     request.mutable_fine_tuning_job()->set_priority(*priority);
                     request.mutable_fine_tuning_job()->set_display_name(*display_name);
-                    for (const auto& [flag, path] : {std::pair("--priority", "priority"), std::pair("--display-name", "display_name")}) {
+                    *request.mutable_fine_tuning_job()->mutable_live_settings() = *live;
+                    for (const auto& [flag, path] :
+                         {std::pair("--priority", "priority"), std::pair("--display-name", "display_name"), std::pair("--lr-scale", "live_settings.learning_rate_scale"),
+                          std::pair("--epochs", "live_settings.n_epochs"), std::pair("--patience", "live_settings.early_stopping_patience")}) {
                       if ((*app)->count(flag) > 0) request.mutable_update_mask()->add_paths(path);
                     }
                     if (request.update_mask().paths().empty()) {
-                      session.Fail("nothing to change", absl::InvalidArgumentError("give --priority or --display-name"), "");
+                      session.Fail("nothing to change", absl::InvalidArgumentError("give at least one of the flags that `attune jobs update --help` lists"), "");
                       return kUsage;
                     }
                     return ShowChanged(session, "change", client.UpdateFineTuningJob(request));
                   });
   (*app)->add_option("--priority", *priority, "-100 to 100; higher goes first")->type_name("N");
   (*app)->add_option("--display-name", *display_name, "For people");
+  (*app)->add_option_function<double>("--lr-scale", [live](const double& scale) { live->set_learning_rate_scale(scale); }, "Multiply every learning rate, over 0 to 1000")->type_name("X");
+  (*app)->add_option_function<int>("--epochs", [live](const int& epochs) { live->set_n_epochs(epochs); }, "Epochs of the last phase, 1 to 1000")->type_name("N");
+  (*app)->add_option_function<int>("--patience", [live](const int& patience) { live->set_early_stopping_patience(patience); },
+                                   "Evaluations without improvement after which a phase ends; 0: never")->type_name("N");
 }
 
 void AddDelete(CLI::App& group, Session& session) {

@@ -1,5 +1,8 @@
 #include "server/jobs/job_fields.h"
 
+#include <algorithm>
+
+#include "absl/strings/str_join.h"
 #include "server/base/nearest.h"
 #include "server/base/str_cat.h"
 #include "server/jobs/job.h"
@@ -13,6 +16,8 @@ constexpr size_t kMaxLabelKey = 63;
 constexpr size_t kMaxLabelValue = 255;
 constexpr size_t kShown = 80;
 constexpr int kMaxPriority = 100;
+constexpr double kMaxRateScale = 1000;
+constexpr int kMaxEpochs = 1000;
 
 }  // namespace
 
@@ -31,11 +36,16 @@ void CheckLabels(const google::protobuf::Map<std::string, std::string>& labels, 
 
 bool IsPriority(int priority) { return priority >= -kMaxPriority && priority <= kMaxPriority; }
 
+void DropWaiting(v1::FineTuningJob& job, const std::function<bool(const v1::Adjustment&)>& which) {
+  auto& all = *job.mutable_adjustments();
+  all.erase(std::remove_if(all.begin(), all.end(), [&](const v1::Adjustment& known) { return known.after_step() < 0 && which(known); }), all.end());
+}
+
 absl::Status CheckUpdate(const v1::UpdateFineTuningJobRequest& request) {
-  const std::vector<std::string> known = {"display_name", "labels", "priority"};
+  const std::vector<std::string> known = {"display_name", "labels", "priority", kLearningRateScale, kEpochs, kPatience};
   const v1::FineTuningJob& job = request.fine_tuning_job();
   std::vector<FieldViolation> violations;
-  if (request.update_mask().paths().empty()) violations.push_back({"update_mask", "must name what to change: display_name, labels or priority"});
+  if (request.update_mask().paths().empty()) violations.push_back({"update_mask", StrCat("must name what to change: ", absl::StrJoin(known, ", "))});
   for (const std::string& path : request.update_mask().paths()) {
     if (path == "display_name") {
       CheckDisplayName(job.display_name(), "fine_tuning_job.display_name", violations);
@@ -43,10 +53,21 @@ absl::Status CheckUpdate(const v1::UpdateFineTuningJobRequest& request) {
       CheckLabels(job.labels(), "fine_tuning_job.labels", violations);
     } else if (path == "priority") {
       if (!IsPriority(job.priority())) violations.push_back({"fine_tuning_job.priority", StrCat("must be -100 to 100, not ", job.priority())});
+    } else if (path == kLearningRateScale) {
+      const double scale = job.live_settings().learning_rate_scale();
+      const bool right = scale > 0 && scale <= kMaxRateScale;
+      if (job.live_settings().has_learning_rate_scale() && !right) violations.push_back({StrCat("fine_tuning_job.", path), StrCat("must be over 0 to 1000, not ", scale)});
+    } else if (path == kEpochs) {
+      const int epochs = job.live_settings().n_epochs();
+      const bool right = epochs >= 1 && epochs <= kMaxEpochs;
+      if (job.live_settings().has_n_epochs() && !right) violations.push_back({StrCat("fine_tuning_job.", path), StrCat("must be 1 to 1000, not ", epochs)});
+    } else if (path == kPatience) {
+      const int patience = job.live_settings().early_stopping_patience();
+      if (patience < 0) violations.push_back({StrCat("fine_tuning_job.", path), StrCat("must be at least 0, not ", patience)});
     } else {
       const std::string nearest = Nearest(path.substr(0, kShown), known);
       violations.push_back({"update_mask", StrCat("\"", path.substr(0, kShown), "\" cannot be changed; ", nearest.empty() ? "" : StrCat("did you mean ", nearest, "? "),
-                                                  "display_name, labels and priority can")});
+                                                  "these can: ", absl::StrJoin(known, ", "))});
     }
   }
   return ViolationsStatus(violations);

@@ -3,6 +3,7 @@
 
 #include <google/protobuf/map.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,14 @@ void CheckDisplayName(const std::string& name, const std::string& field, std::ve
 void CheckLabels(const google::protobuf::Map<std::string, std::string>& labels, const std::string& field, std::vector<FieldViolation>& violations);
 
 bool IsPriority(int priority);  // -100 to 100
+
+// Paths of an update mask that change how a job trains.
+inline constexpr char kLearningRateScale[] = "live_settings.learning_rate_scale";
+inline constexpr char kEpochs[] = "live_settings.n_epochs";
+inline constexpr char kPatience[] = "live_settings.early_stopping_patience";
+
+// Takes out those of the job's adjustments that have not taken effect and that `which` names.
+void DropWaiting(v1::FineTuningJob& job, const std::function<bool(const v1::Adjustment&)>& which);
 
 // INVALID_ARGUMENT with all faults of the mask and of what it names.
 absl::Status CheckUpdate(const v1::UpdateFineTuningJobRequest& request);

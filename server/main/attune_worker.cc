@@ -30,6 +30,7 @@ int Serve(const Options& options) {
   ArmFaultPoints("worker");
   training::DieWithParent();
   training::LeaveSignalsToTheServer();
+  training::LimitMemory();
   training::InitializeTorch();
   auto channel = training::WorkerChannel::Connect({.server = options.server, .worker_id = options.worker_id, .secret = options.secret});
   if (!channel.ok()) {

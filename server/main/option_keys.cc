@@ -14,6 +14,8 @@
 namespace attune {
 namespace {
 
+constexpr int64_t kLeastWorkerMemory = int64_t{512} << 20;
+
 absl::Status CheckAddress(std::string_view value) { return ParseListenAddress(value).status(); }
 
 absl::Status CheckTcpAddress(std::string_view value) {
@@ -83,6 +85,12 @@ std::vector<OptionKey> MakeKeys() {
        .target = [](O& o) -> Target { return &o.workers.warm_workers; },
        .least = 1,
        .most = 64},
+      {.name = "worker_memory_bytes",
+       .placeholder = "BYTES",
+       .help = "Memory that a worker may have for its data, at least 536870912 (512 MiB). Where a job needs more, it computes its batches in parts. Default 0: no limit.",
+       .target = [](O& o) -> Target { return &o.workers.memory_bytes; },
+       .least = 0,
+       .most = int64_t{1} << 50},
       {.name = "feature_cache_bytes",
        .placeholder = "BYTES",
        .help = "Disk for the outputs of frozen layers, which later epochs and jobs then need not compute again; the longest unused go first. Default 8589934592 (8 GiB); "
@@ -164,6 +172,9 @@ absl::Status CheckOptions(const ServerOptions& options) {
     return absl::InvalidArgumentError(
         StrCat("listen: ", options.listen.address, " can be reached from other machines, and this server neither encrypts nor asks who calls. Listen on ",
                "127.0.0.1 (and let a proxy do both), or give --allow-insecure-network if the network itself is trusted"));
+  }
+  if (const int64_t memory = options.workers.memory_bytes; memory > 0 && memory < kLeastWorkerMemory) {
+    return absl::InvalidArgumentError(StrCat("worker_memory_bytes: ", memory, " bytes hold no worker; give at least ", kLeastWorkerMemory, " (512 MiB), or 0 for no limit"));
   }
   if (address.unix_socket && !options.listen.port_file.empty()) {
     return absl::InvalidArgumentError("port_file: a Unix socket has no port; listen on HOST:PORT, or leave port_file out");

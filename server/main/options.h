@@ -23,6 +23,7 @@ struct WorkerOptions {
   int64_t job_slots = 1;     // jobs that run at once
   int64_t threads = 0;       // CPU threads of a job; 0: the cores, shared between the slots
   int64_t warm_workers = 1;  // started and idle
+  int64_t memory_bytes = 0;  // that a worker may have; 0: no limit
   int64_t feature_cache_bytes = int64_t{8} << 30;  // of frozen layers' outputs, below data_dir; 0: none
 };
 

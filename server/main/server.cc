@@ -29,9 +29,11 @@ namespace {
 
 // OpenMP's threads spin for some 15 ms between parallel regions unless told otherwise: a third of a step's processor time on two hyper-threads, and with two workers
 // on the same processors most of it. It is read when the library loads, so it must come with the process. What the operator has set stays.
-std::vector<std::pair<std::string, std::string>> WorkerEnvironment() {
-  if (std::getenv("GOMP_SPINCOUNT") != nullptr || std::getenv("OMP_WAIT_POLICY") != nullptr) return {};
-  return {{"GOMP_SPINCOUNT", "2000"}};
+std::vector<std::pair<std::string, std::string>> WorkerEnvironment(const WorkerOptions& options) {
+  std::vector<std::pair<std::string, std::string>> environment;
+  if (options.memory_bytes > 0) environment.emplace_back("ATTUNE_WORKER_MEMORY", StrCat(options.memory_bytes));
+  if (std::getenv("GOMP_SPINCOUNT") == nullptr && std::getenv("OMP_WAIT_POLICY") == nullptr) environment.emplace_back("GOMP_SPINCOUNT", "2000");
+  return environment;
 }
 
 constexpr absl::Duration kUpkeepInterval = absl::Minutes(10);
@@ -95,7 +97,7 @@ absl::Status Server::StartWorkers() {
   std::string socket_path = directory_->WorkerSocketPath();
   ATTUNE_ASSIGN_OR_RETURN(
       launcher_, workers::LocalProcessLauncher::Create(
-                     {.worker_path = options_.workers.binary, .server_address = StrCat("unix:", socket_path), .extra_env = WorkerEnvironment()}));
+                     {.worker_path = options_.workers.binary, .server_address = StrCat("unix:", socket_path), .extra_env = WorkerEnvironment(options_.workers)}));
   auto pool = std::make_unique<workers::SupervisedWorkerPool>(
       workers::SupervisedWorkerPoolOptions{.warm_workers = static_cast<int>(options_.workers.warm_workers)}, *launcher_,
       Clock::System());

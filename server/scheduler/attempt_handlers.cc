@@ -4,6 +4,7 @@
 
 #include "server/base/log.h"
 #include "server/base/str_cat.h"
+#include "server/jobs/job_fields.h"
 #include "server/scheduler/checkpoint_files.h"
 #include "server/scheduler/job_scheduler.h"
 
@@ -108,6 +109,7 @@ void JobScheduler::AssignAttempt(const std::string& id, const AttemptPlaces& pla
   assignment.set_replay_dataset_dir(places.replay_directory);
   assignment.set_output_dir(places.output_directory);
   assignment.set_resume_dir(places.resume_directory);
+  *assignment.mutable_adjustments() = live->job.resource.adjustments();
   if (options_.feature_cache_bytes > 0) {
     assignment.set_feature_cache_dir(options_.data_directory + "/feature-cache");
     assignment.set_feature_cache_bytes(options_.feature_cache_bytes);
@@ -160,6 +162,8 @@ void JobScheduler::HandleMessage(const workers::AttemptId& attempt, worker::v1::
       return Append(*live, EvaluationEvent(std::move(*message.mutable_evaluation()), attempt.attempt));
     case Kind::kCheckpointWritten:
       return HandleCheckpointWritten(*live, message.checkpoint_written());
+    case Kind::kAdjusted:
+      return HandleAdjusted(*live, message.adjusted());
     case Kind::kPhaseStarted:
       return Append(*live, PhaseEvent(std::move(*message.mutable_phase_started()), attempt.attempt));
     case Kind::kLogLine:
@@ -204,6 +208,7 @@ void JobScheduler::HandleFinished(LiveJob& live, const worker::v1::Finished& fin
   if (live.state() == State::STATE_PREPARING) ChangeState(live, State::STATE_RUNNING, "");
   auto best = live.checkpoints.find(finished.best_step());
   if (best != live.checkpoints.end()) live.job.resource.set_best_checkpoint(best->second.resource.name());
+  jobs::DropWaiting(live.job.resource, [](const v1::Adjustment&) { return true; });  // they came too late
   if (finished.has_lr_range_test_result()) *live.job.resource.mutable_lr_range_test_result() = finished.lr_range_test_result();
   if (finished.has_test_evaluation()) {
     *live.job.resource.mutable_test_evaluation() = finished.test_evaluation();
@@ -236,6 +241,9 @@ void JobScheduler::HandleLost(LiveJob& live, const workers::WorkerLost& lost, co
   }
   size_t first = log_tail.size() > kLoggedTailLines ? log_tail.size() - kLoggedTailLines : 0;
   for (size_t i = first; i < log_tail.size(); ++i) Append(live, LogEvent(log_tail[i], live.attempt(), Level::LEVEL_WARNING));
+  if (lost.reason == workers::ExitReason::kOutOfMemory && DivideBatches(live)) {
+    return Requeue(live, StrCat(lost.description, "; the next attempt computes each batch in more parts"), Level::LEVEL_WARNING);
+  }
   ++live.job.lost_attempts;
   const int allowed = live.job.resource.effective_spec().scheduling().max_lost_attempts();
   if (live.job.lost_attempts >= (allowed > 0 ? allowed : options_.max_lost_attempts)) {

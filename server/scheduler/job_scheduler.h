@@ -6,7 +6,7 @@
 //
 //   job_scheduler.cc        life of the scheduler, public calls, placement, state changes
 //   create_handler.cc       creation of jobs
-//   verb_handlers.cc        cancel, pause, resume, update
+//   verb_handlers.cc        cancel, pause, resume, update; changes of running jobs
 //   delete_handlers.cc      delete, delete checkpoint
 //   placing.cc              what runs where, and who gives way
 //   attempt_handlers.cc     starting attempts, what workers report, how attempts end
@@ -149,6 +149,11 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   void HandlePause(const std::string& id, JobCallback done);
   void HandleResume(const std::string& id, JobCallback done);
   void HandleUpdate(const v1::UpdateFineTuningJobRequest& request, JobCallback done);
+  // Empty unless the job could not train like that.
+  absl::Status CheckLiveSettings(const v1::FineTuningJob& job, const v1::UpdateFineTuningJobRequest& request) const;
+  void HandleAdjusted(LiveJob& live, const v1::Adjustment& adjustment);
+  // After the kernel has killed the worker for want of memory: the next attempt computes its batches in more parts. False when they are of one row already.
+  bool DivideBatches(LiveJob& live);
   // Calls back with the job when everything that was said of it so far is durable.
   void AnswerWhenDurable(const LiveJob& live, JobCallback done);
   void HandleDelete(const std::string& id, StatusCallback done);

@@ -13,7 +13,9 @@ ExitReason ClassifyExit(const ExitFacts& facts) {
   if (facts.stop_expired) return ExitReason::kNotStopping;
   // One that was still starting cannot be asked to exit; the pool kills it.
   const bool let_go = facts.shutdown_requested && !facts.attempt_open;
-  if (facts.status.signaled && facts.status.code == SIGKILL) return let_go ? ExitReason::kIdleShutdown : ExitReason::kKilled;
+  if (facts.status.signaled && facts.status.code == SIGKILL) {
+    return let_go ? ExitReason::kIdleShutdown : facts.memory_kill ? ExitReason::kOutOfMemory : ExitReason::kKilled;
+  }
   if (facts.status.signaled && facts.shutdown_requested && facts.status.code == SIGTERM) return ExitReason::kIdleShutdown;
   if (!facts.said_hello) return ExitReason::kLaunchFailed;
   if (facts.status.signaled || facts.status.code != 0) return ExitReason::kCrashed;
@@ -31,6 +33,8 @@ const char* ExitReasonName(ExitReason reason) {
       return "crashed";
     case ExitReason::kKilled:
       return "killed";
+    case ExitReason::kOutOfMemory:
+      return "out_of_memory";
     case ExitReason::kLostHeartbeat:
       return "lost_heartbeat";
     case ExitReason::kNotStopping:
@@ -52,8 +56,9 @@ std::string DescribeExit(ExitReason reason, const ExitStatus& status) {
     case ExitReason::kCrashed:
       return StrCat("the worker ", status.ToString(), "; the end of its log says more");
     case ExitReason::kKilled:
-      return StrCat("the worker was ", status.ToString(),
-                    ", most likely because memory ran out; a smaller batch_size or max_length needs less");
+      return StrCat("the worker was ", status.ToString(), " by something outside of Attune; if the machine is short of memory, a smaller batch_size or max_length needs less");
+    case ExitReason::kOutOfMemory:
+      return StrCat("the worker was ", status.ToString(), " by the kernel because memory ran out; a smaller batch_size or max_length needs less");
     case ExitReason::kLostHeartbeat:
       return "the worker gave no sign of life for too long and was killed; the machine may be overloaded, or the worker hung";
     case ExitReason::kNotStopping:

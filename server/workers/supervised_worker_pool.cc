@@ -82,6 +82,17 @@ void SupervisedWorkerPool::Suspend(const AttemptId& attempt) {
   dirty_ = true;
 }
 
+void SupervisedWorkerPool::Adjust(const AttemptId& attempt, const v1::LiveSettings& settings) {
+  absl::MutexLock lock(&mutex_);
+  Worker* worker = FindAttempt(attempt);
+  if (worker == nullptr || worker->session == nullptr) return;
+  worker::v1::ConnectResponse command;
+  command.mutable_adjust()->mutable_fence()->set_job(attempt.job);
+  command.mutable_adjust()->mutable_fence()->set_attempt(attempt.attempt);
+  *command.mutable_adjust()->mutable_live_settings() = settings;
+  worker->session->Send(command);
+}
+
 void SupervisedWorkerPool::Kill(const AttemptId& attempt) {
   WithActions([&](Actions& actions) {
     Worker* worker = FindAttempt(attempt);

@@ -25,6 +25,7 @@
 #include "absl/time/time.h"
 #include "server/base/clock.h"
 #include "server/workers/launch_backoff.h"
+#include "server/workers/memory_kills.h"
 #include "server/workers/request_queue.h"
 #include "server/workers/worker_launcher.h"
 #include "server/workers/worker_pool.h"
@@ -44,6 +45,7 @@ struct SupervisedWorkerPoolOptions {
   absl::Duration evaluate_wait_timeout = absl::Hours(1);       // of an evaluation that waits for others
   absl::Duration evaluate_silence_timeout = absl::Minutes(5);  // of one under way, without progress
   size_t max_waiting_evaluations = 16;
+  std::function<int64_t()> memory_kills = MemoryKills;  // by the kernel, so far
 };
 
 class SupervisedWorkerPool final : public WorkerPool, private WorkerSessionHost {
@@ -58,6 +60,7 @@ class SupervisedWorkerPool final : public WorkerPool, private WorkerSessionHost 
   absl::Status Assign(const worker::v1::Assign& assignment) override;
   void Cancel(const AttemptId& attempt) override;
   void Suspend(const AttemptId& attempt) override;
+  void Adjust(const AttemptId& attempt, const v1::LiveSettings& settings) override;
   void Kill(const AttemptId& attempt) override;
   void Predict(worker::v1::Predict prediction, PredictCallback done) override;
   int64_t Evaluate(worker::v1::Evaluate evaluation, EvaluateCallbacks callbacks) override;
@@ -82,6 +85,7 @@ class SupervisedWorkerPool final : public WorkerPool, private WorkerSessionHost 
     ExitFacts facts;
     std::vector<std::string> log_tail;       // once the process is gone
     absl::Time started, last_heard;
+    int64_t memory_kills = 0;                // before it was launched
     absl::Time deadline = absl::InfiniteFuture();  // for launch, stop, or the stream's end; then it is killed
     bool kill_sent = false;
     bool useful = false;                     // did or was given work: its death says nothing about launching

@@ -73,6 +73,8 @@ class WorkerPool {
   virtual void Cancel(const AttemptId& attempt) = 0;
   // The same, for an attempt that will go on later: the worker writes a checkpoint if it can and exits.
   virtual void Suspend(const AttemptId& attempt) = 0;
+  // Hands on what the owner of the job has changed. Unknown attempts are ignored: the next one is assigned with it.
+  virtual void Adjust(const AttemptId& attempt, const v1::LiveSettings& settings) = 0;
   // At once.
   virtual void Kill(const AttemptId& attempt) = 0;
   // Of texts or images with a checkpoint; the pool numbers the request. `done` runs on a pool thread, or on the caller's when the call is refused at once. UNAVAILABLE when the worker was lost or the pool stops,

@@ -79,6 +79,7 @@ absl::Time SupervisedWorkerPool::PlanLaunches(absl::Time now, Actions& actions) 
     worker->id = NewId('w');
     worker->secret = NewSecret();
     worker->started = now;
+    worker->memory_kills = options_.memory_kills();
     worker->deadline = now + options_.launch_timeout;
     actions.push_back([this, id = worker->id, secret = worker->secret] { Launch(id, secret); });
     workers_.emplace(worker->id, std::move(worker));
@@ -114,6 +115,7 @@ void SupervisedWorkerPool::OnExit(const std::string& worker_id, const ExitStatus
     Worker& worker = *found->second;
     worker.process_gone = true;
     worker.facts.status = status;
+    worker.facts.memory_kill = options_.memory_kills() > worker.memory_kills;
     worker.log_tail = std::move(log_tail);
     worker.deadline = clock_.Now() + kStreamEnd;
     dirty_ = true;

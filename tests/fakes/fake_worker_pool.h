@@ -32,6 +32,10 @@ class FakeWorkerPool final : public WorkerPool {
   }
   void Cancel(const AttemptId& attempt) override { Note(cancelled_, attempt); }
   void Suspend(const AttemptId& attempt) override { Note(suspended_, attempt); }
+  void Adjust(const AttemptId& attempt, const v1::LiveSettings& settings) override {
+    absl::MutexLock lock(&mutex_);
+    adjusted_.emplace_back(attempt, settings);
+  }
   void Kill(const AttemptId& attempt) override { Note(killed_, attempt); }
   // Answers with one prediction for each text or image, whose labels are the directory and the image, unless a failure is set.
   void Predict(worker::v1::Predict prediction, PredictCallback done) override {
@@ -99,6 +103,11 @@ class FakeWorkerPool final : public WorkerPool {
     absl::MutexLock lock(&mutex_);
     return cancelled_evaluations_;
   }
+  // What attempts were told of changes, in order.
+  std::vector<std::pair<AttemptId, v1::LiveSettings>> adjusted() {
+    absl::MutexLock lock(&mutex_);
+    return adjusted_;
+  }
   size_t assignments() {
     absl::MutexLock lock(&mutex_);
     return assignments_.size();
@@ -150,6 +159,7 @@ class FakeWorkerPool final : public WorkerPool {
   std::vector<worker::v1::Assign> assignments_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::pair<worker::v1::Evaluate, EvaluateCallbacks>> evaluations_ ABSL_GUARDED_BY(mutex_);
   std::vector<int64_t> cancelled_evaluations_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::pair<AttemptId, v1::LiveSettings>> adjusted_ ABSL_GUARDED_BY(mutex_);
   std::vector<AttemptId> cancelled_ ABSL_GUARDED_BY(mutex_), suspended_ ABSL_GUARDED_BY(mutex_), killed_ ABSL_GUARDED_BY(mutex_);
 };
 

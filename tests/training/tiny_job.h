@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -165,6 +166,11 @@ class RecordingReporter : public JobReporter {
     std::lock_guard lock(mutex_);
     log_.push_back(text);
   }
+  void Adjusted(const Adjustment& adjustment) override { adjustments.push_back(adjustment); }
+  std::optional<LiveSettings> NewSettings() override {
+    const auto news = settings_after.find(last_step);
+    return news == settings_after.end() ? std::nullopt : std::optional(settings_after.extract(news).mapped());
+  }
   StopRequest Stop() override { return stop_after_questions >= 0 && questions++ >= stop_after_questions ? stop_request : StopRequest::kNone; }
 
   std::vector<CheckpointReport> checkpoints() const {
@@ -183,6 +189,9 @@ class RecordingReporter : public JobReporter {
   std::vector<ProgressReport> progress;
   std::vector<MetricReport> metrics;
   std::vector<EvaluationReport> evaluations;
+  std::vector<Adjustment> adjustments;
+  // What the owner has asked for once so many steps were reported: it takes effect after the next one, or at the start.
+  std::map<int64_t, LiveSettings> settings_after;
   // Stops when asked for the nth time, counted from 0; never when negative.
   int64_t stop_after_questions = -1;
   StopRequest stop_request = StopRequest::kCancel;

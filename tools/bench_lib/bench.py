@@ -8,6 +8,10 @@
       speed: full fine-tuning with augmentation, both engines in turn; and N epochs of a new head alone, with and without kept features
   tools/bench accuracy-vision --images X.tar --weights mobilenet_v2=FILE [...] [--seeds 1 2 3] [--modes head full scratch] [--image-size 224] [--epochs 5] [--limit N]
       quality: a new head, full fine-tuning, and training from scratch beside the same policy in torchvision; test accuracy, mean over seeds
+  tools/bench checkpoints [--rounds 3] [--steps 150] [--stalls 100]
+      what saving costs (throughput, stall), and seconds from a crash to the next training step; MiniLM with its optimizer on tweets
+  tools/bench soak [--jobs 2000] [--every 50] [--slots 1]
+      short jobs one after the other in one server: its memory, open files, threads and disk, and what they grow by
 
 Attune runs through its whole service (server, worker, events, checkpoints); the alternative runs as a script. One JSON object a line goes to
 standard output, a table for people to standard error.
@@ -23,6 +27,8 @@ import sys
 import tempfile
 
 from service import ROOT, Service, harness, say
+import checkpoints
+import soak
 import vision
 
 from harness import spec_pb
@@ -179,6 +185,16 @@ def main():
     accuracy.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     accuracy.add_argument("--same-schedule", action="store_true", help="also a job with the Trainer's schedule")
     accuracy.set_defaults(run=bench_accuracy_text)
+    saving = commands.add_parser("checkpoints", help="what saving costs, and how soon a killed job trains again")
+    saving.add_argument("--rounds", type=int, default=3)
+    saving.add_argument("--steps", type=int, default=150)
+    saving.add_argument("--stalls", type=int, default=100)
+    saving.set_defaults(run=lambda options: checkpoints.bench_checkpoints(options, lambda directory: Attune(directory, ["train", "test"])))
+    endurance = commands.add_parser("soak", help="does anything grow with the jobs that were run?")
+    endurance.add_argument("--jobs", type=int, default=2000)
+    endurance.add_argument("--every", type=int, default=50, help="jobs between two samples")
+    endurance.add_argument("--slots", type=int, default=1)
+    endurance.set_defaults(run=soak.bench_soak)
     vision.add_commands(commands)
     options = parser.parse_args()
     options.run(options)

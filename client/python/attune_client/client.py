@@ -168,6 +168,14 @@ class Client:
         request.update_mask.paths.append("priority")
         return self.call(self.jobs.UpdateFineTuningJob, request)
 
+    def adjust(self, job: str, *, learning_rate_scale: float | None = None, n_epochs: int | None = None, early_stopping_patience: int | None = None) -> v1.FineTuningJob:
+        """Changes how a job trains from its next optimizer step on; what is None stays. See LiveSettings."""
+        given = {"learning_rate_scale": learning_rate_scale, "n_epochs": n_epochs, "early_stopping_patience": early_stopping_patience}
+        given = {field: value for field, value in given.items() if value is not None}
+        request = v1.UpdateFineTuningJobRequest(fine_tuning_job=v1.FineTuningJob(name=_full_name(job, "fineTuningJobs"), live_settings=v1.LiveSettings(**given)))
+        request.update_mask.paths.extend(f"live_settings.{field}" for field in given)
+        return self.call(self.jobs.UpdateFineTuningJob, request)
+
     def watch(self, job: str, after_sequence: int = 0) -> Iterator[v1.JobEvent]:
         """Yields the job's events, each exactly once and in order, until the terminal one; through cut connections and server restarts."""
         name, last = _full_name(job, "fineTuningJobs"), after_sequence

@@ -1,9 +1,11 @@
 #include "server/training/recipes/checkpoint_keeper.h"
 
 #include <chrono>
+#include <exception>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "server/training/steps/out_of_memory.h"
 #include "server/training/steps/training_error.h"
 
 namespace attune::training {
@@ -43,8 +45,7 @@ void CheckpointKeeper::Save(const SaveRequest& request) {
   writer_.WaitIdle();
   Check();
   const auto start = std::chrono::steady_clock::now();
-  weights_.Capture(request.tensors);
-  optimizer_.Capture(request.optimizer);
+  const bool copied = Copy(request);
   CheckpointContent content;
   content.step = request.state.step;
   content.weights = weights_.views();
@@ -55,6 +56,20 @@ void CheckpointKeeper::Save(const SaveRequest& request) {
   writer_.Write(std::move(content), [this, report = std::move(report), required = request.required, start](const absl::Status& status) {
     Written(report, required, absl::FromChrono(std::chrono::steady_clock::now() - start), status);
   });
+  if (!copied) writer_.WaitIdle();  // it reads the tensors themselves
+}
+
+bool CheckpointKeeper::Copy(const SaveRequest& request) {
+  try {
+    weights_.Capture(request.tensors);
+    optimizer_.Capture(request.optimizer);
+    return true;
+  } catch (const std::exception& error) {
+    if (!IsOutOfMemory(error)) throw;
+  }
+  weights_.Borrow(request.tensors);
+  optimizer_.Borrow(request.optimizer);
+  return false;
 }
 
 void CheckpointKeeper::Written(const CheckpointReport& report, bool required, absl::Duration took, const absl::Status& status) {

@@ -40,7 +40,7 @@ class CheckpointKeeper {
   // Starts with a checkpoint of an earlier attempt as the older one.
   void Resumed(int64_t step) { last_saved_ = step; }
 
-  // Waits for the checkpoint before, copies, and returns while the new one is being written. Throws TrainingError when the one before failed fatally.
+  // Waits for the checkpoint before, copies, and returns while the new one is being written; without memory for a copy, when it is written. Throws TrainingError when the one before failed fatally.
   void Save(const SaveRequest& request);
   // Throws TrainingError when a write has failed fatally. Does not wait.
   void Check();
@@ -55,6 +55,8 @@ class CheckpointKeeper {
   std::string PathOf(int64_t step) const;
 
  private:
+  // Copies what is to be written; false where memory does not hold a copy, and the tensors themselves are.
+  bool Copy(const SaveRequest& request);
   void Written(const CheckpointReport& report, bool required, absl::Duration took, const absl::Status& status);
 
   JobReporter& reporter_;

@@ -1,7 +1,10 @@
 #include "server/training/recipes/fine_tune.h"
 
+#include <algorithm>
 #include <chrono>
+#include <map>
 #include <optional>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,6 +14,7 @@
 #include "server/training/recipes/run_reporter.h"
 #include "server/training/recipes/training_batches.h"
 #include "server/training/steps/evaluate.h"
+#include "server/training/steps/plan/adjustments.h"
 #include "server/training/steps/plan/best_tracker.h"
 #include "server/training/steps/plan/checkpoint_interval.h"
 #include "server/training/steps/plan/lr_schedule.h"
@@ -28,11 +32,12 @@ class FineTuneRun {
         features_(setup_, paths, files, reporter),
         run_reporter_(*setup_.plan, StepCosts(setup_, spec, !paths.feature_cache_dir.empty()), setup_.rows(setup_.evaluation_split), reporter, clock),
         keeper_(files, paths.output_dir, setup_.fixed_files, reporter), tracker_(spec.best_metric, LargerIsBetter(spec.best_metric)),
-        interval_(clock.Now()) {}
+        interval_(clock.Now()), adjustments_(spec.adjustments), asked_plan_(*setup_.plan) {}
 
   JobResult Run() {
     Resume();
     reporter_.Started(state_.step, setup_.device.str(), spec_.threads);
+    Adjust();
     const int phases = static_cast<int>(setup_.plan->phases().size());
     while (state_.phase < phases && stop_ == StopRequest::kNone) {
       if (!PhaseIsOver()) TrainPhase();
@@ -95,24 +100,52 @@ class FineTuneRun {
     } else {
       tracker_.BeginPhase();
     }
-    tracker_.SetPatience(phase.plateau_patience > 0 ? phase.plateau_patience : spec_.early_stopping_patience);
+    Adjust();
     run_reporter_.BeginPhase(state_.phase, {phase.name, planned().index, optimizer_->parameter_count(), setup_.headed.parameter_count()});
-    LoopPhase loop;
-    loop.phase = state_.phase;
-    loop.begin_step = state_.step_in_phase;
-    loop.job_step = state_.step;
-    loop.peak_rate = phase.learning_rate;
-    loop.schedule = spec_.schedule;
-    loop.warmup_steps = WarmupSteps(phase.warmup_steps, phase.warmup_ratio, planned().steps);
-    loop.train_batch_norm = phase.train_batch_norm;
-    LoopCallbacks callbacks = {[this] { return StopRequested(); }, [this](const StepReport& report) { return AfterStep(report); }};
-    UseAdapters(setup_, callbacks);
-    RunPhase(*setup_.headed.model, *setup_.headed.task, *optimizer_, *train_, *setup_.plan, loop, LoopOptionsOf(setup_, spec_), callbacks);
+    Loop(phase);
+    while (adjusted_ && !PhaseIsOver() && stop_ == StopRequest::kNone) {
+      train_ = TrainingBatches(setup_, features_, spec_, state_.phase, [this] { return StopRequested(); });
+      if (train_ != nullptr) Loop(phase);
+    }
     // A phase's result is its average: the next phase, whose frozen layers must be those of its evaluations, and the test go on from it.
     if (average_.has_value() && PhaseIsOver()) {
       average_->Adopt();
       average_.reset();
     }
+  }
+
+  void Loop(const PhaseSpec& phase) {
+    adjusted_ = false;
+    LoopPhase loop;
+    loop.phase = state_.phase;
+    loop.begin_step = state_.step_in_phase;
+    loop.job_step = state_.step;
+    loop.peak_rate = phase.learning_rate * adjustments_.settings().learning_rate_scale.value_or(1);
+    loop.schedule = spec_.schedule;
+    // Of the length that was asked for at first: a phase that has warmed up does not begin to once more.
+    loop.warmup_steps = WarmupSteps(phase.warmup_steps, phase.warmup_ratio, asked_plan_.phases()[state_.phase].steps);
+    loop.train_batch_norm = phase.train_batch_norm;
+    LoopOptions options = LoopOptionsOf(setup_, spec_);
+    options.parts = adjustments_.parts();
+    LoopCallbacks callbacks = {[this] { return StopRequested(); }, [this](const StepReport& report) { return AfterStep(report); }};
+    callbacks.divided = [this](int64_t after_step, int parts) { reporter_.Adjusted(adjustments_.Divide(after_step, parts)); };
+    UseAdapters(setup_, callbacks);
+    RunPhase(*setup_.headed.model, *setup_.headed.task, *optimizer_, *train_, *setup_.plan, loop, options, callbacks);
+  }
+
+  // Lets changes take effect that belong after the steps that are done. True when the loop must know of one.
+  bool Adjust() {
+    const Adjustments::Change change = adjustments_.Advance(state_.step, reporter_.NewSettings());
+    const LiveSettings& settings = adjustments_.settings();
+    const PhaseSpec& phase = spec_.phases[planned().index];
+    tracker_.SetPatience(phase.plateau_patience > 0 ? phase.plateau_patience : settings.early_stopping_patience.value_or(spec_.early_stopping_patience));
+    if (change.any && setup_.plan->phases().back().by_epochs) {
+      const int64_t steps = setup_.plan->steps_per_epoch();
+      const int64_t begun = IsLastPhase() ? (state_.step_in_phase + steps - 1) / steps : 0;
+      setup_.plan->SetEpochsOfLast(std::max<int64_t>({1, begun, settings.n_epochs.value_or(spec_.phases[setup_.plan->phases().back().index].n_epochs)}));
+    }
+    for (const Adjustment& news : change.news) reporter_.Adjusted(news);
+    return change.any;
   }
 
   // The resume part's tensors, and where weights are averaged the unaveraged ones.
@@ -137,7 +170,10 @@ class FineTuneRun {
     state_.metrics.clear();
     if (average_.has_value()) average_->Update(report.steps_done);
     keeper_.Check();
-    run_reporter_.Step(report);
+    adjusted_ = Adjust();
+    std::map<std::string, double> more;
+    if (stall_.has_value()) more["checkpoint_stall_seconds"] = *std::exchange(stall_, std::nullopt);
+    run_reporter_.Step(report, more);
     bool best = false;
     if (evaluation_ != nullptr && setup_.plan->EvaluationDue(state_.phase, state_.step_in_phase, state_.step)) {
       const std::optional<Verdict> verdict = EvaluateNow();
@@ -149,7 +185,7 @@ class FineTuneRun {
     if (best || PhaseIsOver() || in_between || setup_.plan->CheckpointDue(state_.phase, state_.step_in_phase, state_.step)) {
       Save(best, /*required=*/PhaseIsOver() && IsLastPhase());
     }
-    return !state_.phase_ended;
+    return !state_.phase_ended && !adjusted_;
   }
 
   // Empty when the job was cancelled meanwhile. (A process that must go finishes the evaluation, so that the run that goes on decides as an undisturbed one.)
@@ -185,6 +221,7 @@ class FineTuneRun {
   }
 
   void Save(bool is_best, bool required) {
+    const auto start = std::chrono::steady_clock::now();
     if (!is_best) Settle();  // else done when it was evaluated
     state_.best = tracker_.state();
     const BatchPlace next = setup_.plan->Place(state_.phase, setup_.plan->BatchesBefore(state_.phase, state_.step_in_phase));
@@ -198,6 +235,7 @@ class FineTuneRun {
     request.is_best = is_best;
     request.required = required;
     keeper_.Save(request);
+    stall_ = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
     interval_.Saved(clock_.Now());
   }
 
@@ -261,9 +299,13 @@ class FineTuneRun {
   CheckpointInterval interval_;
   BestState saved_best_;  // the tracker's state when the best checkpoint was last known to be durable
   TrainingState state_;
+  Adjustments adjustments_;
+  const TrainingPlan asked_plan_;  // without adjustments
+  bool adjusted_ = false;          // the loop must begin anew
   std::unique_ptr<Optimizer> optimizer_;     // of the current phase
   std::optional<WeightAverage> average_;     // of the current phase's weights, which the model has; absent: the model has what is exported
   std::unique_ptr<BatchSource> train_;       // of the current phase
+  std::optional<double> stall_;              // seconds that training stood still for the last checkpoint
   std::unique_ptr<BatchSource> evaluation_;  // of the current phase; null: nothing to evaluate on
   StopRequest stop_ = StopRequest::kNone;
 };

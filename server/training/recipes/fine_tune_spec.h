@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -74,6 +75,22 @@ struct PhaseSpec {
   bool augment = true;           // as FineTuneSpec::augmentation says, if that is enabled
 };
 
+// What the owner changed while the job trained. Absent: as the spec says.
+struct LiveSettings {
+  std::optional<double> learning_rate_scale;  // multiplies every rate
+  std::optional<int> n_epochs;                // of the last phase, if that ends by epochs
+  std::optional<int> early_stopping_patience;
+  bool operator==(const LiveSettings&) const = default;
+};
+
+// A change that takes effect between two optimizer steps.
+struct Adjustment {
+  int64_t after_step = -1;  // steps of the job before it; -1: before the next one
+  int batch_parts = 0;      // over 0: batches go through the model in so many parts
+  LiveSettings live_settings;  // all that were changed up to then
+  bool operator==(const Adjustment&) const = default;
+};
+
 struct FineTuneSpec {
   std::string base_model;       // resource name, for the checkpoint's own record
   std::string task;             // "text-classification", ...
@@ -106,6 +123,7 @@ struct FineTuneSpec {
   std::string best_metric;          // "accuracy", ...
   std::string eval_split = "validation";
   int test_views = 1;               // of each image, averaged in the final evaluation
+  std::vector<Adjustment> adjustments;  // of earlier attempts, to be repeated at their steps
   uint64_t seed = 42;
   Precision precision = Precision::kFp32;
   std::string device = "cpu";       // "cpu", "cuda:0"

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "server/training/recipes/fine_tune_spec.h"
+
 namespace attune::training {
 
 struct ProgressReport {
@@ -72,6 +74,10 @@ class JobReporter {
   virtual void Evaluation(const EvaluationReport& report) = 0;
   virtual void CheckpointWritten(const CheckpointReport& report) = 0;
   virtual void LogLine(const std::string& text) = 0;
+  // A change took effect. Comes before any checkpoint of a later step.
+  virtual void Adjusted(const Adjustment&) {}
+  // All that the owner has changed so far, when there is news since it was last asked. Asked after each optimizer step.
+  virtual std::optional<LiveSettings> NewSettings() { return std::nullopt; }
   // Asked before each micro-step and each batch of an evaluation.
   virtual StopRequest Stop() = 0;
 };

@@ -238,8 +238,12 @@ std::unique_ptr<Optimizer> SetUpPhase(const JobSetup& setup, const FineTuneSpec&
 }
 
 LoopOptions LoopOptionsOf(const JobSetup& setup, const FineTuneSpec& spec) {
-  return {setup.device, setup.precision, spec.optimizer.max_grad_norm, spec.seed, setup.input->loader_threads(setup.threads),
-          /*divergence_ends=*/false, setup.replay != nullptr ? setup.replay->head.get() : nullptr};
+  return {.device = setup.device,
+          .precision = setup.precision,
+          .max_grad_norm = spec.optimizer.max_grad_norm,
+          .seed = spec.seed,
+          .loader_threads = setup.input->loader_threads(setup.threads),
+          .replay_task = setup.replay != nullptr ? setup.replay->head.get() : nullptr};
 }
 
 void UseAdapters(const JobSetup& setup, LoopCallbacks& callbacks) {

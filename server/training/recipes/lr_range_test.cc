@@ -34,6 +34,7 @@ class RangeTestRun {
     LoopOptions options = LoopOptionsOf(setup_, spec_);
     options.divergence_ends = true;
     LoopCallbacks callbacks = {[this] { return StopRequested(); }, [this](const StepReport& report) { return AfterStep(report); }};
+    callbacks.divided = [this](int64_t, int parts) { reporter_.LogLine(absl::StrCat("memory ran out: batches go through the model in ", parts, " parts")); };
     UseAdapters(setup_, callbacks);
     const LoopEnd end = RunPhase(*setup_.headed.model, *setup_.headed.task, *optimizer, *batches, *setup_.plan, loop, options, callbacks);
     return end == LoopEnd::kStopped ? Stopped() : Finished(end);

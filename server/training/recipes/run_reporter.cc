@@ -21,7 +21,6 @@ RunReporter::RunReporter(const TrainingPlan& plan, std::vector<double> costs, in
 void RunReporter::BeginPhase(int phase, const PhaseReport& report) {
   phase_ = phase;
   phase_name_ = report.phase;
-  steps_in_phase_ = plan_.phases()[phase].steps;
   // A phase's speed says nothing about the next one's.
   seconds_ = RecentMean(kWindow);
   rows_ = RecentMean(kWindow);
@@ -40,7 +39,7 @@ void RunReporter::Step(const StepReport& step, const std::map<std::string, doubl
   seconds_per_cost_ = seconds_.value() / costs_[phase_];
   rows_per_step_ = rows_.value();
   const absl::Time now = clock_.Now();
-  const bool last = step.steps_done == steps_in_phase_;
+  const bool last = step.steps_done == plan_.phases()[phase_].steps;
   if (metric_pace_.Due(now) || last) {
     MetricReport report;
     report.step = step.job_step;
@@ -59,7 +58,7 @@ void RunReporter::Step(const StepReport& step, const std::map<std::string, doubl
 }
 
 int64_t RunReporter::TotalSteps(const StepReport& step) const {
-  int64_t total = step.job_step + steps_in_phase_ - step.steps_done;
+  int64_t total = step.job_step + plan_.phases()[phase_].steps - step.steps_done;
   for (size_t later = phase_ + 1; later < plan_.phases().size(); ++later) total += plan_.phases()[later].steps;
   return total;
 }

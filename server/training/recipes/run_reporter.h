@@ -39,7 +39,6 @@ class RunReporter {
   BurstPace metric_pace_;
   int phase_ = 0;
   std::string phase_name_;
-  int64_t steps_in_phase_ = 0;
   RecentMean seconds_, rows_, tokens_, loss_, waited_;
   double seconds_per_cost_ = 0;
   double rows_per_step_ = 0;

@@ -6,6 +6,7 @@
 #include <ATen/ops/from_blob.h>
 
 #include "server/training/input/prefetcher.h"
+#include "server/training/steps/out_of_memory.h"
 #include "server/training/steps/precision.h"
 #include "server/training/steps/view_mean.h"
 
@@ -29,13 +30,16 @@ bool RunBatches(Model& model, Task& task, const BatchSource& batches, const Eval
   at::NoGradGuard no_grad;
   Prefetcher loader([&](int64_t i) { return batches.Make(0, i); }, 0, batches.batches_per_epoch(),
                     {.depth = 2 * options.loader_threads + 2, .threads = options.loader_threads});
+  int parts = 1;
   while (true) {
     if (stop_requested()) return false;
     const std::optional<Batch> batch = loader.Next();
     if (!batch.has_value()) return true;
     const Batch moved = ToDevice(*batch, options.device);
     AutocastGuard autocast(options.device, options.precision);
-    take(*batch, task.Logits(model.Forward(moved, {.training = false}).features, /*training=*/false).to(at::kCPU, at::kFloat));
+    take(*batch, RunInParts(moved, parts, [&](const Batch& part) {
+           return task.Logits(model.Forward(part, {.training = false}).features, /*training=*/false).to(at::kCPU, at::kFloat);
+         }));
   }
 }
 

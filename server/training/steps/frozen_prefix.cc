@@ -14,6 +14,7 @@
 #include "absl/strings/str_join.h"
 #include "server/base/sha256.h"
 #include "server/training/input/prefetcher.h"
+#include "server/training/steps/out_of_memory.h"
 #include "server/training/steps/precision.h"
 #include "server/training/steps/training_error.h"
 
@@ -68,6 +69,7 @@ std::shared_ptr<const FeatureTable> ComputePrefix(Model& model, int groups, cons
   Prefetcher loader([&](int64_t i) { return plain.Make(0, i); }, 0, plain.batches_per_epoch(),
                     {.depth = 2 * options.loader_threads + 2, .threads = options.loader_threads});
   std::unique_ptr<FeatureWriter> writer;
+  int parts = 1;
   while (true) {
     if (stop_requested()) return nullptr;
     const std::optional<Batch> batch = loader.Next();
@@ -75,7 +77,7 @@ std::shared_ptr<const FeatureTable> ComputePrefix(Model& model, int groups, cons
     at::Tensor output;
     {
       AutocastGuard autocast(options.device, options.precision);
-      output = RowsInOrder(model.Prefix(ToDevice(*batch, options.device), groups), *batch);
+      output = RowsInOrder(RunInParts(ToDevice(*batch, options.device), parts, [&](const Batch& part) { return model.Prefix(part, groups); }), *batch);
     }
     if (writer == nullptr) {
       absl::StatusOr<std::unique_ptr<FeatureWriter>> created = store.Create(key, rows, output.sizes().slice(1).vec());

@@ -2,6 +2,8 @@
 
 #include <ATen/TensorOperators.h>
 
+#include "server/training/input/batch_parts.h"
+
 namespace attune::training {
 namespace {
 

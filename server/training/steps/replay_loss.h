@@ -12,7 +12,4 @@ namespace attune::training {
 // `replay_task`: whose head the second dataset's rows go through; null: `task`'s.
 at::Tensor LossOfRows(Task& task, Task* replay_task, const ModelOutput& output, const Batch& batch);
 
-// Rows of the first dataset.
-inline int64_t OwnRows(const Batch& batch) { return batch.rows - (batch.replay != nullptr ? batch.replay->rows : 0); }
-
 }  // namespace attune::training

@@ -77,6 +77,7 @@ void Snapshot::Capture(const std::vector<NamedTensor>& tensors) {
   for (const NamedTensor& named : tensors) total += static_cast<int64_t>(named.tensor.nbytes());
   if (!buffer_.defined() || buffer_.numel() < total) buffer_ = at::empty({total}, at::TensorOptions().dtype(at::kByte));
   views_.clear();
+  borrowed_.clear();
   char* next = static_cast<char*>(buffer_.mutable_data_ptr());
   std::vector<at::Tensor> sources;  // keeps copies of tensors that were not dense
   std::vector<Copy> copies;
@@ -92,6 +93,17 @@ void Snapshot::Capture(const std::vector<NamedTensor>& tensors) {
     next += bytes;
   }
   CopyAll(copies);
+}
+
+void Snapshot::Borrow(const std::vector<NamedTensor>& tensors) {
+  buffer_ = at::Tensor();
+  views_.clear();
+  borrowed_.clear();
+  for (const NamedTensor& named : tensors) {
+    borrowed_.push_back(named.tensor.detach().to(at::kCPU).contiguous());
+    const at::Tensor& dense = borrowed_.back();
+    views_.push_back({named.name, TypeOf(dense), dense.sizes().vec(), {static_cast<const char*>(dense.const_data_ptr()), dense.nbytes()}});
+  }
 }
 
 }  // namespace attune::training

@@ -28,10 +28,13 @@ class Snapshot {
  public:
   // Overwrites what was captured before: nobody may be reading it.
   void Capture(const std::vector<NamedTensor>& tensors);
+  // The same without a copy, where memory does not hold one: tensors must stay as they are while the views are read.
+  void Borrow(const std::vector<NamedTensor>& tensors);
   const std::vector<weights::TensorView>& views() const { return views_; }
 
  private:
-  at::Tensor buffer_;  // bytes
+  at::Tensor buffer_;                 // bytes
+  std::vector<at::Tensor> borrowed_;  // dense, in the CPU's memory
   std::vector<weights::TensorView> views_;
 };
 

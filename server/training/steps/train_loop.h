@@ -2,6 +2,9 @@
 // The training thread alone; batches are made ahead on a thread of their own. Throws TrainingError when the loss or the gradients are not finite, before the weights
 // take the step, and passes on what batches, model and task throw.
 //
+// Where memory runs out in a forward or backward pass, the step begins again with each batch in twice as many parts, whose gradients add up, and so do all steps after it: the
+// result is the mean over the same rows. It is passed on when a part of one row does not fit.
+//
 //   LoopEnd end = RunPhase(model, task, optimizer, batches, plan, {.phase = 0, .peak_rate = 5e-5}, options, callbacks);
 #pragma once
 
@@ -26,6 +29,7 @@ struct LoopOptions {
   uint64_t seed = 0;         // of dropout
   int loader_threads = 1;    // that make batches ahead
   bool divergence_ends = false;  // a loss or gradient that is not finite after the first step ends the phase in place of throwing
+  int parts = 1;                 // that each batch goes through the model in; a batch of fewer rows in one for each row
   Task* replay_task = nullptr;   // whose head the rows of a second dataset go through; null: the job's own
 };
 
@@ -58,6 +62,8 @@ struct LoopCallbacks {
   std::function<bool(const StepReport&)> after_step;   // false ends the phase
   std::function<void()> before_update = [] {};         // after a step's last backward pass; may replace gradients
   std::function<void()> after_update = [] {};          // after the optimizer's step; may replace weights
+  // Memory ran out: steps after `after_step` of the job have their batches in so many parts.
+  std::function<void(int64_t after_step, int parts)> divided = [](int64_t, int) {};
 };
 
 enum class LoopEnd { kCompleted, kEndedByCallback, kStopped, kDiverged };

@@ -1,7 +1,7 @@
 // ChannelReporter: a recipe's reports as messages about one attempt. Owned by the worker's loop for the time of the attempt. As thread-safe as JobReporter asks.
 #pragma once
 
-#include <atomic>
+#include <optional>
 #include <utility>
 
 #include "server/base/log.h"
@@ -28,6 +28,8 @@ class ChannelReporter final : public JobReporter {
   void Metrics(const MetricReport& report) override { channel_.Send(attempt_, report); }
   void Evaluation(const EvaluationReport& report) override { channel_.Send(attempt_, report); }
   void CheckpointWritten(const CheckpointReport& report) override { channel_.Send(attempt_, report); }
+  void Adjusted(const Adjustment& adjustment) override { channel_.Send(attempt_, adjustment); }
+  std::optional<LiveSettings> NewSettings() override { return channel_.NewSettings(attempt_); }
   // On standard error too: its last lines go with a failure.
   void LogLine(const std::string& text) override {
     Log(LogLevel::kInfo, text, {{"job", attempt_.job}, {"attempt", attempt_.attempt}});

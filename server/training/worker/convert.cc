@@ -222,7 +222,9 @@ FineTuneSpec FromProto(const v1::FineTuningSpec& spec) {
 }
 
 AssignCommand FromProto(const worker::v1::Assign& assign) {
-  return {FromProto(assign.fence()), FromProto(assign.effective_spec()),
+  FineTuneSpec spec = FromProto(assign.effective_spec());
+  for (const v1::Adjustment& adjustment : assign.adjustments()) spec.adjustments.push_back(FromProto(adjustment));
+  return {FromProto(assign.fence()), std::move(spec),
           JobPaths{assign.model_dir(), assign.dataset_dir(), assign.output_dir(), assign.resume_dir(), assign.feature_cache_dir(), assign.feature_cache_bytes(),
                    assign.replay_dataset_dir()}};
 }

@@ -14,7 +14,11 @@ AssignCommand FromProto(const worker::v1::Assign& assign);
 PredictCommand FromProto(const worker::v1::Predict& predict);
 EvaluateCommand FromProto(const worker::v1::Evaluate& evaluate);
 
+LiveSettings FromProto(const v1::LiveSettings& settings);
+Adjustment FromProto(const v1::Adjustment& adjustment);
+
 worker::v1::Fence ToProto(const AttemptFence& fence);
+v1::Adjustment ToProto(const Adjustment& adjustment);
 v1::JobProgress ToProto(const ProgressReport& report);
 v1::MetricPoint ToProto(const MetricReport& report);
 v1::Evaluation ToProto(const EvaluationReport& report);

@@ -1,7 +1,6 @@
 #include "server/training/worker/failure.h"
 
 #include <exception>
-#include <new>
 #include <stdexcept>
 #include <string>
 
@@ -9,6 +8,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "server/training/steps/out_of_memory.h"
 
 namespace attune::training {
 namespace {
@@ -61,8 +61,7 @@ std::string FirstLine(const c10::Error& error) {
 
 FailureReport OfTorchError(const c10::Error& error) {
   const std::string what = FirstLine(error);
-  // The CPU's allocator has no exception of its own.
-  if (absl::StrContains(what, "can't allocate memory") || absl::StrContains(what, "not enough memory")) return OutOfMemory(what);
+  if (IsOutOfMemory(error)) return OutOfMemory(what);
   if (absl::StrContains(what, "CUDA error") || absl::StrContains(what, "CUBLAS_STATUS") || absl::StrContains(what, "cuDNN error")) return DeviceLost(what);
   return Report(FailureCategory::kSystem, absl::StatusCode::kInternal, absl::StrCat("the engine failed: ", what));
 }
@@ -75,8 +74,6 @@ std::optional<FailureReport> RunGuarded(const std::function<void()>& body) {
     return std::nullopt;
   } catch (const TrainingError& error) {
     return OfTrainingError(error);
-  } catch (const c10::OutOfMemoryError& error) {
-    return OutOfMemory(FirstLine(error));
   } catch (const c10::AcceleratorError& error) {
     return DeviceLost(FirstLine(error));
   } catch (const c10::ValueError& error) {
@@ -85,9 +82,8 @@ std::optional<FailureReport> RunGuarded(const std::function<void()>& body) {
     return OfTorchError(error);
   } catch (const std::invalid_argument& error) {
     return Report(FailureCategory::kUser, absl::StatusCode::kInvalidArgument, error.what());
-  } catch (const std::bad_alloc&) {
-    return OutOfMemory("an allocation was refused");
   } catch (const std::exception& error) {
+    if (IsOutOfMemory(error)) return OutOfMemory("an allocation was refused");
     return Report(FailureCategory::kSystem, absl::StatusCode::kInternal, error.what());
   } catch (...) {
     return Report(FailureCategory::kSystem, absl::StatusCode::kInternal, "the worker failed with an exception of an unknown kind; its log may say more");

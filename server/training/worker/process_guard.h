@@ -16,6 +16,10 @@ void DieWithParent();
 // Signals that a terminal or a service manager sends to the whole group are the server's to handle: it tells its workers to save and go.
 void LeaveSignalsToTheServer();
 
+// Keeps the process's data (heap, stacks, buffers) below what the server says in ATTUNE_WORKER_MEMORY (bytes): an allocation beyond it fails, and the attempt does with less. Nothing where
+// that is not set. Once, before threads are started.
+void LimitMemory();
+
 int64_t ResidentBytes();  // of this process; 0 when unknown
 
 }  // namespace attune::training

@@ -78,6 +78,14 @@ class WorkerChannel::State {
     return shutdown_ ? StopRequest::kPreempt : StopRequest::kNone;
   }
 
+  std::optional<LiveSettings> NewSettings(const AttemptFence& attempt) {
+    if (!settings_hint_.load(std::memory_order_acquire)) return std::nullopt;
+    absl::MutexLock lock(&mutex_);
+    if (!settings_.has_value() || settings_->first != attempt) return std::nullopt;
+    settings_hint_.store(false, std::memory_order_release);
+    return std::exchange(settings_, std::nullopt)->second;
+  }
+
   bool StopsEvaluation(int64_t request) const {
     if (!stop_hint_.load(std::memory_order_acquire)) return false;
     absl::MutexLock lock(&mutex_);
@@ -168,11 +176,15 @@ class WorkerChannel::State {
         }
         stop_hint_.store(true, std::memory_order_release);
         break;
+      case ConnectResponse::kAdjust:
+        settings_.emplace(FromProto(message.adjust().fence()), FromProto(message.adjust().live_settings()));
+        settings_hint_.store(true, std::memory_order_release);
+        break;
       case ConnectResponse::kShutdown:
         shutdown_ = true;
         stop_hint_.store(true, std::memory_order_release);
         break;
-      case ConnectResponse::KIND_NOT_SET:
+      default:
         Log(LogLevel::kWarning, "a command that this worker does not know was ignored; server and worker may be of different versions");
         break;
     }
@@ -225,10 +237,12 @@ class WorkerChannel::State {
   std::unique_ptr<grpc::ClientReaderWriter<ConnectRequest, ConnectResponse>> stream_;
   std::atomic<int64_t> step_{0};
   std::atomic<bool> stop_hint_{false};
+  std::atomic<bool> settings_hint_{false};
   absl::Time last_evaluation_progress_ = absl::InfinitePast();
   mutable absl::Mutex mutex_;
   std::deque<Command> commands_ ABSL_GUARDED_BY(mutex_);
   std::deque<ConnectRequest> queue_ ABSL_GUARDED_BY(mutex_);
+  std::optional<std::pair<AttemptFence, LiveSettings>> settings_ ABSL_GUARDED_BY(mutex_);  // that nobody has asked for yet
   std::optional<AttemptFence> cancelled_ ABSL_GUARDED_BY(mutex_);
   int64_t cancelled_evaluation_ ABSL_GUARDED_BY(mutex_) = 0;  // the last of them; one runs at a time
   bool shutdown_ ABSL_GUARDED_BY(mutex_) = false;
@@ -261,6 +275,7 @@ absl::StatusOr<std::unique_ptr<WorkerChannel>> WorkerChannel::Connect(WorkerChan
 
 Command WorkerChannel::NextCommand() { return state_->NextCommand(); }
 StopRequest WorkerChannel::Stop(const AttemptFence& attempt) const { return state_->Stop(attempt); }
+std::optional<LiveSettings> WorkerChannel::NewSettings(const AttemptFence& attempt) { return state_->NewSettings(attempt); }
 bool WorkerChannel::StopsEvaluation(int64_t request) const { return state_->StopsEvaluation(request); }
 void WorkerChannel::SetStep(int64_t step) { state_->SetStep(step); }
 void WorkerChannel::Close(absl::Duration timeout) { state_->Close(timeout); }
@@ -300,6 +315,12 @@ void WorkerChannel::Send(const AttemptFence& attempt, const EvaluationReport& re
 void WorkerChannel::Send(const AttemptFence& attempt, const CheckpointReport& report) {
   ConnectRequest message = About(attempt);
   *message.mutable_checkpoint_written() = ToProto(report);
+  state_->Enqueue(std::move(message));
+}
+
+void WorkerChannel::Send(const AttemptFence& attempt, const Adjustment& adjustment) {
+  ConnectRequest message = About(attempt);
+  *message.mutable_adjusted() = ToProto(adjustment);
   state_->Enqueue(std::move(message));
 }
 

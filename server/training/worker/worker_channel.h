@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,6 +42,8 @@ class WorkerChannel {
   Command NextCommand();
   // What the server wants of `attempt`.
   StopRequest Stop(const AttemptFence& attempt) const;
+  // All that its owner has changed so far, when there is news since it was last asked.
+  std::optional<LiveSettings> NewSettings(const AttemptFence& attempt);
 
   // Whether the server wants an evaluation to end early.
   bool StopsEvaluation(int64_t request) const;
@@ -52,6 +55,7 @@ class WorkerChannel {
   void Send(const AttemptFence& attempt, const MetricReport& report);
   void Send(const AttemptFence& attempt, const EvaluationReport& report);
   void Send(const AttemptFence& attempt, const CheckpointReport& report);
+  void Send(const AttemptFence& attempt, const Adjustment& adjustment);
   void Send(const AttemptFence& attempt, const JobResult& result);
   void Send(const AttemptFence& attempt, const FailureReport& failure);
   void SendLogLine(const AttemptFence& attempt, const std::string& text);

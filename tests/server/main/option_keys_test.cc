@@ -47,6 +47,8 @@ const Wrong kWrong[] = {
     {"warm_workers", "0", "from 1 to 64"},
     {"warm_workers", "65", "from 1 to 64"},
     {"warm_workers", "x", "whole number"},
+    {"worker_memory_bytes", "-1", "from 0 to"},
+    {"worker_memory_bytes", "4G", "whole number"},
     {"feature_cache_bytes", "-1", "from 0 to"},
     {"feature_cache_bytes", "8GiB", "whole number"},
     {"feature_cache_bytes", "1125899906842625", "from 0 to"},
@@ -131,6 +133,14 @@ TEST(OptionKeysTest, OnlyLoopbackWithoutLeave) {
     options.listen.allow_insecure_network = true;
     EXPECT_TRUE(CheckOptions(options).ok()) << c.address;
   }
+}
+
+TEST(OptionKeysTest, AWorkerNeedsMemory) {
+  ServerOptions options;
+  options.workers.memory_bytes = (int64_t{512} << 20) - 1;
+  EXPECT_THAT(Message(CheckOptions(options)), StartsWith("worker_memory_bytes: 536870911 bytes hold no worker"));
+  ++options.workers.memory_bytes;
+  EXPECT_TRUE(CheckOptions(options).ok());
 }
 
 TEST(OptionKeysTest, AUnixSocketHasNoPortToWrite) {

@@ -34,9 +34,11 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"LeftWithoutAWord", {.said_hello = true, .attempt_open = true, .status = kZero}, ExitReason::kCrashed},
                       Case{"ExitCode", {.said_hello = true, .attempt_open = true, .status = kThree}, ExitReason::kCrashed},
                       Case{"Segfault", {.said_hello = true, .attempt_open = true, .status = kSegv}, ExitReason::kCrashed},
-                      Case{"OutOfMemory", {.said_hello = true, .attempt_open = true, .status = kKill}, ExitReason::kKilled},
+                      Case{"Killed", {.said_hello = true, .attempt_open = true, .status = kKill}, ExitReason::kKilled},
+                      Case{"OutOfMemory", {.said_hello = true, .attempt_open = true, .memory_kill = true, .status = kKill}, ExitReason::kOutOfMemory},
+                      Case{"SomebodyElseOutOfMemory", {.said_hello = true, .attempt_open = true, .memory_kill = true, .status = kSegv}, ExitReason::kCrashed},
                       Case{"StillStartingAtShutdown", {.shutdown_requested = true, .status = kKill}, ExitReason::kIdleShutdown},
-                      Case{"OutOfMemoryWhileSuspending", {.said_hello = true, .shutdown_requested = true, .attempt_open = true, .status = kKill}, ExitReason::kKilled},
+                      Case{"KilledWhileSuspending", {.said_hello = true, .shutdown_requested = true, .attempt_open = true, .status = kKill}, ExitReason::kKilled},
                       Case{"KilledBeforeHello", {.status = kKill}, ExitReason::kKilled},
                       Case{"DiedBeforeHello", {.status = kThree}, ExitReason::kLaunchFailed},
                       Case{"NeverSaidHello", {.heartbeat_expired = true, .status = kKill}, ExitReason::kLaunchFailed},
@@ -47,7 +49,7 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST(DescribeExit, SaysWhatToDo) {
   EXPECT_THAT(DescribeExit(ExitReason::kKilled, kKill), HasSubstr("signal 9"));
-  EXPECT_THAT(DescribeExit(ExitReason::kKilled, kKill), HasSubstr("batch_size"));
+  EXPECT_THAT(DescribeExit(ExitReason::kOutOfMemory, kKill), HasSubstr("batch_size"));
   EXPECT_THAT(DescribeExit(ExitReason::kCrashed, kThree), HasSubstr("code 3"));
 }
 

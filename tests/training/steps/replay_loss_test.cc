@@ -5,6 +5,7 @@
 #include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 
+#include "server/training/input/batch_parts.h"
 #include "server/training/steps/precision.h"
 
 namespace attune::training {

@@ -2,6 +2,7 @@
 #include "server/training/steps/train_loop.h"
 
 #include <limits>
+#include <new>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/full.h>
@@ -28,12 +29,15 @@ class OneWeightModel : public Model {
   int64_t feature_size() const override { return 1; }
   double default_head_dropout() const override { return 0; }
   ModelOutput Forward(const Batch& batch, const ForwardMode&) override {
+    if (batch.rows > most_rows || fails_at-- == 0) throw std::bad_alloc();
     batch_sizes.push_back(batch.rows);
     for (int64_t row : batch.example_indices) rows.push_back(row);
     return {parameters_[0].tensor.expand({batch.rows, 1}), {}};
   }
   void To(const at::Device&) override {}
   std::vector<int64_t> batch_sizes, rows;
+  int64_t most_rows = 1000;  // that fit into memory
+  int64_t fails_at = -1;     // the nth pass from now, from 0, does not
 
  private:
   std::vector<Parameter> parameters_;
@@ -165,6 +169,51 @@ TEST_F(TrainLoopTest, TheCallbackEndsThePhase) {
   callbacks_.after_step = [](const StepReport& report) { return report.steps_done < 2; };
   EXPECT_EQ(Run(), LoopEnd::kEndedByCallback);
   EXPECT_EQ(model_.batch_sizes.size(), 2u);
+}
+
+TEST_F(TrainLoopTest, WhereMemoryRunsOutTheStepIsRepeatedInParts) {
+  Prepare(/*rows=*/10, /*batch_size=*/4, /*accumulation=*/3, /*n_epochs=*/2);
+  model_.most_rows = 1;
+  std::vector<std::pair<int64_t, int>> divided;
+  callbacks_.divided = [&](int64_t after_step, int parts) { divided.emplace_back(after_step, parts); };
+  ASSERT_EQ(Run(), LoopEnd::kCompleted);
+  EXPECT_THAT(divided, ::testing::ElementsAre(std::pair(0, 2), std::pair(0, 4))) << "once: later steps begin with what fits";
+  ASSERT_EQ(reports_.size(), 2u);
+  EXPECT_NEAR(reports_[0].loss, 6.5, 1e-5);
+  EXPECT_NEAR(reports_[0].grad_norm, 6.5, 1e-5);
+  EXPECT_EQ(reports_[0].rows, 10);
+  EXPECT_EQ(model_.batch_sizes, std::vector<int64_t>(20, 1));
+  EXPECT_THAT(std::vector<int64_t>(model_.rows.begin() + 10, model_.rows.end()), ::testing::UnorderedElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8, 9));
+}
+
+TEST_F(TrainLoopTest, WhatWasDoneOfTheStepIsDoneAnew) {
+  Prepare(10, 4, 3, 1);
+  model_.fails_at = 2;  // the third batch: two have left their gradients
+  int divided = 0;
+  callbacks_.divided = [&](int64_t, int) { ++divided; };
+  ASSERT_EQ(Run(), LoopEnd::kCompleted);
+  EXPECT_EQ(divided, 1);
+  EXPECT_EQ(model_.batch_sizes, (std::vector<int64_t>{4, 4, 2, 2, 2, 2, 1, 1}));
+  EXPECT_NEAR(reports_[0].grad_norm, 6.5, 1e-5);
+  EXPECT_NEAR(weight(), 1 - 0.001 * 6.5, 1e-6);
+}
+
+TEST_F(TrainLoopTest, ARowThatDoesNotFitIsPassedOn) {
+  Prepare(10, 4, 1, 1);
+  model_.most_rows = 0;
+  EXPECT_THROW(Run(), std::bad_alloc);
+  EXPECT_EQ(weight(), 1);
+}
+
+TEST_F(TrainLoopTest, EvaluatesInPartsWhereMemoryRunsOut) {
+  Prepare(16, 4, 1, 1);
+  model_.most_rows = 1;
+  const auto batches = Batches(examples::Split::kValidation, 3, false);
+  const auto result = Evaluate(model_, task_, *batches, 5, {}, [] { return false; });
+  ASSERT_TRUE(result.has_value());
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(result->values.at(absl::StrCat(i)), 16 + i + 2) << i;
+  model_.most_rows = 0;
+  EXPECT_THROW(Evaluate(model_, task_, *batches, 5, {}, [] { return false; }), std::bad_alloc);
 }
 
 struct Failure {

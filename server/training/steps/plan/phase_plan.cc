@@ -38,6 +38,7 @@ TrainingPlan::TrainingPlan(const std::vector<PhaseSpec>& phases, const PlanOptio
     planned.name = phase.name;
     planned.first_step = total_steps_;
     planned.first_epoch = epochs;
+    planned.by_epochs = phase.max_steps == 0 && phase.plateau_patience == 0;
     planned.steps = phase.max_steps > 0 ? phase.max_steps : phase.n_epochs * steps_per_epoch_;
     if (phase.max_steps > 0 && phase.n_epochs > 0) planned.steps = std::min(planned.steps, phase.n_epochs * steps_per_epoch_);
     if (options.max_steps > 0) planned.steps = std::min(planned.steps, options.max_steps - total_steps_);
@@ -46,6 +47,14 @@ TrainingPlan::TrainingPlan(const std::vector<PhaseSpec>& phases, const PlanOptio
     epochs += CeilDiv(planned.steps, steps_per_epoch_);
     phases_.push_back(planned);
   }
+}
+
+void TrainingPlan::SetEpochsOfLast(int64_t n_epochs) {
+  PlannedPhase& last = phases_.back();
+  if (!last.by_epochs || n_epochs < 1) throw std::logic_error(absl::StrCat("phase ", last.name, " cannot have ", n_epochs, " epochs"));
+  last.steps = n_epochs * steps_per_epoch_;
+  if (options_.max_steps > 0) last.steps = std::min(last.steps, options_.max_steps - last.first_step);
+  total_steps_ = last.first_step + last.steps;
 }
 
 StepWork TrainingPlan::Work(int phase, int64_t step) const {

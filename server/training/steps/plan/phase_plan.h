@@ -1,5 +1,5 @@
 // TrainingPlan: which rows belong to which optimizer step of which phase, and after which steps to evaluate and to save. A pure function of the spec and the number of
-// rows, so that a resumed run finds its place by (phase, step) alone. Immutable, thread-safe.
+// rows, so that a resumed run finds its place by (phase, step) alone. Thread-safe while nobody calls SetEpochs.
 //
 //   TrainingPlan plan(spec.phases, {.rows = 26000, .batch_size = 32, .accumulation = 2});
 //   StepWork work = plan.Work(/*phase=*/1, /*step=*/0);     // batches work.first_batch .. of epoch work.epoch
@@ -31,6 +31,7 @@ struct PlannedPhase {
   int64_t steps = 0;         // at most (a plateau or early stopping may end it before)
   int64_t first_step = 0;    // steps of the phases before it, at most
   int64_t first_epoch = 0;   // epochs of the phases before it, at most: no two phases share an order of rows
+  bool by_epochs = false;    // it ends after a number of epochs, not by steps or a plateau
 };
 
 // The batches of one optimizer step.
@@ -52,6 +53,9 @@ class TrainingPlan {
  public:
   // Throws std::invalid_argument naming the field when there are no rows, no phases, or a limit is not positive.
   TrainingPlan(const std::vector<PhaseSpec>& phases, const PlanOptions& options);
+
+  // Gives the last phase another length; the caller sees to it that the phase has not gone beyond it. Only where it ends by epochs.
+  void SetEpochsOfLast(int64_t n_epochs);
 
   const std::vector<PlannedPhase>& phases() const { return phases_; }  // those that max_steps leaves any steps
   int64_t total_steps() const { return total_steps_; }                 // at most

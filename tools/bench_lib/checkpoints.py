@@ -1,0 +1,90 @@
+"""`tools/bench checkpoints` (bench.py has its description): what saving costs, and how soon a killed job trains again."""
+import json
+import os
+import signal
+import statistics
+import subprocess
+import tempfile
+import time
+
+from service import ROOT, harness, say
+from harness import spec_pb
+
+
+def when(event):
+    return event.create_time.seconds + event.create_time.nanos * 1e-9
+
+
+def spec(steps, save_steps):
+    phase = spec_pb.Phase(name="all", learning_rate=5e-5, trainable=spec_pb.Trainable(all=True), max_steps=steps)
+    return dict(hyperparameters=spec_pb.Hyperparameters(batch_size=32, max_steps=steps), phases=[phase], checkpointing=spec_pb.CheckpointSpec(save_steps=save_steps),
+                evaluation=spec_pb.EvaluationSpec(eval_steps=10**6))
+
+
+def metrics_of(attune, job):
+    return [(when(event), event.metrics) for event in attune.server.events(job) if event.WhichOneof("payload") == "metrics"]
+
+
+def measure_throughput(attune, steps, rounds):
+    """Samples/s with a checkpoint each 50 steps, and with none before the end, in turns."""
+    speeds = {"every 50 steps": [], "none": []}
+    for turn in range(rounds):
+        for name, save_steps in (("every 50 steps", 50), ("none", 10**6)):
+            seconds = attune.run(**spec(steps, save_steps)).steps_seconds
+            speeds[name].append(steps * 32 / seconds)
+            say(f"round {turn + 1}: checkpoints {name}: {speeds[name][-1]:.1f} samples/s")
+    return speeds
+
+
+def measure_stalls(attune, count):
+    """Seconds that training stands still for each of `count` checkpoints, ten steps apart: the one before is on disk by then, as it is in a job that saves less often."""
+    job = attune.run(**spec(10 * count + 1, 10)).job
+    return sorted(m.values["checkpoint_stall_seconds"] for _, m in metrics_of(attune, job.name) if "checkpoint_stall_seconds" in m.values)
+
+
+def measure_restart(attune):
+    """Seconds from the start of a server whose predecessor was killed to the first metrics of the job that it goes on with."""
+    job = attune.server.create_job(attune.model, attune.dataset.name, **spec(10**4, 20)).name
+    attune.server.wait_for_event(job, "checkpoint_saved", count=1)
+    attune.server.kill()
+    begin = time.time()
+    attune.server.start()
+    again = next(event for event in attune.server.events(job) if event.attempt == 2 and event.WhichOneof("payload") == "metrics")
+    seconds = when(again) - begin
+    attune.server.jobs.CancelFineTuningJob(harness.job_pb.CancelFineTuningJobRequest(name=job))
+    attune.server.wait(job)
+    return seconds
+
+
+def measure_worker_loss(attune):
+    """The same after the loss of the worker alone: from its death to the first metrics."""
+    job = attune.server.create_job(attune.model, attune.dataset.name, **spec(10**4, 20)).name
+    attune.server.wait_for_event(job, "checkpoint_saved", count=1)
+    training = max(harness.worker_pids(attune.server), key=lambda pid: int(open(f"/proc/{pid}/stat", encoding="utf-8").read().rsplit(")", 1)[1].split()[11]))  # the busiest
+    begin = time.time()
+    os.kill(training, signal.SIGKILL)
+    again = next(event for event in attune.server.events(job) if event.attempt == 2 and event.WhichOneof("payload") == "metrics")
+    seconds = when(again) - begin
+    attune.server.jobs.CancelFineTuningJob(harness.job_pb.CancelFineTuningJobRequest(name=job))
+    attune.server.wait(job)
+    return seconds
+
+
+def bench_checkpoints(options, make_service):
+    with tempfile.TemporaryDirectory() as directory:
+        subprocess.run([os.path.join(harness.DEPS, "testenv", "bin", "python"), os.path.join(ROOT, "tools", "text_data.py"), directory, "--train", "4000", "--test", "64"], check=True)
+        attune = make_service(directory)
+        speeds = measure_throughput(attune, options.steps, options.rounds)
+        stalls = measure_stalls(attune, options.stalls)
+        restart = [measure_restart(attune) for _ in range(options.rounds)]
+        lost = [measure_worker_loss(attune) for _ in range(options.rounds)]
+        attune.close()
+    median = {name: statistics.median(values) for name, values in speeds.items()}
+    cost = 1 - median["every 50 steps"] / median["none"]
+    p99 = stalls[min(len(stalls) - 1, int(0.99 * len(stalls)))]
+    say(f"a checkpoint each 50 steps costs {100 * cost:.1f} % of throughput")
+    say(f"stall at a checkpoint, of {len(stalls)}: median {1000 * statistics.median(stalls):.1f} ms, p99 {1000 * p99:.1f} ms, most {1000 * stalls[-1]:.1f} ms")
+    say("from the start of a new server to the next step: " + ", ".join(f"{s:.2f} s" for s in restart))
+    say("from the death of a worker to the next step: " + ", ".join(f"{s:.2f} s" for s in lost))
+    print(json.dumps({"bench": "checkpoints", "samples_per_second": speeds, "median": median, "cost": cost, "stalls": stalls, "stall_p99": p99, "restart_seconds": restart,
+                      "worker_loss_seconds": lost}))
