@@ -4,6 +4,8 @@
 
 #include "server/base/log.h"
 #include "server/base/str_cat.h"
+#include "server/jobs/backoff.h"
+#include "server/jobs/timestamps.h"
 #include "server/scheduler/checkpoint_files.h"
 #include "server/scheduler/job_scheduler.h"
 
@@ -94,10 +96,10 @@ void JobScheduler::AssignAttempt(const std::string& id, const AttemptPlaces& pla
     return;
   }
   if (!places.status.ok()) {
-    return Fail(*live, {.category = CategoryOf(places.status),
-                        .code = CodeOf(places.status),
-                        .message = StrCat("the job could not be prepared: ", std::string(places.status.message())),
-                        .retryable = true});
+    return RetryOrFail(*live, {.category = CategoryOf(places.status),
+                               .code = CodeOf(places.status),
+                               .message = StrCat("the job could not be prepared: ", std::string(places.status.message())),
+                               .retryable = true});
   }
   worker::v1::Assign assignment;
   assignment.mutable_fence()->set_job(live->job.resource.name());
@@ -183,12 +185,12 @@ void JobScheduler::HandleEnd(const workers::AttemptId& attempt, const workers::A
   if (const auto* finished = std::get_if<worker::v1::Finished>(&end.how)) return HandleFinished(*live, *finished, end.log_tail);
   if (const auto* lost = std::get_if<workers::WorkerLost>(&end.how)) return HandleLost(*live, *lost, end.log_tail);
   const auto& failed = std::get<worker::v1::Failed>(end.how);
-  Fail(*live, {.category = failed.category(),
-               .code = failed.code(),
-               .message = failed.message(),
-               .retryable = failed.retryable(),
-               .step = failed.step(),
-               .log_tail = end.log_tail});
+  RetryOrFail(*live, {.category = failed.category(),
+                      .code = failed.code(),
+                      .message = failed.message(),
+                      .retryable = failed.retryable(),
+                      .step = failed.step(),
+                      .log_tail = end.log_tail});
 }
 
 void JobScheduler::HandleFinished(LiveJob& live, const worker::v1::Finished& finished, const std::vector<std::string>& log_tail) {
@@ -196,9 +198,9 @@ void JobScheduler::HandleFinished(LiveJob& live, const worker::v1::Finished& fin
     return HandleLost(live, {workers::ExitReason::kClean, "the worker stopped although nobody asked for it"}, log_tail);
   }
   if (live.checkpoints.empty() && !finished.has_lr_range_test_result()) {
-    return Fail(live, {.message = "the job came to its end, but none of its checkpoints can be used; look at its events for the reason",
-                       .retryable = true,
-                       .log_tail = log_tail});
+    return RetryOrFail(live, {.message = "the job came to its end, but none of its checkpoints can be used; look at its events for the reason",
+                              .retryable = true,
+                              .log_tail = log_tail});
   }
   // A job so short that it ended before it said that it had started still passes through RUNNING.
   if (live.state() == State::STATE_PREPARING) ChangeState(live, State::STATE_RUNNING, "");
@@ -234,8 +236,7 @@ void JobScheduler::HandleLost(LiveJob& live, const workers::WorkerLost& lost, co
     Requeue(live, live.gives_way_to.empty() ? "the server was shut down" : StrCat("gave way to ", live.gives_way_to, ", whose priority is higher"), Level::LEVEL_INFO);
     return;
   }
-  size_t first = log_tail.size() > kLoggedTailLines ? log_tail.size() - kLoggedTailLines : 0;
-  for (size_t i = first; i < log_tail.size(); ++i) Append(live, LogEvent(log_tail[i], live.attempt(), Level::LEVEL_WARNING));
+  AppendTail(live, log_tail);
   ++live.job.lost_attempts;
   const int allowed = live.job.resource.effective_spec().scheduling().max_lost_attempts();
   if (live.job.lost_attempts >= (allowed > 0 ? allowed : options_.max_lost_attempts)) {
@@ -244,7 +245,44 @@ void JobScheduler::HandleLost(LiveJob& live, const workers::WorkerLost& lost, co
                        .step = live.job.resource.progress().step(),
                        .log_tail = log_tail});
   }
-  Requeue(live, lost.description, Level::LEVEL_ERROR);
+  // The first time at once: most workers are lost to something that does not happen again.
+  std::string why = lost.description;
+  if (live.job.lost_attempts > 1) {
+    StrAppend(&why, "; it is tried again", WaitForRetry(live, jobs::BackoffBefore(live.job.lost_attempts - 1, live.job.resource.effective_spec().scheduling().retry_policy())));
+  }
+  Requeue(live, why, Level::LEVEL_ERROR);
+}
+
+void JobScheduler::AppendTail(const LiveJob& live, const std::vector<std::string>& log_tail) {
+  const size_t first = log_tail.size() > kLoggedTailLines ? log_tail.size() - kLoggedTailLines : 0;
+  for (size_t i = first; i < log_tail.size(); ++i) Append(live, LogEvent(log_tail[i], live.attempt(), Level::LEVEL_WARNING));
+}
+
+std::string JobScheduler::WaitForRetry(LiveJob& live, absl::Duration backoff) {
+  if (backoff <= absl::ZeroDuration()) return " at once";
+  const absl::Time at = deps_.clock.Now() + backoff;
+  *live.job.resource.mutable_retry_time() = jobs::ToTimestamp(at);
+  return StrCat(" at ", absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", at, absl::UTCTimeZone()));
+}
+
+void JobScheduler::RetryOrFail(LiveJob& live, const Failure& failure) {
+  const v1::RetryPolicy& policy = live.job.resource.effective_spec().scheduling().retry_policy();
+  const int allowed = failure.retryable ? jobs::RetriesAllowed(failure.category, policy) : 0;
+  const int done = allowed == 0 ? 0 : (*live.job.resource.mutable_retries())[jobs::RetryKey(failure.category)];
+  if (done >= allowed || live.state() == State::STATE_CANCELLING) {
+    Failure last = failure;
+    if (allowed > 0 && done >= allowed) StrAppend(&last.message, " (after ", done, done == 1 ? " retry" : " retries", ")");
+    return Fail(live, last);
+  }
+  AppendTail(live, failure.log_tail);
+  (*live.job.resource.mutable_retries())[jobs::RetryKey(failure.category)] = done + 1;
+  const std::string what = StrCat("attempt ", live.attempt(), " failed (", failure.message, ")");
+  if (live.state() == State::STATE_PAUSING) {
+    ChangeState(live, State::STATE_PAUSED, StrCat("paused on request; ", what, "; ", GoesOnFrom(live)), Level::LEVEL_WARNING);
+    return;
+  }
+  const std::string when = WaitForRetry(live, jobs::BackoffBefore(done + 1, policy));
+  Requeue(live, StrCat(what, "; it is tried again", when, ", ", done + 1, " of ", allowed), Level::LEVEL_WARNING);
 }
 
 void JobScheduler::Fail(LiveJob& live, const Failure& failure) {

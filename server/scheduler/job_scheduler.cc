@@ -215,6 +215,7 @@ bool JobScheduler::ChangeState(LiveJob& live, jobs::State to, const std::string&
     queue_.emplace(live.job.order, live.job.id);
   } else {
     queue_.erase(live.job.order);
+    resource.clear_retry_time();
   }
   if (jobs::HoldsSlot(to)) {
     active_.insert(live.job.id);

@@ -118,6 +118,8 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   void SuspendAttempts(bool tell);
   // The attempt that ends next is interrupted, not lost. `gives_way_to`: a job; empty: the server shuts down. `tell`: ask its worker to stop.
   void Suspend(LiveJob& live, const std::string& gives_way_to, bool tell);
+  // Jobs whose time to be tried again has come wait like any other from now on.
+  void AdmitRetries(absl::Time now);
   std::vector<QueuedJob> QueuedJobs() const;
   std::vector<RunningJob> RunningJobs() const;
   // Adds what the job has trained since it was last asked to its own time and to that of its project.
@@ -168,7 +170,12 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   void HandleEnd(const workers::AttemptId& attempt, const workers::AttemptEnd& end);
   void HandleFinished(LiveJob& live, const worker::v1::Finished& finished, const std::vector<std::string>& log_tail);
   void HandleLost(LiveJob& live, const workers::WorkerLost& lost, const std::vector<std::string>& log_tail);
+  // Tried again after a while where the job's policy says so; else it has failed.
+  void RetryOrFail(LiveJob& live, const Failure& failure);
   void Fail(LiveJob& live, const Failure& failure);
+  // What becomes of `live` next waits for so long. Says when that is: " at 2024-05-01T12:00:10Z".
+  std::string WaitForRetry(LiveJob& live, absl::Duration backoff);
+  void AppendTail(const LiveJob& live, const std::vector<std::string>& log_tail);
   // Sets the progress back to the last checkpoint, and says which that is.
   std::string GoesOnFrom(LiveJob& live) const;
   // Back to QUEUED, from where it goes on at its last checkpoint.
@@ -206,6 +213,7 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   int64_t next_order_ = 1;
   ProjectUsage usage_;
   absl::Time predicted_at_ = absl::InfinitePast();
+  absl::Time next_retry_ = absl::InfiniteFuture();  // of the jobs that wait for one
   bool draining_ = false;
   bool placement_due_ = true;
 
