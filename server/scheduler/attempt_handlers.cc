@@ -76,8 +76,27 @@ JobScheduler::AttemptPlaces JobScheduler::FindPlaces(const jobs::Job& job, std::
   }
   places.model_directory = *std::move(model);
   places.dataset_directory = *std::move(dataset);
+  places.status = FindStart(job, places);
+  if (!places.status.ok()) return places;
   places.status = PrepareOutputDirectory(deps_.files, places.output_directory, registered);
   return places;
+}
+
+absl::Status JobScheduler::FindStart(const jobs::Job& job, AttemptPlaces& places) const {
+  const v1::FineTuningSpec& spec = job.resource.effective_spec();
+  if (!spec.has_warm_start()) return absl::OkStatus();
+  const bool all = spec.warm_start().part() == v1::WarmStart::PART_ALL;
+  // Adapters and L2-SP need the weights that they began with in every attempt; for others a checkpoint of their own has all.
+  const bool keeps_start = !all && (spec.has_lora() || spec.hyperparameters().l2_sp() > 0);
+  if (!places.resume_directory.empty() && !keeps_start) return absl::OkStatus();
+  const absl::StatusOr<ResolvedCheckpoint> start = snapshots_.GetCheckpoint(spec.warm_start().checkpoint());
+  if (!start.ok()) return absl::FailedPreconditionError(StrCat("what it begins with is gone: ", std::string(start.status().message())));
+  const std::string directory = DirectoryOf(start->record);
+  if (absl::Status status = VerifyCheckpoint(directory, start->record.resource); !status.ok()) {
+    return absl::DataLossError(StrCat(spec.warm_start().checkpoint(), ", which it begins with, is damaged: ", std::string(status.message())));
+  }
+  (all ? places.resume_directory : places.warm_start_directory) = directory;
+  return absl::OkStatus();
 }
 
 void JobScheduler::AssignAttempt(const std::string& id, const AttemptPlaces& places) {
@@ -110,6 +129,7 @@ void JobScheduler::AssignAttempt(const std::string& id, const AttemptPlaces& pla
   assignment.set_replay_dataset_dir(places.replay_directory);
   assignment.set_output_dir(places.output_directory);
   assignment.set_resume_dir(places.resume_directory);
+  assignment.set_warm_start_dir(places.warm_start_directory);
   if (options_.feature_cache_bytes > 0) {
     assignment.set_feature_cache_dir(options_.data_directory + "/feature-cache");
     assignment.set_feature_cache_bytes(options_.feature_cache_bytes);
@@ -268,7 +288,8 @@ std::string JobScheduler::WaitForRetry(LiveJob& live, absl::Duration backoff) {
 void JobScheduler::RetryOrFail(LiveJob& live, const Failure& failure) {
   const v1::RetryPolicy& policy = live.job.resource.effective_spec().scheduling().retry_policy();
   const int allowed = failure.retryable ? jobs::RetriesAllowed(failure.category, policy) : 0;
-  const int done = allowed == 0 ? 0 : (*live.job.resource.mutable_retries())[jobs::RetryKey(failure.category)];
+  const auto counted = live.job.resource.retries().find(jobs::RetryKey(failure.category));
+  const int done = counted == live.job.resource.retries().end() ? 0 : counted->second;
   if (done >= allowed || live.state() == State::STATE_CANCELLING) {
     Failure last = failure;
     if (allowed > 0 && done >= allowed) StrAppend(&last.message, " (after ", done, done == 1 ? " retry" : " retries", ")");
@@ -293,10 +314,12 @@ void JobScheduler::Fail(LiveJob& live, const Failure& failure) {
 std::string JobScheduler::GoesOnFrom(LiveJob& live) const {
   const jobs::CheckpointRecord* last = LastResumable(live);
   v1::JobProgress& progress = *live.job.resource.mutable_progress();
-  progress.set_step(last == nullptr ? 0 : last->step);
+  const int64_t begins_after = jobs::BeginsAfter(live.job.resource.effective_spec());
+  progress.set_step(last == nullptr ? begins_after : last->step);
   progress.set_eta_seconds(0);
   progress.set_samples_per_second(0);
-  return last == nullptr ? std::string("it starts from the beginning") : StrCat("it goes on from the checkpoint at step ", last->step);
+  if (last != nullptr) return StrCat("it goes on from the checkpoint at step ", last->step);
+  return begins_after > 0 ? StrCat("it goes on from ", live.job.resource.effective_spec().warm_start().checkpoint()) : std::string("it starts from the beginning");
 }
 
 void JobScheduler::Requeue(LiveJob& live, const std::string& why, v1::JobEvent::Level level) {

@@ -121,6 +121,15 @@ class SchedulerFixture : public ::testing::Test {
     scheduler_->DeleteCheckpoint(name, [&](absl::Status status) { waiter.result = std::move(status); waiter.there.Notify(); });
     return waiter.Wait();
   }
+  absl::StatusOr<v1::Checkpoint> Pin(const std::string& name, bool pinned = true, const std::string& path = "pinned") {
+    v1::UpdateCheckpointRequest request;
+    request.mutable_checkpoint()->set_name(name);
+    request.mutable_checkpoint()->set_pinned(pinned);
+    if (!path.empty()) request.mutable_update_mask()->add_paths(path);
+    Waiter<absl::StatusOr<v1::Checkpoint>> waiter;
+    scheduler_->UpdateCheckpoint(std::move(request), [&](auto checkpoint) { waiter.result = std::move(checkpoint); waiter.there.Notify(); });
+    return waiter.Wait();
+  }
   absl::StatusOr<v1::PredictResponse> Predict(v1::PredictRequest request) {
     Waiter<absl::StatusOr<v1::PredictResponse>> waiter;
     scheduler_->Predict(std::move(request), [&](auto response) { waiter.result = std::move(response); waiter.there.Notify(); });
