@@ -49,6 +49,7 @@ void AddModelCommands(CLI::App& root, Session& session);
 void AddJobCommands(CLI::App& root, Session& session);
 void AddCreateJobCommand(CLI::App& jobs, Session& session);
 void AddEvaluateCommand(CLI::App& jobs, Session& session);
+void AddVerifyResumeCommand(CLI::App& jobs, Session& session);
 void AddReportCommand(CLI::App& jobs, Session& session);
 void AddCheckpointCommands(CLI::App& root, Session& session);
 void AddPredictCommand(CLI::App& root, Session& session);

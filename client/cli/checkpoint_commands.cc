@@ -104,6 +104,28 @@ void AddDownload(CLI::App& group, Session& session) {
   app->add_flag("--resume-files", flags->resume_files, "Also optimizer state and data cursor");
 }
 
+void AddPin(CLI::App& group, Session& session, bool pinned) {
+  auto name = std::make_shared<std::string>();
+  CLI::App* app = AddCommand(
+      group, pinned ? "pin" : "unpin",
+      pinned ? "Keep a checkpoint until it is unpinned or its job is deleted" : "Let retention remove a pinned checkpoint again",
+      session, [=, &session](client::Client& client) -> int {
+        v1::UpdateCheckpointRequest request;
+        request.mutable_checkpoint()->set_name(client::CheckpointName(*name));
+        request.mutable_checkpoint()->set_pinned(pinned);
+        request.mutable_update_mask()->add_paths("pinned");
+        const auto checkpoint = client.UpdateCheckpoint(request);
+        if (!checkpoint.ok()) {
+          return session.Fail(StrCat("cannot ", pinned ? "pin " : "unpin ", request.checkpoint().name()),
+                              checkpoint.status(), HintFor(checkpoint.status()));
+        }
+        return session.Show(*checkpoint, [&] {
+          return StrCat(checkpoint->name(), checkpoint->pinned() ? " is pinned\n" : " is not pinned\n");
+        });
+      });
+  app->add_option("checkpoint", *name, kCheckpointHelp)->required();
+}
+
 void AddDelete(CLI::App& group, Session& session) {
   auto names = std::make_shared<std::vector<std::string>>();
   CLI::App* app =
@@ -128,9 +150,11 @@ void AddDelete(CLI::App& group, Session& session) {
 }  // namespace
 
 void AddCheckpointCommands(CLI::App& root, Session& session) {
-  CLI::App* group = AddGroup(root, "checkpoints", "List, download and delete what jobs have made");
+  CLI::App* group = AddGroup(root, "checkpoints", "List, download, pin and delete what jobs have made");
   AddList(*group, session);
   AddDownload(*group, session);
+  AddPin(*group, session, true);
+  AddPin(*group, session, false);
   AddDelete(*group, session);
 }
 

@@ -38,13 +38,15 @@ Uneven classes, and steering of the adaptation:
   hyperparameters: {class_weights: {spam: 3}, l2_sp: 0.01, ema_decay: 0.999}
   phases: [{group_rates: {head: 10, embeddings: 0.1}}]
   gradual_unfreezing: {epochs_per_group: 1, layer_decay: 0.4}  # in place of phases
+Begin with what another job has learnt:
+  warm_start: {checkpoint: JOB/best, part: weights}
 `attune jobs create --validate-only ...` prints the whole spec as such a file.)";
 
 struct Flags {
   std::string file, like, display_name;
   std::vector<std::string> labels;
   std::vector<std::string> values;  // one for each of SpecFlags(), empty when not given
-  bool watch = false, validate_only = false, lr_range_test = false;
+  bool watch = false, validate_only = false, lr_range_test = false, warm_start_all = false;
 };
 
 absl::StatusOr<v1::CreateFineTuningJobRequest> ReadJobFile(Session& session, const std::string& path) {
@@ -84,6 +86,9 @@ absl::StatusOr<v1::CreateFineTuningJobRequest> MakeRequest(Session& session, cli
     if (!status.ok()) faults.emplace_back(status.message());
   }
   if (flags.lr_range_test) request.mutable_spec()->mutable_lr_range_test();
+  if (flags.warm_start_all) request.mutable_spec()->mutable_warm_start()->set_part(v1::WarmStart::PART_ALL);
+  if (request.spec().has_warm_start() && request.spec().warm_start().checkpoint().empty())
+    faults.emplace_back("no checkpoint to start from is given: --warm-start JOB/STEP, or warm_start in the file");
   if (!flags.display_name.empty()) request.set_display_name(flags.display_name);
   for (const std::string& label : flags.labels) {
     const size_t equals = label.find('=');
@@ -140,6 +145,8 @@ void AddCreateJobCommand(CLI::App& jobs, Session& session) {
   app->add_flag("--validate-only", flags->validate_only, "Check only, and print the spec with every default filled in");
   app->add_flag("--lr-range-test", flags->lr_range_test,
                 "Instead of fine-tuning, find a learning rate: it grows until the loss blows up");
+  app->add_flag("--warm-start-all", flags->warm_start_all,
+                "With --warm-start: go on where that checkpoint was, optimizer and data cursor included");
   app->add_option("--display-name", flags->display_name, "Name for people. Default: model and dataset");
   app->add_option("--label", flags->labels, "Label to find the job by; may be repeated")
       ->check([](const std::string& text) { return text.find('=') == std::string::npos ? "must be KEY=VALUE" : ""; })

@@ -1,4 +1,4 @@
-// attune jobs ... but create, evaluate and report, which have files of their own.
+// attune jobs ... but create, evaluate, verify-resume and report, which have files of their own.
 
 #include <memory>
 #include <vector>
@@ -282,6 +282,7 @@ void AddJobCommands(CLI::App& root, Session& session) {
   AddLogs(*group, session);
   AddMetrics(*group, session);
   AddEvaluateCommand(*group, session);
+  AddVerifyResumeCommand(*group, session);
   AddReportCommand(*group, session);
 }
 

@@ -329,6 +329,10 @@ absl::StatusOr<v1::ListCheckpointsResponse> Client::ListCheckpoints(const v1::Li
   return Call(options_, stubs_->checkpoints, &v1::CheckpointService::Stub::ListCheckpoints, request);
 }
 
+absl::StatusOr<v1::Checkpoint> Client::UpdateCheckpoint(const v1::UpdateCheckpointRequest& request) {
+  return Call(options_, stubs_->checkpoints, &v1::CheckpointService::Stub::UpdateCheckpoint, request);
+}
+
 absl::Status Client::DeleteCheckpoint(const v1::DeleteCheckpointRequest& request) {
   return CallDelete(options_, stubs_->checkpoints, &v1::CheckpointService::Stub::DeleteCheckpoint, request);
 }

@@ -82,6 +82,7 @@ class Client {
 
   absl::StatusOr<v1::Checkpoint> GetCheckpoint(const v1::GetCheckpointRequest& request);
   absl::StatusOr<v1::ListCheckpointsResponse> ListCheckpoints(const v1::ListCheckpointsRequest& request);
+  absl::StatusOr<v1::Checkpoint> UpdateCheckpoint(const v1::UpdateCheckpointRequest& request);
   absl::Status DeleteCheckpoint(const v1::DeleteCheckpointRequest& request);
 
   // Any number of texts or images: more than 256 texts, or 64 images or 32 MiB of them, go out in several calls, and

@@ -33,6 +33,17 @@ grpc::ServerWriteReactor<v1::DownloadCheckpointFileResponse>* CheckpointService:
   return StartDownload(scheduler_, pool_, *request);
 }
 
+grpc::ServerUnaryReactor* CheckpointService::UpdateCheckpoint(grpc::CallbackServerContext* context,
+                                                              const v1::UpdateCheckpointRequest* request,
+                                                              v1::Checkpoint* response) {
+  RequestCheck check;
+  check.CheckpointName("checkpoint.name", request->checkpoint().name(), /*aliases=*/true);
+  if (!check.status().ok()) return Answer(context, check.status());
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  scheduler_.UpdateCheckpoint(*request, FinishWith(reactor, response));
+  return reactor;
+}
+
 grpc::ServerUnaryReactor* CheckpointService::DeleteCheckpoint(grpc::CallbackServerContext* context,
                                                               const v1::DeleteCheckpointRequest* request,
                                                               v1::DeleteCheckpointResponse* response) {

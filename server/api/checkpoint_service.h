@@ -19,6 +19,8 @@ class CheckpointService final : public v1::CheckpointService::CallbackService {
                                             v1::ListCheckpointsResponse* response) override;
   grpc::ServerWriteReactor<v1::DownloadCheckpointFileResponse>* DownloadCheckpointFile(
       grpc::CallbackServerContext* context, const v1::DownloadCheckpointFileRequest* request) override;
+  grpc::ServerUnaryReactor* UpdateCheckpoint(grpc::CallbackServerContext* context, const v1::UpdateCheckpointRequest* request,
+                                             v1::Checkpoint* response) override;
   grpc::ServerUnaryReactor* DeleteCheckpoint(grpc::CallbackServerContext* context, const v1::DeleteCheckpointRequest* request,
                                              v1::DeleteCheckpointResponse* response) override;
 

@@ -40,6 +40,9 @@ absl::Status CheckCreate(const v1::CreateFineTuningJobRequest& request) {
   check.Name("spec.base_model", request.spec().base_model(), "models");
   check.Name("spec.dataset", request.spec().dataset(), "datasets");
   if (!request.spec().replay().dataset().empty()) check.Name("spec.replay.dataset", request.spec().replay().dataset(), "datasets");
+  // A plain job means its best checkpoint.
+  const std::string& start = request.spec().warm_start().checkpoint();
+  if (!start.empty() && !ParseResourceName(start, kCollection).ok()) check.CheckpointName("spec.warm_start.checkpoint", start, /*aliases=*/true);
   return check.status();
 }
 

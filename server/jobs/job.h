@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstdlib>
 #include <string>
 
 #include "attune/v1/checkpoint.pb.h"
@@ -30,6 +31,13 @@ struct CheckpointRecord {
 inline std::string JobName(const std::string& id) { return "fineTuningJobs/" + id; }
 inline std::string CheckpointName(const std::string& id, int64_t step) {
   return JobName(id) + "/checkpoints/" + std::to_string(step);
+}
+
+// Step of another job's checkpoint that the job goes on from, by an effective spec; 0 where it begins at the beginning.
+inline int64_t BeginsAfter(const v1::FineTuningSpec& spec) {
+  if (spec.warm_start().part() != v1::WarmStart::PART_ALL) return 0;
+  const std::string& name = spec.warm_start().checkpoint();
+  return std::strtoll(name.c_str() + name.rfind('/') + 1, nullptr, 10);
 }
 
 }  // namespace attune::jobs

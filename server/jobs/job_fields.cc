@@ -73,6 +73,15 @@ absl::Status CheckUpdate(const v1::UpdateFineTuningJobRequest& request) {
   return ViolationsStatus(violations);
 }
 
+absl::Status CheckUpdate(const v1::UpdateCheckpointRequest& request) {
+  std::vector<FieldViolation> violations;
+  if (request.update_mask().paths().empty()) violations.push_back({"update_mask", "must name what to change: pinned"});
+  for (const std::string& path : request.update_mask().paths()) {
+    if (path != "pinned") violations.push_back({"update_mask", StrCat("\"", path.substr(0, kShown), "\" cannot be changed; pinned can")});
+  }
+  return ViolationsStatus(violations);
+}
+
 absl::Status NoSuchJob(const std::string& id) { return absl::NotFoundError(StrCat(JobName(id), " does not exist; ListFineTuningJobs shows those that do")); }
 
 }  // namespace attune::jobs

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "attune/v1/checkpoint.pb.h"
 #include "attune/v1/fine_tuning_job.pb.h"
 #include "server/jobs/violations.h"
 
@@ -28,6 +29,7 @@ void DropWaiting(v1::FineTuningJob& job, const std::function<bool(const v1::Adju
 
 // INVALID_ARGUMENT with all faults of the mask and of what it names.
 absl::Status CheckUpdate(const v1::UpdateFineTuningJobRequest& request);
+absl::Status CheckUpdate(const v1::UpdateCheckpointRequest& request);
 
 // NOT_FOUND.
 absl::Status NoSuchJob(const std::string& id);

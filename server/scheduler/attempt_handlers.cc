@@ -4,7 +4,9 @@
 
 #include "server/base/log.h"
 #include "server/base/str_cat.h"
+#include "server/jobs/backoff.h"
 #include "server/jobs/job_fields.h"
+#include "server/jobs/timestamps.h"
 #include "server/scheduler/checkpoint_files.h"
 #include "server/scheduler/job_scheduler.h"
 
@@ -75,8 +77,27 @@ JobScheduler::AttemptPlaces JobScheduler::FindPlaces(const jobs::Job& job, std::
   }
   places.model_directory = *std::move(model);
   places.dataset_directory = *std::move(dataset);
+  places.status = FindStart(job, places);
+  if (!places.status.ok()) return places;
   places.status = PrepareOutputDirectory(deps_.files, places.output_directory, registered);
   return places;
+}
+
+absl::Status JobScheduler::FindStart(const jobs::Job& job, AttemptPlaces& places) const {
+  const v1::FineTuningSpec& spec = job.resource.effective_spec();
+  if (!spec.has_warm_start()) return absl::OkStatus();
+  const bool all = spec.warm_start().part() == v1::WarmStart::PART_ALL;
+  // Adapters and L2-SP need the weights that they began with in every attempt; for others a checkpoint of their own has all.
+  const bool keeps_start = !all && (spec.has_lora() || spec.hyperparameters().l2_sp() > 0);
+  if (!places.resume_directory.empty() && !keeps_start) return absl::OkStatus();
+  const absl::StatusOr<ResolvedCheckpoint> start = snapshots_.GetCheckpoint(spec.warm_start().checkpoint());
+  if (!start.ok()) return absl::FailedPreconditionError(StrCat("what it begins with is gone: ", std::string(start.status().message())));
+  const std::string directory = DirectoryOf(start->record);
+  if (absl::Status status = VerifyCheckpoint(directory, start->record.resource); !status.ok()) {
+    return absl::DataLossError(StrCat(spec.warm_start().checkpoint(), ", which it begins with, is damaged: ", std::string(status.message())));
+  }
+  (all ? places.resume_directory : places.warm_start_directory) = directory;
+  return absl::OkStatus();
 }
 
 void JobScheduler::AssignAttempt(const std::string& id, const AttemptPlaces& places) {
@@ -95,10 +116,10 @@ void JobScheduler::AssignAttempt(const std::string& id, const AttemptPlaces& pla
     return;
   }
   if (!places.status.ok()) {
-    return Fail(*live, {.category = CategoryOf(places.status),
-                        .code = CodeOf(places.status),
-                        .message = StrCat("the job could not be prepared: ", std::string(places.status.message())),
-                        .retryable = true});
+    return RetryOrFail(*live, {.category = CategoryOf(places.status),
+                               .code = CodeOf(places.status),
+                               .message = StrCat("the job could not be prepared: ", std::string(places.status.message())),
+                               .retryable = true});
   }
   worker::v1::Assign assignment;
   assignment.mutable_fence()->set_job(live->job.resource.name());
@@ -110,6 +131,7 @@ void JobScheduler::AssignAttempt(const std::string& id, const AttemptPlaces& pla
   assignment.set_output_dir(places.output_directory);
   assignment.set_resume_dir(places.resume_directory);
   *assignment.mutable_adjustments() = live->job.resource.adjustments();
+  assignment.set_warm_start_dir(places.warm_start_directory);
   if (options_.feature_cache_bytes > 0) {
     assignment.set_feature_cache_dir(options_.data_directory + "/feature-cache");
     assignment.set_feature_cache_bytes(options_.feature_cache_bytes);
@@ -187,12 +209,12 @@ void JobScheduler::HandleEnd(const workers::AttemptId& attempt, const workers::A
   if (const auto* finished = std::get_if<worker::v1::Finished>(&end.how)) return HandleFinished(*live, *finished, end.log_tail);
   if (const auto* lost = std::get_if<workers::WorkerLost>(&end.how)) return HandleLost(*live, *lost, end.log_tail);
   const auto& failed = std::get<worker::v1::Failed>(end.how);
-  Fail(*live, {.category = failed.category(),
-               .code = failed.code(),
-               .message = failed.message(),
-               .retryable = failed.retryable(),
-               .step = failed.step(),
-               .log_tail = end.log_tail});
+  RetryOrFail(*live, {.category = failed.category(),
+                      .code = failed.code(),
+                      .message = failed.message(),
+                      .retryable = failed.retryable(),
+                      .step = failed.step(),
+                      .log_tail = end.log_tail});
 }
 
 void JobScheduler::HandleFinished(LiveJob& live, const worker::v1::Finished& finished, const std::vector<std::string>& log_tail) {
@@ -200,9 +222,9 @@ void JobScheduler::HandleFinished(LiveJob& live, const worker::v1::Finished& fin
     return HandleLost(live, {workers::ExitReason::kClean, "the worker stopped although nobody asked for it"}, log_tail);
   }
   if (live.checkpoints.empty() && !finished.has_lr_range_test_result()) {
-    return Fail(live, {.message = "the job came to its end, but none of its checkpoints can be used; look at its events for the reason",
-                       .retryable = true,
-                       .log_tail = log_tail});
+    return RetryOrFail(live, {.message = "the job came to its end, but none of its checkpoints can be used; look at its events for the reason",
+                              .retryable = true,
+                              .log_tail = log_tail});
   }
   // A job so short that it ended before it said that it had started still passes through RUNNING.
   if (live.state() == State::STATE_PREPARING) ChangeState(live, State::STATE_RUNNING, "");
@@ -239,8 +261,7 @@ void JobScheduler::HandleLost(LiveJob& live, const workers::WorkerLost& lost, co
     Requeue(live, live.gives_way_to.empty() ? "the server was shut down" : StrCat("gave way to ", live.gives_way_to, ", whose priority is higher"), Level::LEVEL_INFO);
     return;
   }
-  size_t first = log_tail.size() > kLoggedTailLines ? log_tail.size() - kLoggedTailLines : 0;
-  for (size_t i = first; i < log_tail.size(); ++i) Append(live, LogEvent(log_tail[i], live.attempt(), Level::LEVEL_WARNING));
+  AppendTail(live, log_tail);
   if (lost.reason == workers::ExitReason::kOutOfMemory && DivideBatches(live)) {
     return Requeue(live, StrCat(lost.description, "; the next attempt computes each batch in more parts"), Level::LEVEL_WARNING);
   }
@@ -252,7 +273,45 @@ void JobScheduler::HandleLost(LiveJob& live, const workers::WorkerLost& lost, co
                        .step = live.job.resource.progress().step(),
                        .log_tail = log_tail});
   }
-  Requeue(live, lost.description, Level::LEVEL_ERROR);
+  // The first time at once: most workers are lost to something that does not happen again.
+  std::string why = lost.description;
+  if (live.job.lost_attempts > 1) {
+    StrAppend(&why, "; it is tried again", WaitForRetry(live, jobs::BackoffBefore(live.job.lost_attempts - 1, live.job.resource.effective_spec().scheduling().retry_policy())));
+  }
+  Requeue(live, why, Level::LEVEL_ERROR);
+}
+
+void JobScheduler::AppendTail(const LiveJob& live, const std::vector<std::string>& log_tail) {
+  const size_t first = log_tail.size() > kLoggedTailLines ? log_tail.size() - kLoggedTailLines : 0;
+  for (size_t i = first; i < log_tail.size(); ++i) Append(live, LogEvent(log_tail[i], live.attempt(), Level::LEVEL_WARNING));
+}
+
+std::string JobScheduler::WaitForRetry(LiveJob& live, absl::Duration backoff) {
+  if (backoff <= absl::ZeroDuration()) return " at once";
+  const absl::Time at = deps_.clock.Now() + backoff;
+  *live.job.resource.mutable_retry_time() = jobs::ToTimestamp(at);
+  return StrCat(" at ", absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", at, absl::UTCTimeZone()));
+}
+
+void JobScheduler::RetryOrFail(LiveJob& live, const Failure& failure) {
+  const v1::RetryPolicy& policy = live.job.resource.effective_spec().scheduling().retry_policy();
+  const int allowed = failure.retryable ? jobs::RetriesAllowed(failure.category, policy) : 0;
+  const auto counted = live.job.resource.retries().find(jobs::RetryKey(failure.category));
+  const int done = counted == live.job.resource.retries().end() ? 0 : counted->second;
+  if (done >= allowed || live.state() == State::STATE_CANCELLING) {
+    Failure last = failure;
+    if (allowed > 0 && done >= allowed) StrAppend(&last.message, " (after ", done, done == 1 ? " retry" : " retries", ")");
+    return Fail(live, last);
+  }
+  AppendTail(live, failure.log_tail);
+  (*live.job.resource.mutable_retries())[jobs::RetryKey(failure.category)] = done + 1;
+  const std::string what = StrCat("attempt ", live.attempt(), " failed (", failure.message, ")");
+  if (live.state() == State::STATE_PAUSING) {
+    ChangeState(live, State::STATE_PAUSED, StrCat("paused on request; ", what, "; ", GoesOnFrom(live)), Level::LEVEL_WARNING);
+    return;
+  }
+  const std::string when = WaitForRetry(live, jobs::BackoffBefore(done + 1, policy));
+  Requeue(live, StrCat(what, "; it is tried again", when, ", ", done + 1, " of ", allowed), Level::LEVEL_WARNING);
 }
 
 void JobScheduler::Fail(LiveJob& live, const Failure& failure) {
@@ -263,10 +322,12 @@ void JobScheduler::Fail(LiveJob& live, const Failure& failure) {
 std::string JobScheduler::GoesOnFrom(LiveJob& live) const {
   const jobs::CheckpointRecord* last = LastResumable(live);
   v1::JobProgress& progress = *live.job.resource.mutable_progress();
-  progress.set_step(last == nullptr ? 0 : last->step);
+  const int64_t begins_after = jobs::BeginsAfter(live.job.resource.effective_spec());
+  progress.set_step(last == nullptr ? begins_after : last->step);
   progress.set_eta_seconds(0);
   progress.set_samples_per_second(0);
-  return last == nullptr ? std::string("it starts from the beginning") : StrCat("it goes on from the checkpoint at step ", last->step);
+  if (last != nullptr) return StrCat("it goes on from the checkpoint at step ", last->step);
+  return begins_after > 0 ? StrCat("it goes on from ", live.job.resource.effective_spec().warm_start().checkpoint()) : std::string("it starts from the beginning");
 }
 
 void JobScheduler::Requeue(LiveJob& live, const std::string& why, v1::JobEvent::Level level) {

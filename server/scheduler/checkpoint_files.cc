@@ -17,6 +17,7 @@ using Json = nlohmann::json;
 
 constexpr int64_t kMaxManifestBytes = 16 << 20;
 constexpr char kManifest[] = "manifest.json";
+constexpr char kTrainingState[] = "training_state.json";
 
 absl::Status Damaged(const std::string& directory, std::string_view what) {
   return absl::DataLossError(StrCat("checkpoint ", directory, " is damaged: ", what));
@@ -86,6 +87,14 @@ absl::Status VerifyCheckpoint(const std::string& directory, const v1::Checkpoint
     if (*digest != file.sha256()) return absl::DataLossError(StrCat(file.path(), " is not what was written: its SHA-256 is ", digest->substr(0, 12), "..., not ", file.sha256().substr(0, 12), "..."));
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<int> CheckpointPhase(const std::string& directory) {
+  const absl::StatusOr<std::string> text = ReadFile(StrCat(directory, "/", kTrainingState), kMaxManifestBytes);
+  if (!text.ok()) return Damaged(directory, StrCat("training_state.json cannot be read: ", std::string(text.status().message())));
+  const Json json = Json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || !json.contains("phase") || !json["phase"].is_number_unsigned()) return Damaged(directory, "training_state.json names no phase");
+  return json["phase"].get<int>();
 }
 
 absl::Status RemoveCheckpointDirectory(Files& files, const std::string& directory) {

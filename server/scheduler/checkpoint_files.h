@@ -25,6 +25,9 @@ absl::StatusOr<v1::Checkpoint> ReadCheckpoint(const std::string& directory);
 // Compares each file with its digest. DATA_LOSS names the first that differs or cannot be read.
 absl::Status VerifyCheckpoint(const std::string& directory, const v1::Checkpoint& checkpoint);
 
+// Phase that a resumable checkpoint is in, counted from 0 as the job's phases are, from its training_state.json. DATA_LOSS when that cannot be read.
+absl::StatusOr<int> CheckpointPhase(const std::string& directory);
+
 // Takes the directory out of the way first (as step-N.tmp), so that a crash leaves it whole or marked as rubbish. OK when absent.
 absl::Status RemoveCheckpointDirectory(Files& files, const std::string& directory);
 

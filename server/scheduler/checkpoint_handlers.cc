@@ -1,8 +1,12 @@
 // Checkpoints: registered once their files are checked, and removed when newer ones make them expendable.
+#include <set>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "server/base/log.h"
 #include "server/base/str_cat.h"
+#include "server/jobs/job_fields.h"
 #include "server/jobs/timestamps.h"
 #include "server/scheduler/checkpoint_files.h"
 #include "server/scheduler/job_scheduler.h"
@@ -36,6 +40,8 @@ void JobScheduler::RegisterCheckpoint(const workers::AttemptId& attempt, const w
   record.resource.set_name(jobs::CheckpointName(live->job.id, written.step()));
   *record.resource.mutable_metrics() = written.metrics();
   *record.resource.mutable_create_time() = jobs::ToTimestamp(deps_.clock.Now());
+  // An attempt that repeats steps writes their checkpoints again.
+  if (auto again = live->checkpoints.find(record.step); again != live->checkpoints.end()) record.resource.set_pinned(again->second.resource.pinned());
   bool progress = live->checkpoints.empty() || written.step() > live->checkpoints.rbegin()->first;
   if (progress) live->job.lost_attempts = 0;
   if (written.is_best() || !live->job.best_is_measured) live->job.resource.set_best_checkpoint(record.resource.name());
@@ -57,12 +63,14 @@ void JobScheduler::RegisterCheckpoint(const workers::AttemptId& attempt, const w
 
 void JobScheduler::ApplyRetention(LiveJob& live) {
   std::vector<int64_t> steps;
-  int64_t best_step = -1;
+  std::set<int64_t> held;
   for (const auto& [step, checkpoint] : live.checkpoints) {
     steps.push_back(step);
-    if (checkpoint.resource.name() == live.job.resource.best_checkpoint()) best_step = step;
+    const std::string& name = checkpoint.resource.name();
+    if (checkpoint.resource.pinned() || name == live.job.resource.best_checkpoint() || !NeededBy(name).empty()) held.insert(step);
   }
-  std::vector<int64_t> expendable = Expendable(steps, best_step, live.job.resource.effective_spec().checkpointing().keep_last());
+  if (const jobs::CheckpointRecord* last = LastResumable(live)) held.insert(last->step);
+  std::vector<int64_t> expendable = Expendable(steps, held, live.job.resource.effective_spec().checkpointing().keep_last());
   if (expendable.empty()) return;
   for (int64_t step : expendable) {
     jobs::CheckpointRecord record = live.checkpoints.at(step);
@@ -81,6 +89,57 @@ void JobScheduler::ApplyRetention(LiveJob& live) {
                });
   }
   snapshots_.PutCheckpoints(live.job.id, live.checkpoints);
+}
+
+void JobScheduler::HandleUpdateCheckpoint(const std::string& id, int64_t step, bool pinned, CheckpointCallback done) {
+  LiveJob* live = Find(id);
+  if (live == nullptr) return done(jobs::NoSuchJob(id));
+  auto found = live->checkpoints.find(step);
+  if (found == live->checkpoints.end()) return done(absl::NotFoundError(StrCat(jobs::CheckpointName(id, step), " does not exist")));
+  jobs::CheckpointRecord& record = found->second;
+  std::vector<jobs::JobChange> changes;
+  const bool was_pinned = record.resource.pinned();
+  if (was_pinned != pinned) {
+    record.resource.set_pinned(pinned);
+    snapshots_.PutCheckpoints(id, live->checkpoints);
+    changes.push_back(jobs::PutCheckpoint{record});
+  }
+  auto durable = [this, loop = loop_, id, step, was_pinned, name = record.resource.name(), done = std::move(done)](absl::Status status) {
+    loop->Post([this, id, step, was_pinned, name, done, status] {
+      LiveJob* job = Find(id);
+      if (!status.ok() && job != nullptr && job->checkpoints.count(step) != 0) {
+        job->checkpoints.at(step).resource.set_pinned(was_pinned);
+        snapshots_.PutCheckpoints(id, job->checkpoints);
+      }
+      if (!status.ok()) return done(status);
+      const absl::StatusOr<ResolvedCheckpoint> checkpoint = snapshots_.GetCheckpoint(name);
+      if (!checkpoint.ok()) return done(checkpoint.status());
+      done(ToResource(*checkpoint));
+      if (job != nullptr) ApplyRetention(*job);  // it may be one too many now
+    });
+  };
+  deps_.events.Commit({.changes = std::move(changes), .done = std::move(durable), .fail_fast = true});
+}
+
+void JobScheduler::ReleaseStart(const LiveJob& live) {
+  constexpr std::string_view kPrefix = "fineTuningJobs/";
+  const std::string& start = live.job.resource.effective_spec().warm_start().checkpoint();
+  // Not before the end is durable: a server that finds the job running again needs the checkpoint.
+  auto durable = [this, loop = loop_, id = start.substr(kPrefix.size(), start.find('/', kPrefix.size()) - kPrefix.size())](absl::Status status) {
+    if (!status.ok()) return;
+    loop->Post([this, id] {
+      if (LiveJob* source = Find(id)) ApplyRetention(*source);
+    });
+  };
+  deps_.events.Commit({.done = std::move(durable)});
+}
+
+std::string JobScheduler::NeededBy(const std::string& checkpoint) const {
+  if (created_from_.count(checkpoint) != 0) return "a job that is being created";
+  for (const auto& [id, live] : jobs_) {
+    if (live.job.resource.effective_spec().warm_start().checkpoint() == checkpoint && !jobs::IsFinal(live.state())) return live.job.resource.name();
+  }
+  return "";
 }
 
 void JobScheduler::ChooseBest(LiveJob& live) {

@@ -12,6 +12,7 @@
 #include "server/jobs/job_fields.h"
 #include "server/jobs/timestamps.h"
 #include "server/jobs/violations.h"
+#include "server/scheduler/checkpoint_files.h"
 #include "server/scheduler/job_scheduler.h"
 
 namespace attune::scheduler {
@@ -79,15 +80,18 @@ void JobScheduler::HandleCreate(const v1::CreateFineTuningJobRequest& request, J
   *job.resource.mutable_create_time() = jobs::ToTimestamp(deps_.clock.Now());
   if (!job.request_id.empty()) requests_[job.request_id] = {digest, job.id};
 
+  const std::string start = job.resource.effective_spec().warm_start().checkpoint();
+  const auto held_start = start.empty() ? created_from_.end() : created_from_.insert(start);
   v1::JobEvent event = StateEvent(v1::FineTuningJob::STATE_UNSPECIFIED, v1::FineTuningJob::STATE_QUEUED, "", 0, v1::JobEvent::LEVEL_INFO);
-  auto durable = [this, loop = loop_, job, used, warnings = std::move(checked->warnings), done = std::move(done)](absl::Status status) {
-    loop->Post([this, job, used, warnings, done, status] {
+  auto durable = [this, loop = loop_, job, used, held_start, warnings = std::move(checked->warnings), done = std::move(done)](absl::Status status) {
+    loop->Post([this, job, used, held_start, warnings, done, status] {
       if (status.ok()) {
         AddJob(job, warnings);
       } else {
         requests_.erase(job.request_id);
       }
       snapshots_.Release(used);
+      if (held_start != created_from_.end()) created_from_.erase(held_start);
       if (!status.ok()) return done(status);
       done(snapshots_.Get(job.resource.name()));
     });
@@ -173,6 +177,14 @@ absl::StatusOr<JobScheduler::CheckedRequest> JobScheduler::CheckRequest(const v1
       input.replay_dataset = *std::move(dataset);
     }
   }
+  if (!spec.warm_start().checkpoint().empty()) {
+    absl::StatusOr<jobs::WarmStartSource> source = FindWarmStart(spec.warm_start());
+    if (!source.ok()) {
+      ATTUNE_RETURN_IF_ERROR(note("spec.warm_start.checkpoint", source.status()));
+    } else {
+      input.warm_start = *std::move(source);
+    }
+  }
   if (!input.model.name().empty() && !input.dataset.name().empty() && !jobs::SameModality(input.model, input.dataset)) {
     ATTUNE_ASSIGN_OR_RETURN(v1::ListModelsResponse all, deps_.models.List(kMostListed, ""));
     input.models.assign(all.models().begin(), all.models().end());
@@ -192,6 +204,12 @@ absl::StatusOr<JobScheduler::CheckedRequest> JobScheduler::CheckRequest(const v1
   *checked.resource.mutable_labels() = request.labels();
   *checked.resource.mutable_spec() = spec;
   *checked.resource.mutable_class_labels() = input.dataset.labels();
+  if (const int64_t step = jobs::BeginsAfter(checked.resource.effective_spec()); step > 0) {
+    checked.resource.mutable_progress()->set_step(step);
+    for (const v1::Adjustment& change : input.warm_start.job.adjustments()) {
+      if (change.after_step() >= 0 && change.after_step() <= step) *checked.resource.add_adjustments() = change;
+    }
+  }
   return checked;
 }
 
@@ -204,6 +222,19 @@ absl::StatusOr<v1::Model> JobScheduler::FindModel(const std::string& name) {
     for (const v1::Model& other : list->models()) names.push_back(other.name());
   }
   return NotFound(name, "base_model", names);
+}
+
+absl::StatusOr<jobs::WarmStartSource> JobScheduler::FindWarmStart(const v1::WarmStart& warm_start) {
+  absl::StatusOr<ResolvedCheckpoint> checkpoint = ResolveCheckpoint(warm_start.checkpoint());
+  if (absl::IsNotFound(checkpoint.status())) return absl::NotFoundError(StrCat("spec.warm_start.checkpoint: ", std::string(checkpoint.status().message())));
+  ATTUNE_RETURN_IF_ERROR(checkpoint.status());
+  jobs::WarmStartSource source;
+  source.checkpoint = ToResource(*checkpoint);
+  ATTUNE_ASSIGN_OR_RETURN(source.job, snapshots_.Get(jobs::JobName(checkpoint->record.job_id)));
+  if (warm_start.part() == v1::WarmStart::PART_ALL && source.checkpoint.resumable()) {
+    ATTUNE_ASSIGN_OR_RETURN(source.phase, CheckpointPhase(DirectoryOf(checkpoint->record)));
+  }
+  return source;
 }
 
 absl::StatusOr<v1::Dataset> JobScheduler::FindDataset(const std::string& name, const std::string& field) {

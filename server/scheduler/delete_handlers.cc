@@ -14,6 +14,12 @@ void JobScheduler::HandleDelete(const std::string& id, StatusCallback done) {
   if (!jobs::IsFinal(live->state())) {
     return done(absl::FailedPreconditionError(StrCat(live->job.resource.name(), " is ", jobs::StateName(live->state()), "; cancel it first, then delete it")));
   }
+  for (const auto& [step, checkpoint] : live->checkpoints) {
+    const std::string user = NeededBy(checkpoint.resource.name());
+    if (user.empty()) continue;
+    return done(absl::FailedPreconditionError(
+        StrCat(live->job.resource.name(), " cannot be deleted: its checkpoint at step ", step, " is what ", user, " begins with; wait for that job's end, or cancel it")));
+  }
   live->deleting = true;
   snapshots_.Remove(id);
   DoFileWork([&files = deps_.files, directory = OutputDirectory(id)] { return files.RemoveRecursively(directory); },
@@ -48,6 +54,12 @@ void JobScheduler::HandleDeleteCheckpoint(const std::string& id, int64_t step, S
   if (live == nullptr) return done(jobs::NoSuchJob(id));
   auto found = live->checkpoints.find(step);
   if (found == live->checkpoints.end()) return done(absl::NotFoundError(StrCat(jobs::CheckpointName(id, step), " does not exist")));
+  if (found->second.resource.pinned()) {
+    return done(absl::FailedPreconditionError(StrCat(found->second.resource.name(), " is pinned; unpin it first, then delete it")));
+  }
+  if (const std::string user = NeededBy(found->second.resource.name()); !user.empty()) {
+    return done(absl::FailedPreconditionError(StrCat(found->second.resource.name(), " is what ", user, " begins with; wait for that job's end, or cancel it")));
+  }
   if (!jobs::IsFinal(live->state())) {
     bool last = step == live->checkpoints.rbegin()->first;
     if (last || found->second.resource.name() == live->job.resource.best_checkpoint()) {

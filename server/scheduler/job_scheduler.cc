@@ -6,6 +6,7 @@
 #include "server/base/log.h"
 #include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
+#include "server/jobs/job_fields.h"
 #include "server/jobs/timestamps.h"
 #include "server/jobs/violations.h"
 #include "server/scheduler/predict_inputs.h"
@@ -85,6 +86,15 @@ void JobScheduler::DeleteJob(const std::string& name, std::function<void(absl::S
   absl::StatusOr<std::string> id = ParseResourceName(name, "fineTuningJobs");
   if (!id.ok()) return done(id.status());
   loop_->Post([this, id = *id, done = std::move(done)]() mutable { HandleDelete(id, std::move(done)); });
+}
+
+void JobScheduler::UpdateCheckpoint(v1::UpdateCheckpointRequest request, std::function<void(absl::StatusOr<v1::Checkpoint>)> done) {
+  if (absl::Status status = jobs::CheckUpdate(request); !status.ok()) return done(status);
+  absl::StatusOr<ResolvedCheckpoint> checkpoint = ResolveCheckpoint(request.checkpoint().name());
+  if (!checkpoint.ok()) return done(checkpoint.status());
+  loop_->Post([this, id = checkpoint->record.job_id, step = checkpoint->record.step, pinned = request.checkpoint().pinned(), done = std::move(done)]() mutable {
+    HandleUpdateCheckpoint(id, step, pinned, std::move(done));
+  });
 }
 
 void JobScheduler::DeleteCheckpoint(const std::string& name, std::function<void(absl::Status)> done) {
@@ -215,6 +225,7 @@ bool JobScheduler::ChangeState(LiveJob& live, jobs::State to, const std::string&
     queue_.emplace(live.job.order, live.job.id);
   } else {
     queue_.erase(live.job.order);
+    resource.clear_retry_time();
   }
   if (jobs::HoldsSlot(to)) {
     active_.insert(live.job.id);
@@ -226,6 +237,7 @@ bool JobScheduler::ChangeState(LiveJob& live, jobs::State to, const std::string&
       {{"job", resource.name()}, {"from", jobs::StateName(from)}, {"to", jobs::StateName(to)}, {"attempt", live.attempt()}, {"reason", reason}});
   Publish(live);  // first: who has seen the event finds the state
   Append(live, StateEvent(from, to, reason, live.attempt(), level), {jobs::PutJob{live.job}});
+  if (jobs::IsFinal(to) && resource.effective_spec().has_warm_start()) ReleaseStart(live);
   absl::MutexLock lock(&mutex_);
   busy_ = active_.size();
   return true;

@@ -56,6 +56,7 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   absl::StatusOr<v1::Checkpoint> GetCheckpoint(const std::string& name) override;
   absl::StatusOr<v1::ListCheckpointsResponse> ListCheckpoints(const v1::ListCheckpointsRequest& request) override;
   absl::StatusOr<std::string> CheckpointDirectory(const std::string& name) override;
+  void UpdateCheckpoint(v1::UpdateCheckpointRequest request, std::function<void(absl::StatusOr<v1::Checkpoint>)> done) override;
   void DeleteCheckpoint(const std::string& name, std::function<void(absl::Status)> done) override;
   void Predict(v1::PredictRequest request, std::function<void(absl::StatusOr<v1::PredictResponse>)> done) override;
   std::function<void()> Evaluate(v1::EvaluateRequest request, EvaluateCallbacks callbacks) override;
@@ -67,6 +68,7 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
  private:
   using JobCallback = std::function<void(absl::StatusOr<v1::FineTuningJob>)>;
   using StatusCallback = std::function<void(absl::Status)>;
+  using CheckpointCallback = std::function<void(absl::StatusOr<v1::Checkpoint>)>;
 
   struct LiveJob {
     jobs::Job job;
@@ -91,7 +93,7 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   // What an attempt needs from outside; found on the I/O thread.
   struct AttemptPlaces {
     absl::Status status;
-    std::string model_directory, dataset_directory, replay_directory, output_directory, resume_directory;
+    std::string model_directory, dataset_directory, replay_directory, output_directory, resume_directory, warm_start_directory;
     std::vector<std::pair<int64_t, std::string>> damaged;  // checkpoints whose files are not those that were registered: step, and what is wrong
   };
   // An evaluation whose names have become directories.
@@ -118,6 +120,8 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   void SuspendAttempts(bool tell);
   // The attempt that ends next is interrupted, not lost. `gives_way_to`: a job; empty: the server shuts down. `tell`: ask its worker to stop.
   void Suspend(LiveJob& live, const std::string& gives_way_to, bool tell);
+  // Jobs whose time to be tried again has come wait like any other from now on.
+  void AdmitRetries(absl::Time now);
   std::vector<QueuedJob> QueuedJobs() const;
   std::vector<RunningJob> RunningJobs() const;
   // Adds what the job has trained since it was last asked to its own time and to that of its project.
@@ -137,6 +141,7 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   void HandleCreate(const v1::CreateFineTuningJobRequest& request, JobCallback done);
   absl::StatusOr<CheckedRequest> CheckRequest(const v1::CreateFineTuningJobRequest& request);
   absl::StatusOr<v1::Model> FindModel(const std::string& name);
+  absl::StatusOr<jobs::WarmStartSource> FindWarmStart(const v1::WarmStart& warm_start);
   absl::StatusOr<v1::Dataset> FindDataset(const std::string& name, const std::string& field);
   void AnswerRepeatedRequest(const RequestEntry& first, const std::string& digest, JobCallback done);
   void AddJob(jobs::Job job, const std::vector<std::string>& warnings);
@@ -165,6 +170,8 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   void StartAttempt(LiveJob& live);
   // On the I/O thread. `resumable`: newest first; the first whose files have their digests is what the attempt goes on from.
   AttemptPlaces FindPlaces(const jobs::Job& job, std::set<std::string> registered, const std::vector<jobs::CheckpointRecord>& resumable) const;
+  // On the I/O thread. The other job's checkpoint that the attempt begins with, where it does.
+  absl::Status FindStart(const jobs::Job& job, AttemptPlaces& places) const;
   void DropDamagedCheckpoints(LiveJob& live, const std::vector<std::pair<int64_t, std::string>>& damaged);
   void AssignAttempt(const std::string& id, const AttemptPlaces& places);
   LiveJob* FindAttempt(const workers::AttemptId& attempt);
@@ -173,7 +180,12 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   void HandleEnd(const workers::AttemptId& attempt, const workers::AttemptEnd& end);
   void HandleFinished(LiveJob& live, const worker::v1::Finished& finished, const std::vector<std::string>& log_tail);
   void HandleLost(LiveJob& live, const workers::WorkerLost& lost, const std::vector<std::string>& log_tail);
+  // Tried again after a while where the job's policy says so; else it has failed.
+  void RetryOrFail(LiveJob& live, const Failure& failure);
   void Fail(LiveJob& live, const Failure& failure);
+  // What becomes of `live` next waits for so long. Says when that is: " at 2024-05-01T12:00:10Z".
+  std::string WaitForRetry(LiveJob& live, absl::Duration backoff);
+  void AppendTail(const LiveJob& live, const std::vector<std::string>& log_tail);
   // Sets the progress back to the last checkpoint, and says which that is.
   std::string GoesOnFrom(LiveJob& live) const;
   // Back to QUEUED, from where it goes on at its last checkpoint.
@@ -183,6 +195,11 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   void HandleCheckpointWritten(LiveJob& live, const worker::v1::CheckpointWritten& written);
   void RegisterCheckpoint(const workers::AttemptId& attempt, const worker::v1::CheckpointWritten& written, const absl::StatusOr<v1::Checkpoint>& read);
   void ApplyRetention(LiveJob& live);
+  void HandleUpdateCheckpoint(const std::string& id, int64_t step, bool pinned, CheckpointCallback done);
+  // Of a job that has ended: what it began with is no longer kept for it.
+  void ReleaseStart(const LiveJob& live);
+  // The job that has not ended and begins with the checkpoint, or words for one; empty: none.
+  std::string NeededBy(const std::string& checkpoint) const;
   void ChooseBest(LiveJob& live);
   const jobs::CheckpointRecord* LastResumable(const LiveJob& live) const;
 
@@ -206,11 +223,13 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   // Loop only.
   std::map<std::string, LiveJob> jobs_;  // by id
   std::map<std::string, RequestEntry> requests_;  // by request_id
+  std::multiset<std::string> created_from_;       // checkpoints that jobs begin with which are not durable yet
   std::map<int64_t, std::string> queue_;  // QUEUED jobs: order to id
   std::set<std::string> active_;          // ids of jobs that hold a slot
   int64_t next_order_ = 1;
   ProjectUsage usage_;
   absl::Time predicted_at_ = absl::InfinitePast();
+  absl::Time next_retry_ = absl::InfiniteFuture();  // of the jobs that wait for one
   bool draining_ = false;
   bool placement_due_ = true;
 

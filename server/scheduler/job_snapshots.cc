@@ -123,6 +123,10 @@ void JobSnapshots::Release(const std::vector<std::string>& resources) {
 v1::FineTuningJob JobSnapshots::Filled(const Entry& entry, const Front& front) {
   v1::FineTuningJob job = *entry.job;
   if (job.state() != v1::FineTuningJob::STATE_QUEUED) return job;
+  if (job.has_retry_time()) {  // state_reason says what for
+    job.set_blocking_resource("retry_time");
+    return job;
+  }
   job.set_jobs_ahead(entry.jobs_ahead);
   job.set_blocking_resource(front.blocking_resource);
   if (entry.predicted_start != absl::InfiniteFuture()) *job.mutable_predicted_start_time() = jobs::ToTimestamp(entry.predicted_start);

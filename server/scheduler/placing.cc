@@ -1,8 +1,10 @@
 // What runs where: placement, who gives way, and how long jobs have trained.
+#include <algorithm>
 #include <limits>
 #include <utility>
 
 #include "server/base/str_cat.h"
+#include "server/jobs/timestamps.h"
 #include "server/scheduler/job_scheduler.h"
 
 namespace attune::scheduler {
@@ -20,6 +22,8 @@ bool IsLeaving(jobs::State state) { return state == State::STATE_PAUSING || stat
 void JobScheduler::PlaceJobs() {
   const absl::Time now = deps_.clock.Now();
   if (!queue_.empty() && now - predicted_at_ >= kPredictionInterval) placement_due_ = true;
+  if (placement_due_ || now >= next_retry_) AdmitRetries(now);
+  if (next_retry_ != absl::InfiniteFuture()) loop_->WakeAfter(next_retry_ - now);
   if (!std::exchange(placement_due_, false)) return;
   predicted_at_ = now;
   workers::PoolStatus pool = deps_.pool.Status();
@@ -43,11 +47,29 @@ void JobScheduler::PlaceJobs() {
   placement_due_ = false;  // what starting changed is in this placement already
 }
 
+void JobScheduler::AdmitRetries(absl::Time now) {
+  next_retry_ = absl::InfiniteFuture();
+  for (const auto& [order, id] : queue_) {
+    LiveJob& live = jobs_.at(id);
+    if (!live.job.resource.has_retry_time()) continue;
+    const absl::Time at = jobs::FromTimestamp(live.job.resource.retry_time());
+    if (at > now) {
+      next_retry_ = std::min(next_retry_, at);
+      continue;
+    }
+    live.job.resource.clear_retry_time();
+    live.since = now;
+    placement_due_ = true;
+    Publish(live);
+  }
+}
+
 std::vector<QueuedJob> JobScheduler::QueuedJobs() const {
   std::vector<QueuedJob> queued;
   queued.reserve(queue_.size());
   for (const auto& [order, id] : queue_) {
     const LiveJob& live = jobs_.at(id);
+    if (live.job.resource.has_retry_time()) continue;
     queued.push_back({id, order, live.job.resource.priority(), live.job.resource.effective_spec().scheduling().project(), live.since});
   }
   return queued;

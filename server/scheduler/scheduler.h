@@ -95,6 +95,8 @@ class Scheduler {
   virtual absl::StatusOr<v1::Checkpoint> GetCheckpoint(const std::string& name) = 0;
   virtual absl::StatusOr<v1::ListCheckpointsResponse> ListCheckpoints(const v1::ListCheckpointsRequest& request) = 0;
   virtual absl::StatusOr<std::string> CheckpointDirectory(const std::string& name) = 0;
+  // Pins, or lets go. Durable before `done` runs.
+  virtual void UpdateCheckpoint(v1::UpdateCheckpointRequest request, std::function<void(absl::StatusOr<v1::Checkpoint>)> done) = 0;
   virtual void DeleteCheckpoint(const std::string& name, std::function<void(absl::Status)> done) = 0;
 
   virtual void Predict(v1::PredictRequest request, std::function<void(absl::StatusOr<v1::PredictResponse>)> done) = 0;

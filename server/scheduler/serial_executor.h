@@ -2,17 +2,21 @@
 //
 //   auto loop = std::make_shared<SerialExecutor>([] { /* whenever the queue has run empty */ });
 //   loop->Post([] { ... });
+//   loop->WakeAfter(absl::Seconds(10));  // from the idle task: run it again then, if nothing is posted before
 //   loop->Stop();  // runs what is queued and ends; what is posted later is dropped
 //
 // Callbacks that may come after the owner is gone hold the executor (shared_ptr), and touch the owner only in what they post.
 #pragma once
 
+#include <algorithm>
 #include <deque>
 #include <functional>
 #include <thread>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 
 namespace attune::scheduler {
 
@@ -28,6 +32,12 @@ class SerialExecutor {
   void Post(Task task) {
     absl::MutexLock lock(&mutex_);
     if (!stopped_) queue_.push_back(std::move(task));
+  }
+
+  // The idle task runs again after `delay`, or earlier when something is posted. Each run of it forgets what was asked for before. Any thread.
+  void WakeAfter(absl::Duration delay) {
+    absl::MutexLock lock(&mutex_);
+    wake_at_ = std::min(wake_at_, absl::Now() + delay);
   }
 
   // Not from the thread itself. May be called again.
@@ -46,11 +56,12 @@ class SerialExecutor {
       {
         absl::MutexLock lock(&mutex_);
         auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !queue_.empty() || stopping_; };
-        mutex_.Await(absl::Condition(&has_work));
-        if (queue_.empty()) {
+        mutex_.AwaitWithDeadline(absl::Condition(&has_work), wake_at_);
+        if (queue_.empty() && stopping_) {
           stopped_ = true;
           return;
         }
+        wake_at_ = absl::InfiniteFuture();
         batch.swap(queue_);
       }
       for (Task& task : batch) task();
@@ -64,6 +75,7 @@ class SerialExecutor {
   std::deque<Task> queue_ ABSL_GUARDED_BY(mutex_);
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   bool stopped_ ABSL_GUARDED_BY(mutex_) = false;
+  absl::Time wake_at_ ABSL_GUARDED_BY(mutex_) = absl::InfiniteFuture();
   std::thread thread_;  // last: it uses the rest
 };
 

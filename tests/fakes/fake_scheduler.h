@@ -130,6 +130,17 @@ class FakeScheduler final : public scheduler::Scheduler {
     if (found == checkpoints_.end()) return absl::NotFoundError(StrCat("there is no ", name));
     return found->second.second;
   }
+  void UpdateCheckpoint(v1::UpdateCheckpointRequest request, std::function<void(absl::StatusOr<v1::Checkpoint>)> done) override {
+    Post([this, request = std::move(request), done = std::move(done)] {
+      const std::string& name = request.checkpoint().name();
+      if (absl::StatusOr<v1::Checkpoint> there = GetCheckpoint(name); !there.ok()) return done(there);
+      {
+        absl::MutexLock lock(&mutex_);
+        checkpoints_[name].first.set_pinned(request.checkpoint().pinned());
+      }
+      done(GetCheckpoint(name));
+    });
+  }
   void DeleteCheckpoint(const std::string& name, std::function<void(absl::Status)> done) override {
     Post([this, name, done = std::move(done)] {
       absl::Status status = GetCheckpoint(name).status();

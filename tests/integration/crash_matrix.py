@@ -61,7 +61,8 @@ class Case:
     """A job that is run again and again. `expected` is the digest of its last model, of an undisturbed run."""
 
     def __init__(self, name, server, model, dataset, **spec):
-        self.name, self.spec = name, dict(base_model=model, dataset=dataset, seed=3, scheduling=spec_pb.SchedulingSpec(max_lost_attempts=100),
+        scheduling = spec_pb.SchedulingSpec(max_lost_attempts=100, retry_policy=spec_pb.RetryPolicy(max_resource_retries=100, max_system_retries=100, backoff_seconds=0))
+        self.name, self.spec = name, dict(base_model=model, dataset=dataset, seed=3, scheduling=scheduling,
                                           checkpointing=spec_pb.CheckpointSpec(save_steps=15), **spec)
         done = server.wait(server.jobs.CreateFineTuningJob(self.request(""), timeout=harness.DEADLINE).name)
         check(done.state == Job.STATE_SUCCEEDED, name, "undisturbed:", done)

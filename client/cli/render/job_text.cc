@@ -45,6 +45,14 @@ std::string LabelText(const v1::FineTuningJob& job) {
   return OneLine(absl::StrJoin(parts, ", "));
 }
 
+// "1 after RESOURCE, 2 after SYSTEM"
+std::string RetryText(const v1::FineTuningJob& job) {
+  std::map<std::string, int> sorted(job.retries().begin(), job.retries().end());
+  std::vector<std::string> parts;
+  for (const auto& [category, count] : sorted) parts.push_back(StrCat(count, " after ", category));
+  return OneLine(absl::StrJoin(parts, ", "));
+}
+
 std::string ConfusionText(const v1::Evaluation& evaluation, const Style& style) {
   const int classes = evaluation.classes_size();
   if (classes == 0 || classes > kMatrixClasses || evaluation.confusion_matrix_size() != classes * classes) return "";
@@ -93,7 +101,8 @@ std::string JobTable(const std::vector<v1::FineTuningJob>& jobs, absl::Time now,
       {{"JOB"}, {"STATE"}, {"PROGRESS", Align::kRight}, {"MODEL"}, {"DATASET"}, {"RAN"}, {"CREATED"}, {"NAME"}});
   for (const v1::FineTuningJob& job : jobs) {
     std::string progress = ProgressText(job.progress());
-    if (job.state() == v1::FineTuningJob::STATE_QUEUED) progress = StrCat(job.jobs_ahead(), " ahead");
+    if (job.state() == v1::FineTuningJob::STATE_QUEUED)
+      progress = job.has_retry_time() ? StrCat("again ", TimeOfDay(ToTime(job.retry_time()))) : StrCat(job.jobs_ahead(), " ahead");
     table.AddRow({client::ShortName(job.name()), StateText(job.state(), style), progress,
                   client::ShortName(job.spec().base_model()), client::ShortName(job.spec().dataset()),
                   RunTime(job, now), Ago(ToTime(job.create_time()), now), OneLine(job.display_name())});
@@ -115,6 +124,8 @@ std::string JobDetails(const v1::FineTuningJob& job, absl::Time now, const Style
                               {"why", OneLine(job.state_reason())},
                               {"jobs ahead", job.jobs_ahead() > 0 ? Count(job.jobs_ahead()) : ""},
                               {"starts about", job.has_predicted_start_time() ? DateAndTime(ToTime(job.predicted_start_time())) : ""},
+                              {"tried again", job.has_retry_time() ? DateAndTime(ToTime(job.retry_time())) : ""},
+                              {"retries", RetryText(job)},
                               {"priority", job.priority() != 0 ? Number(job.priority()) : ""},
                               {"base model", job.spec().base_model()},
                               {"dataset", job.spec().dataset()},

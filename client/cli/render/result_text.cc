@@ -27,6 +27,12 @@ std::string Predicted(const v1::Prediction& prediction) {
   return prediction.labels_size() == 0 ? "(none)" : OneLine(absl::StrJoin(prediction.labels(), ", "));
 }
 
+// Why retention does not touch it.
+std::string KeptText(const v1::Checkpoint& checkpoint, const Style& style) {
+  const std::string best = checkpoint.is_best() ? Paint(style, Colour::kGreen, "best") : "";
+  return StrCat(best, checkpoint.is_best() && checkpoint.pinned() ? ", " : "", checkpoint.pinned() ? "pinned" : "");
+}
+
 }  // namespace
 
 std::string CheckpointTable(const std::vector<v1::Checkpoint>& checkpoints, absl::Time now, const Style& style) {
@@ -34,13 +40,13 @@ std::string CheckpointTable(const std::vector<v1::Checkpoint>& checkpoints, absl
   Table table({{"CHECKPOINT"},
                {"STEP", Align::kRight},
                {"SIZE", Align::kRight},
-               {"BEST"},
+               {"KEPT"},
                {"RESUMABLE"},
                {"CREATED"},
                {"METRICS"}});
   for (const v1::Checkpoint& checkpoint : checkpoints) {
     table.AddRow({client::ShortName(checkpoint.name()), Count(checkpoint.step()), Bytes(checkpoint.size_bytes()),
-                  checkpoint.is_best() ? Paint(style, Colour::kGreen, "best") : "",
+                  KeptText(checkpoint, style),
                   checkpoint.resumable() ? "yes" : "no", Ago(ToTime(checkpoint.create_time()), now),
                   MetricsText(checkpoint.metrics())});
   }

@@ -37,8 +37,11 @@ const std::map<std::string, std::string>& Renamed() {
       {"attune.v1.LoraSpec.r", "lora-r"},
       {"attune.v1.LoraSpec.alpha", "lora-alpha"},
       {"attune.v1.LoraSpec.target_modules", "lora-targets"},
+      {"attune.v1.RetryPolicy.backoff_seconds", "retry-backoff-seconds"},
       {"attune.v1.UnfreezeSpec.epochs_per_group", "unfreeze-epochs"},
       {"attune.v1.UnfreezeSpec.layer_decay", "unfreeze-layer-decay"},
+      {"attune.v1.WarmStart.checkpoint", "warm-start"},
+      {"attune.v1.WarmStart.part", "warm-start-part"},
   };
   return names;
 }
@@ -114,6 +117,11 @@ const std::map<std::string, std::string>& Helps() {
       {"project", "Project that the job counts for: projects share the workers. Default: default"},
       {"max-run-seconds", "Seconds that the job may train; 0: no limit. Default: 0"},
       {"max-lost-attempts", "Attempts in a row that may be lost before a new checkpoint, 1 to 100. Default: the server's"},
+      {"max-resource-retries", "Retries after failures of memory, disk or device, 0 to 100. Default: 3"},
+      {"max-system-retries", "Retries after failures of server or worker, 0 to 100. Default: 3"},
+      {"retry-backoff-seconds", "Seconds before the first retry, 0 to 3600; each further one waits twice as long. Default: 10"},
+      {"warm-start", "Begin with this checkpoint's weights, head included: JOB/STEP, JOB/best or JOB/last. Default: the base model's"},
+      {"warm-start-part", "What is taken over: its weights, or all of it, so that this job goes on where that one was. Default: weights"},
   };
   return helps;
 }

@@ -102,6 +102,7 @@ absl::StatusOr<nlohmann::json> ParseScalar(const FieldDescriptor& field, const s
       if (field.full_name() == "attune.v1.FineTuningSpec.base_model") return client::FullName(text, "models");
       if (field.full_name() == "attune.v1.FineTuningSpec.dataset" || field.full_name() == "attune.v1.ReplaySpec.dataset")
         return client::FullName(text, "datasets");
+      if (field.full_name() == "attune.v1.WarmStart.checkpoint") return client::CheckpointName(text);
       return text;
     case FieldDescriptor::CPPTYPE_MESSAGE:
       break;

@@ -223,11 +223,54 @@ class Client:
             raise JobFailed(ended)
         return ended
 
+    def verify_resume(self, job: str, from_step: Optional[int] = None) -> Dict[str, bool]:
+        """Trains the way from one of the job's checkpoints (None: the last but one) to the next again, as a job of its own that is deleted afterwards. Says of each
+        file of the later checkpoint whether its bytes came out equal."""
+        source = self.get_job(job)
+        page = self.call(self.checkpoints.ListCheckpoints, v1.ListCheckpointsRequest(parent=source.name, page_size=1000))
+        kept = sorted((c for c in page.checkpoints if c.resumable), key=lambda c: c.step)
+        begin = next((i for i, c in enumerate(kept) if c.step == from_step), -1) if from_step is not None else len(kept) - 2
+        if not 0 <= begin < len(kept) - 1:
+            raise ValueError(f"{source.name} has no two checkpoints that can be compared: those that can be resumed are at {[c.step for c in kept]}")
+        first, second = kept[begin:begin + 2]
+        if any(first.step < change.after_step < second.step for change in source.adjustments):
+            raise ValueError(f"{source.name} was changed between its checkpoints at {first.step} and {second.step}; begin with another one")
+        spec = v1.FineTuningSpec()
+        spec.CopyFrom(source.effective_spec)
+        spec.warm_start.checkpoint, spec.warm_start.part = first.name, v1.WarmStart.PART_ALL
+        spec.checkpointing.save_steps, spec.scheduling.max_run_seconds = second.step, 0
+        helper = self.create_job(spec, display_name=f"replay of {source.name}, steps {first.step} to {second.step}").name
+        try:
+            saved = next((e.checkpoint_saved.checkpoint for e in self.watch(helper) if e.checkpoint_saved.step == second.step), None)
+            if saved is None:
+                raise AttuneError(grpc.StatusCode.INTERNAL, f"{helper} ended without a checkpoint at step {second.step}")
+            replayed = self.call(self.checkpoints.GetCheckpoint, v1.GetCheckpointRequest(name=saved))
+        finally:
+            self._remove_job(helper)
+        there, here = ({f.path: f.sha256 for f in c.files} for c in (second, replayed))
+        return {path: there.get(path) == here.get(path) for path in sorted({*there, *here})}
+
+    def _remove_job(self, name: str) -> None:
+        try:
+            self.cancel_job(name)
+        except AttuneError as error:
+            if error.code != grpc.StatusCode.FAILED_PRECONDITION:  # it has ended
+                raise
+        for _ in self.watch(name):
+            pass
+        self.call(self.jobs.DeleteFineTuningJob, v1.DeleteFineTuningJobRequest(name=name))
+
     # Results ----------------------------------------------------------------------------------------------------------------
     def download(self, checkpoint: str, directory: PathLike, *, resume_files: bool = False, progress: Optional[Progress] = None) -> List[Path]:
         """Fetches a checkpoint ("JOB/best", or a job alone for its best) into a directory that transformers loads, every file checked by SHA-256; an interrupted download goes
         on where it stopped. With resume_files also optimizer state and data cursor."""
         return transfer.download_checkpoint(self, _checkpoint_name(checkpoint), Path(directory), resume_files, progress)
+
+    def pin(self, checkpoint: str, pinned: bool = True) -> v1.Checkpoint:
+        """Keeps a checkpoint ("JOB/30", "JOB/best") until it is unpinned (pinned=False) or its job is deleted."""
+        request = v1.UpdateCheckpointRequest(checkpoint=v1.Checkpoint(name=_checkpoint_name(checkpoint), pinned=pinned))
+        request.update_mask.paths.append("pinned")
+        return self.call(self.checkpoints.UpdateCheckpoint, request)
 
     def predict(self, checkpoint: str, texts: Sequence[Text] = (), *, images: Sequence[Image] = (), views: int = 1) -> List[v1.Prediction]:
         """Classifies texts, or pairs of texts as tuples; or images: paths of JPEG, PNG, WebP or BMP files, or their content as bytes, 16 MiB at most each. Any number

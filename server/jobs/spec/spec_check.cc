@@ -129,6 +129,7 @@ SpecCheckResult CheckSpec(const SpecCheckInput& input) {
   CheckPhases(context);
   CheckLora(context);
   CheckReplay(context);
+  CheckWarmStart(context);
   return result;
 }
 

@@ -8,7 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "attune/v1/checkpoint.pb.h"
 #include "attune/v1/dataset.pb.h"
+#include "attune/v1/fine_tuning_job.pb.h"
 #include "attune/v1/model.pb.h"
 #include "attune/v1/system.pb.h"
 #include "attune/v1/training_spec.pb.h"
@@ -16,11 +18,19 @@
 
 namespace attune::jobs {
 
+// What spec.warm_start names.
+struct WarmStartSource {
+  v1::FineTuningJob job;
+  v1::Checkpoint checkpoint;  // without a name: not known
+  int phase = 0;              // of the job's phases, that the checkpoint is in; of use for PART_ALL
+};
+
 struct SpecCheckInput {
   v1::FineTuningSpec spec;
   v1::Model model;      // without a name: not known, checks against it are left out
   v1::Dataset dataset;  // the same
   v1::Dataset replay_dataset;  // the second one; the same
+  WarmStartSource warm_start;
   std::vector<v1::Layer> layers;  // of the model, for patterns and groups
   std::vector<v1::Device> devices;  // of this server
   std::vector<v1::Architecture> architectures;  // that this server's workers train; empty: not checked

@@ -135,6 +135,7 @@ void ExpandUnfreezing(SpecContext& context);          // unfreezing.cc
 void CheckPhases(SpecContext& context);               // phase_check.cc
 void CheckLora(SpecContext& context);                 // transfer_check.cc
 void CheckReplay(SpecContext& context);
+void CheckWarmStart(SpecContext& context);            // warm_start_check.cc; last
 void CheckLrRangeTest(SpecContext& context);          // before CheckPhases, which fills in its phase
 
 // One phase's group_rates; `field` names the phase.

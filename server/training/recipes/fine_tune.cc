@@ -58,7 +58,11 @@ class FineTuneRun {
     ThrowIfError(text.status());
     state_ = TrainingState::FromJson(*text);
     if (state_.phase < 0 || state_.phase >= static_cast<int>(setup_.plan->phases().size()) || state_.step_in_phase < 0) {
-      throw TrainingError(FailureCategory::kSystem, absl::StrCat(paths_.resume_dir, " is a checkpoint of another job: this one has no phase ", state_.phase));
+      throw TrainingError(spec_.begins_after > 0 ? FailureCategory::kUser : FailureCategory::kSystem, absl::StrCat(paths_.resume_dir, " is a checkpoint of another job: this one has no phase ", state_.phase));
+    }
+    if (state_.step == spec_.begins_after && IsLastPhase() && PhaseIsOver()) {
+      throw TrainingError(FailureCategory::kUser, absl::StrCat("nothing is left to train: the checkpoint at step ", state_.step, " is the end of the last phase, ", planned().name,
+                                                               "; make that phase longer, or add one"));
     }
     tracker_.Restore(state_.best);
     saved_best_ = state_.best;
@@ -255,7 +259,11 @@ class FineTuneRun {
     return result;
   }
 
-  int64_t BestStep() const { return tracker_.state().has_best ? tracker_.state().best_step : keeper_.last_saved().value_or(0); }
+  // A best one of the job that this one goes on from is that job's: here the last one stands in.
+  int64_t BestStep() const {
+    const BestState& best = tracker_.state();
+    return best.has_best && best.best_step > spec_.begins_after ? best.best_step : keeper_.last_saved().value_or(0);
+  }
 
   JobResult Finished() {
     Settle();

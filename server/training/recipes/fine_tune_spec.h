@@ -93,6 +93,7 @@ struct Adjustment {
 
 struct FineTuneSpec {
   std::string base_model;       // resource name, for the checkpoint's own record
+  int64_t begins_after = 0;     // step of another job's checkpoint that this one goes on from; 0: it begins at the beginning
   std::string task;             // "text-classification", ...
   double head_dropout = 0.1;
   std::vector<int> head_hidden_sizes;  // from the features up; empty: one linear layer
@@ -138,6 +139,7 @@ struct JobPaths {
   std::string feature_cache_dir;    // outputs of frozen layers, shared by jobs; empty: nothing is kept
   int64_t feature_cache_bytes = 0;  // most to keep there
   std::string replay_dataset_dir;   // the second dataset; empty: none
+  std::string warm_start_dir;       // checkpoint whose weights take the place of the base model's; empty: those
 };
 
 }  // namespace attune::training

@@ -73,7 +73,13 @@ void AddLora(JobSetup& setup, const FineTuneSpec& spec, JobReporter& reporter) {
   reporter.LogLine(absl::StrCat("adapters of rank ", spec.lora.rank, " beside ", setup.lora->weight_count(), " weights: ", setup.lora->value_count(), " values"));
 }
 
-// Copies the weights that were just loaded from the base model, of what learns in any phase and L2-SP draws to them: as in its authors' code, neither biases nor norms.
+// A checkpoint of another job on the same base model, with the same head.
+LoadReport LoadWarmStart(JobSetup& setup, const std::string& directory) {
+  LoadTensors(setup.headed.tensors(), directory + "/" + kModelFile);
+  return {};
+}
+
+// Copies the weights that were just loaded to begin with, of what learns in any phase and L2-SP draws to them: as in its authors' code, neither biases nor norms.
 void KeepAnchors(JobSetup& setup, const LoadReport& report) {
   const std::vector<Parameter>& parameters = setup.headed.model->parameters();
   const auto& fresh = report.newly_initialised;
@@ -87,8 +93,11 @@ void KeepAnchors(JobSetup& setup, const LoadReport& report) {
 void LoadModel(JobSetup& setup, const FineTuneSpec& spec, const JobPaths& paths, JobReporter& reporter) {
   const bool resumed = !paths.resume_dir.empty();
   if (!resumed || spec.l2_sp > 0 || spec.lora.enabled) {
-    const LoadReport report = LoadWeights(*setup.headed.model, *setup.headed.factory, paths.model_dir + "/" + kModelFile);
+    const bool warm = !paths.warm_start_dir.empty();
+    const LoadReport report = warm ? LoadWarmStart(setup, paths.warm_start_dir)
+                                   : LoadWeights(*setup.headed.model, *setup.headed.factory, paths.model_dir + "/" + kModelFile);
     if (!resumed) ReportLoad(report, reporter);
+    if (!resumed && warm) reporter.LogLine("begins with the weights of another job's checkpoint, head included");
     if (spec.l2_sp > 0) KeepAnchors(setup, report);
     if (spec.lora.enabled) AddLora(setup, spec, reporter);
   }

@@ -1,6 +1,7 @@
 #include "server/training/worker/convert.h"
 
 #include <algorithm>
+#include <cstdlib>
 
 namespace attune::training {
 namespace {
@@ -171,6 +172,12 @@ v1::FailureInfo::Category ToProto(FailureCategory category) {
   return v1::FailureInfo::CATEGORY_SYSTEM;
 }
 
+// Of a warm start with all of a checkpoint, whose name the server has resolved to a step.
+int64_t BeginsAfter(const v1::WarmStart& warm_start) {
+  if (warm_start.part() != v1::WarmStart::PART_ALL) return 0;
+  return std::strtoll(warm_start.checkpoint().c_str() + warm_start.checkpoint().rfind('/') + 1, nullptr, 10);
+}
+
 template <typename Map>
 void CopyValues(const std::map<std::string, double>& values, Map& out) {
   for (const auto& [name, value] : values) out[name] = value;
@@ -184,6 +191,7 @@ FineTuneSpec FromProto(const v1::FineTuningSpec& spec) {
   const v1::Hyperparameters& h = spec.hyperparameters();
   FineTuneSpec out;
   out.base_model = spec.base_model();
+  out.begins_after = BeginsAfter(spec.warm_start());
   out.task = TaskName(spec.task());
   out.head_dropout = spec.head().has_dropout() ? spec.head().dropout() : -1;
   out.head_hidden_sizes = {spec.head().hidden_sizes().begin(), spec.head().hidden_sizes().end()};
@@ -226,7 +234,7 @@ AssignCommand FromProto(const worker::v1::Assign& assign) {
   for (const v1::Adjustment& adjustment : assign.adjustments()) spec.adjustments.push_back(FromProto(adjustment));
   return {FromProto(assign.fence()), std::move(spec),
           JobPaths{assign.model_dir(), assign.dataset_dir(), assign.output_dir(), assign.resume_dir(), assign.feature_cache_dir(), assign.feature_cache_bytes(),
-                   assign.replay_dataset_dir()}};
+                   assign.replay_dataset_dir(), assign.warm_start_dir()}};
 }
 
 PredictCommand FromProto(const worker::v1::Predict& predict) {

@@ -69,6 +69,23 @@ TEST_F(JobCommandsTest, CreateFromFlags) {
   EXPECT_FALSE(request.validate_only());
 }
 
+TEST_F(JobCommandsTest, CreateFromAnotherJobsCheckpoint) {
+  const std::vector<std::string> create = {"jobs", "create", "--base-model", "minilm", "--dataset", "reviews"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.begin(), create.begin(), create.end());
+    return Run(more);
+  };
+  EXPECT_EQ(with({"--warm-start", "j1/30"}).code, kOk);
+  EXPECT_EQ(server_.jobs.created.at(0).spec().warm_start().checkpoint(), "fineTuningJobs/j1/checkpoints/30");
+  EXPECT_EQ(server_.jobs.created.at(0).spec().warm_start().part(), v1::WarmStart::PART_UNSPECIFIED);
+  EXPECT_EQ(with({"--warm-start", "j1", "--warm-start-all"}).code, kOk);
+  EXPECT_EQ(server_.jobs.created.at(1).spec().warm_start().part(), v1::WarmStart::PART_ALL);
+  const CliResult alone = with({"--warm-start-all"});
+  EXPECT_EQ(alone.code, kUsage);
+  EXPECT_THAT(alone.err, HasSubstr("no checkpoint to start from is given: --warm-start JOB/STEP"));
+  EXPECT_EQ(server_.jobs.created.size(), 2u);
+}
+
 TEST_F(JobCommandsTest, ARangeTestIsAFlagAndEndsWithItsResult) {
   EXPECT_EQ(Run({"jobs", "create", "--base-model", "minilm", "--dataset", "reviews", "--lr-range-test"}).code, kOk);
   EXPECT_TRUE(server_.jobs.created.at(0).spec().has_lr_range_test());

@@ -220,6 +220,14 @@ TEST_F(ResourceCommandsTest, DownloadACheckpoint) {
   EXPECT_EQ(*ReadFile(target + "/model.safetensors"), "weights");
   EXPECT_THAT(result.out, HasSubstr("fineTuningJobs/j1/checkpoints/30 is in " + target));
   EXPECT_THAT(Run({"checkpoints", "list", "j1"}).out, HasSubstr("j1/30"));
+  EXPECT_EQ(Run({"checkpoints", "pin", "j1/30"}).out, "fineTuningJobs/j1/checkpoints/30 is pinned\n");
+  EXPECT_EQ(Run({"checkpoints", "unpin", "j1"}).out, "fineTuningJobs/j1/checkpoints/30 is not pinned\n");
+  ASSERT_EQ(server_.checkpoints.updates.size(), 2u);
+  EXPECT_EQ(server_.checkpoints.updates[0].checkpoint().name(), "fineTuningJobs/j1/checkpoints/30");
+  EXPECT_EQ(server_.checkpoints.updates[0].update_mask().paths(0), "pinned");
+  EXPECT_EQ(server_.checkpoints.updates[1].checkpoint().name(), "fineTuningJobs/j1/checkpoints/best");
+  server_.checkpoints.update.Fail(grpc::Status(grpc::StatusCode::NOT_FOUND, "no such checkpoint"));
+  EXPECT_EQ(Run({"checkpoints", "pin", "j1/31"}).code, kNotFound);
   EXPECT_EQ(Run({"checkpoints", "delete", "j1/30"}).out, "Deleted fineTuningJobs/j1/checkpoints/30\n");
 }
 

@@ -186,6 +186,7 @@ class FakeJobs final : public v1::FineTuningJobService::Service {
   std::vector<v1::CreateFineTuningJobRequest> created;
   std::vector<v1::ListFineTuningJobsRequest> listed;
   std::vector<v1::UpdateFineTuningJobRequest> updated;
+  std::vector<std::string> cancelled, deleted;  // names
   std::vector<v1::MetricPoint> metrics;
   Script create, get, list_events, remove, cancel;
 
@@ -223,6 +224,7 @@ class FakeJobs final : public v1::FineTuningJobService::Service {
   grpc::Status CancelFineTuningJob(grpc::ServerContext*, const v1::CancelFineTuningJobRequest* request,
                                    v1::FineTuningJob* response) override {
     grpc::Status status = cancel.Next();
+    cancelled.push_back(request->name());
     response->set_name(request->name());
     response->set_state(v1::FineTuningJob::STATE_CANCELLING);
     return status;
@@ -243,8 +245,9 @@ class FakeJobs final : public v1::FineTuningJobService::Service {
     response->set_state(v1::FineTuningJob::STATE_QUEUED);
     return grpc::Status::OK;
   }
-  grpc::Status DeleteFineTuningJob(grpc::ServerContext*, const v1::DeleteFineTuningJobRequest*,
+  grpc::Status DeleteFineTuningJob(grpc::ServerContext*, const v1::DeleteFineTuningJobRequest* request,
                                    v1::DeleteFineTuningJobResponse*) override {
+    deleted.push_back(request->name());
     return remove.Next();
   }
   grpc::Status ListJobEvents(grpc::ServerContext*, const v1::ListJobEventsRequest* request,
@@ -277,11 +280,13 @@ class FakeJobs final : public v1::FineTuningJobService::Service {
 class FakeCheckpoints final : public v1::CheckpointService::Service {
  public:
   v1::Checkpoint checkpoint;  // what GetCheckpoint answers whatever was asked
+  std::map<std::string, v1::Checkpoint> by_name;  // in its place, when there are any
   std::map<std::string, std::string> contents;
   std::deque<int64_t> cut_after;  // as in FakeUploads
   int64_t piece_bytes = 10;
   std::vector<v1::DownloadCheckpointFileRequest> downloads;
-  Script get, list, remove;
+  std::vector<v1::UpdateCheckpointRequest> updates;
+  Script get, list, update, remove;
 
   void Add(const std::string& path, const std::string& content,
            v1::CheckpointFile::Purpose purpose = v1::CheckpointFile::PURPOSE_WEIGHTS) {
@@ -293,14 +298,24 @@ class FakeCheckpoints final : public v1::CheckpointService::Service {
     contents[path] = content;
   }
 
-  grpc::Status GetCheckpoint(grpc::ServerContext*, const v1::GetCheckpointRequest*, v1::Checkpoint* response) override {
-    *response = checkpoint;
+  grpc::Status GetCheckpoint(grpc::ServerContext*, const v1::GetCheckpointRequest* request, v1::Checkpoint* response) override {
+    *response = by_name.empty() ? checkpoint : by_name[request->name()];
     return get.Next();
   }
-  grpc::Status ListCheckpoints(grpc::ServerContext*, const v1::ListCheckpointsRequest*,
+  grpc::Status ListCheckpoints(grpc::ServerContext*, const v1::ListCheckpointsRequest* request,
                                v1::ListCheckpointsResponse* response) override {
-    *response->add_checkpoints() = checkpoint;
+    if (by_name.empty()) *response->add_checkpoints() = checkpoint;
+    for (auto it = by_name.rbegin(); it != by_name.rend(); ++it) {
+      if (it->first.rfind(request->parent() + "/", 0) == 0) *response->add_checkpoints() = it->second;
+    }
     return list.Next();
+  }
+  grpc::Status UpdateCheckpoint(grpc::ServerContext*, const v1::UpdateCheckpointRequest* request,
+                                v1::Checkpoint* response) override {
+    updates.push_back(*request);
+    *response = checkpoint;
+    response->set_pinned(request->checkpoint().pinned());
+    return update.Next();
   }
   grpc::Status DeleteCheckpoint(grpc::ServerContext*, const v1::DeleteCheckpointRequest*,
                                 v1::DeleteCheckpointResponse*) override {

@@ -117,7 +117,7 @@ class Models(model_pb2_grpc.ModelServiceServicer):
 
 class Jobs(fine_tuning_job_pb2_grpc.FineTuningJobServiceServicer):
     def __init__(self):
-        self.created, self.failures, self.streams, self.watched_after, self.stored = [], [], [], [], []
+        self.created, self.failures, self.streams, self.watched_after, self.stored, self.removed = [], [], [], [], [], []
         self.job = v1.FineTuningJob(name="fineTuningJobs/j1", state=v1.FineTuningJob.STATE_SUCCEEDED)
 
     def CreateFineTuningJob(self, request, context):
@@ -128,6 +128,13 @@ class Jobs(fine_tuning_job_pb2_grpc.FineTuningJobServiceServicer):
 
     def GetFineTuningJob(self, request, context):
         return self.job
+
+    def CancelFineTuningJob(self, request, context):
+        return self.job
+
+    def DeleteFineTuningJob(self, request, context):
+        self.removed.append(request.name)
+        return v1.DeleteFineTuningJobResponse()
 
     def ListJobEvents(self, request, context):
         return v1.ListJobEventsResponse(events=[e for e in self.stored if e.sequence > request.after_sequence][:2])
@@ -146,7 +153,11 @@ class Jobs(fine_tuning_job_pb2_grpc.FineTuningJobServiceServicer):
 class Checkpoints(checkpoint_pb2_grpc.CheckpointServiceServicer):
     def __init__(self):
         self.checkpoint = v1.Checkpoint(name="fineTuningJobs/j1/checkpoints/30")
-        self.contents, self.cut_after, self.downloads = {}, [], []
+        self.contents, self.cut_after, self.downloads, self.updates, self.listed = {}, [], [], [], []
+
+    def UpdateCheckpoint(self, request, context):
+        self.updates.append(request)
+        return v1.Checkpoint(name=request.checkpoint.name, pinned=request.checkpoint.pinned)
 
     def add(self, path, content, purpose=v1.CheckpointFile.PURPOSE_WEIGHTS):
         self.contents[path] = content
@@ -154,6 +165,9 @@ class Checkpoints(checkpoint_pb2_grpc.CheckpointServiceServicer):
 
     def GetCheckpoint(self, request, context):
         return self.checkpoint
+
+    def ListCheckpoints(self, request, context):
+        return v1.ListCheckpointsResponse(checkpoints=self.listed)
 
     def DownloadCheckpointFile(self, request, context):
         self.downloads.append((request.name, request.path, request.offset))

@@ -1,3 +1,4 @@
+import hashlib
 import io
 import tarfile
 import threading
@@ -400,3 +401,47 @@ def test_evaluate_faults(server, client):
     with pytest.raises(AttuneError, match="other classes"):
         client.evaluate("j1")
     assert len(server.prediction.evaluations) == 1
+
+
+# Keeping --------------------------------------------------------------------------------------------------------------------
+def test_pin_and_unpin(server, client):
+    assert client.pin("j1/30").pinned
+    assert not client.pin("j1/best", pinned=False).pinned
+    assert [(u.checkpoint.name, u.checkpoint.pinned, list(u.update_mask.paths)) for u in server.checkpoints.updates] == [
+        ("fineTuningJobs/j1/checkpoints/30", True, ["pinned"]), ("fineTuningJobs/j1/checkpoints/best", False, ["pinned"])]
+
+
+# Resuming to the bit --------------------------------------------------------------------------------------------------------
+def scripted_replay(server, weights=b"weights"):
+    def checkpoint(job, step, content=b"weights"):
+        files = [v1.CheckpointFile(path=path, sha256=hashlib.sha256(path.encode() + data).hexdigest())
+                 for path, data in (("model.safetensors", content), ("optimizer.safetensors", b"moments"))]
+        return v1.Checkpoint(name=f"fineTuningJobs/{job}/checkpoints/{step}", step=step, resumable=True, files=files)
+    server.checkpoints.listed = [checkpoint("j1", 30), checkpoint("j1", 20), checkpoint("j1", 10)]
+    server.checkpoints.checkpoint = checkpoint("j9", 30, weights)
+    server.jobs.job.effective_spec.seed = 3
+    saved = v1.WatchFineTuningJobResponse(event=v1.JobEvent(sequence=1, checkpoint_saved=v1.CheckpointSaved(checkpoint="fineTuningJobs/j9/checkpoints/30", step=30)))
+    end = v1.WatchFineTuningJobResponse(event=v1.JobEvent(sequence=2, state_changed=v1.StateChanged(to="CANCELLED", terminal=True)))
+    server.jobs.streams = [[saved], [saved, end]]
+
+
+def test_verify_resume_compares_and_removes_its_helper(server, client):
+    scripted_replay(server)
+    assert client.verify_resume("j1") == {"model.safetensors": True, "optimizer.safetensors": True}
+    spec = server.jobs.created[0].spec
+    assert (spec.seed, spec.warm_start.checkpoint, spec.warm_start.part) == (3, "fineTuningJobs/j1/checkpoints/20", v1.WarmStart.PART_ALL)
+    assert spec.checkpointing.save_steps == 30
+    assert server.jobs.removed == ["fineTuningJobs/j1"]  # the name that this server gives every job
+    scripted_replay(server, weights=b"others")
+    assert client.verify_resume("j1") == {"model.safetensors": False, "optimizer.safetensors": True}
+
+
+def test_verify_resume_needs_two_checkpoints(server, client):
+    scripted_replay(server)
+    for step in (30, 15):
+        with pytest.raises(ValueError, match="no two checkpoints that can be compared"):
+            client.verify_resume("j1", step)
+    server.jobs.job.adjustments.add(after_step=25)
+    with pytest.raises(ValueError, match="was changed between its checkpoints at 20 and 30"):
+        client.verify_resume("j1")
+    assert not server.jobs.created

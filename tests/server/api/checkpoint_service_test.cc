@@ -128,7 +128,7 @@ TEST_F(CheckpointServiceTest, AClientThatLeavesEndsTheDownload) {
 }
 
 TEST_F(CheckpointServiceTest, UnaryMethods) {
-  grpc::ClientContext c1, c2, c3, c4, c5, c6, c7;
+  grpc::ClientContext c1, c2, c3, c4, c5, c6, c7, c8, c9, c10;
   v1::GetCheckpointRequest get;
   v1::Checkpoint checkpoint;
   EXPECT_EQ(OnlyField(stub_->GetCheckpoint(&c1, get, &checkpoint)), "name");
@@ -141,6 +141,15 @@ TEST_F(CheckpointServiceTest, UnaryMethods) {
   list.set_parent("fineTuningJobs/j1");
   EXPECT_TRUE(stub_->ListCheckpoints(&c4, list, &listed).ok());
   EXPECT_EQ(listed.checkpoints_size(), 1);
+  v1::UpdateCheckpointRequest update;
+  EXPECT_EQ(OnlyField(stub_->UpdateCheckpoint(&c8, update, &checkpoint)), "checkpoint.name");
+  update.mutable_checkpoint()->set_name(kName);
+  update.mutable_checkpoint()->set_pinned(true);
+  update.mutable_update_mask()->add_paths("pinned");
+  EXPECT_TRUE(stub_->UpdateCheckpoint(&c9, update, &checkpoint).ok());
+  EXPECT_TRUE(checkpoint.pinned());
+  update.mutable_checkpoint()->set_name("fineTuningJobs/j1/checkpoints/best");  // a name like any other here; there is none
+  EXPECT_EQ(stub_->UpdateCheckpoint(&c10, update, &checkpoint).error_code(), grpc::StatusCode::NOT_FOUND);
   v1::DeleteCheckpointRequest remove;
   v1::DeleteCheckpointResponse removed;
   remove.set_name("fineTuningJobs/j1/checkpoints/best");

@@ -102,6 +102,7 @@ TEST_F(FineTuningJobServiceTest, CreateChecksEachField) {
       {[](auto& r) { r.mutable_spec()->set_base_model("minilm"); }, "spec.base_model"},
       {[](auto& r) { r.mutable_spec()->clear_dataset(); }, "spec.dataset"},
       {[](auto& r) { r.set_request_id("a b"); }, "request_id"},
+      {[](auto& r) { r.mutable_spec()->mutable_warm_start()->set_checkpoint("j1/30"); }, "spec.warm_start.checkpoint"},
   };
   for (const Case& c : cases) {
     v1::CreateFineTuningJobRequest request = Request();

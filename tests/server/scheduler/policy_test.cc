@@ -11,12 +11,19 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 TEST(Retention, KeepsLastBestAndTheNewestOthers) {
-  EXPECT_THAT(Expendable({}, -1, 1), IsEmpty());
-  EXPECT_THAT(Expendable({10}, -1, 1), IsEmpty());
-  EXPECT_THAT(Expendable({10, 20, 30}, 10, 1), IsEmpty());
-  EXPECT_THAT(Expendable({10, 20, 30, 40, 50}, 10, 1), ElementsAre(20, 30));
-  EXPECT_THAT(Expendable({10, 20, 30, 40, 50}, 50, 1), ElementsAre(10, 20, 30));
-  EXPECT_THAT(Expendable({10, 20, 30, 40, 50}, -1, 2), ElementsAre(10, 20));
+  EXPECT_THAT(Expendable({}, {}, 1), IsEmpty());
+  EXPECT_THAT(Expendable({10}, {}, 1), IsEmpty());
+  EXPECT_THAT(Expendable({10, 20, 30}, {10}, 1), IsEmpty());
+  EXPECT_THAT(Expendable({10, 20, 30, 40, 50}, {10}, 1), ElementsAre(20, 30));
+  EXPECT_THAT(Expendable({10, 20, 30, 40, 50}, {50}, 1), ElementsAre(10, 20, 30));
+  EXPECT_THAT(Expendable({10, 20, 30, 40, 50}, {}, 2), ElementsAre(10, 20));
+}
+
+TEST(Retention, HeldOnesStayAndDoNotCount) {
+  EXPECT_THAT(Expendable({10, 20, 30, 40, 50}, {10, 20, 40}, 1), IsEmpty());
+  EXPECT_THAT(Expendable({10, 20, 30, 40, 50, 60}, {20, 40}, 1), ElementsAre(10, 30));
+  EXPECT_THAT(Expendable({10, 20, 30}, {10, 20, 30}, 0), IsEmpty());
+  EXPECT_THAT(Expendable({10, 20, 30}, {99}, 0), ElementsAre(10, 20)) << "one that is gone holds nothing";
 }
 
 TEST(Reports, StateEventsKnowTheTerminalOnes) {

@@ -74,6 +74,16 @@ class SchedulerFixture : public ::testing::Test {
     return request;
   }
 
+  // Attempts that fail are final, and lost ones are repeated at once.
+  static v1::CreateFineTuningJobRequest WithoutRetries() {
+    v1::CreateFineTuningJobRequest request = Request();
+    v1::RetryPolicy& policy = *request.mutable_spec()->mutable_scheduling()->mutable_retry_policy();
+    policy.set_max_resource_retries(0);
+    policy.set_max_system_retries(0);
+    policy.set_backoff_seconds(0);
+    return request;
+  }
+
   static v1::CreateFineTuningJobRequest ImageRequest() {
     v1::CreateFineTuningJobRequest request;
     request.mutable_spec()->set_base_model("models/photo");
@@ -109,6 +119,15 @@ class SchedulerFixture : public ::testing::Test {
   absl::Status DeleteCheckpoint(const std::string& name) {
     Waiter<absl::Status> waiter;
     scheduler_->DeleteCheckpoint(name, [&](absl::Status status) { waiter.result = std::move(status); waiter.there.Notify(); });
+    return waiter.Wait();
+  }
+  absl::StatusOr<v1::Checkpoint> Pin(const std::string& name, bool pinned = true, const std::string& path = "pinned") {
+    v1::UpdateCheckpointRequest request;
+    request.mutable_checkpoint()->set_name(name);
+    request.mutable_checkpoint()->set_pinned(pinned);
+    if (!path.empty()) request.mutable_update_mask()->add_paths(path);
+    Waiter<absl::StatusOr<v1::Checkpoint>> waiter;
+    scheduler_->UpdateCheckpoint(std::move(request), [&](auto checkpoint) { waiter.result = std::move(checkpoint); waiter.there.Notify(); });
     return waiter.Wait();
   }
   absl::StatusOr<v1::PredictResponse> Predict(v1::PredictRequest request) {
@@ -219,6 +238,15 @@ class SchedulerFixture : public ::testing::Test {
     finished.set_best_step(best_step);
     finished.set_cancelled(cancelled);
     pool_->End(AttemptOf(assigned), finished);
+  }
+  void Fail(const worker::v1::Assign& assigned, v1::FailureInfo::Category category, bool retryable = true) {
+    worker::v1::Failed failed;
+    failed.set_category(category);
+    failed.set_code(13);
+    failed.set_message("the device is not well");
+    failed.set_retryable(retryable);
+    failed.set_step(7);
+    pool_->End(AttemptOf(assigned), failed, {"last", "words"});
   }
   void Lose(const worker::v1::Assign& assigned) {
     pool_->End(AttemptOf(assigned), workers::WorkerLost{workers::ExitReason::kKilled, "the worker was killed by signal 9 (SIGKILL)"}, {"last", "words"});

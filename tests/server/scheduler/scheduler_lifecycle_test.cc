@@ -287,7 +287,7 @@ TEST_F(LifecycleTest, WithoutAWholeCheckpointItStartsAgain) {
 }
 
 TEST_F(LifecycleTest, ADiskThatIsNotMountedIsNotTakenForDamage) {
-  worker::v1::Assign assigned = Run();
+  worker::v1::Assign assigned = Run(1, WithoutRetries());
   const std::string job = assigned.fence().job();
   Save(assigned, 10);
   std::filesystem::rename(directory_.path() + "/jobs", directory_.path() + "/elsewhere");

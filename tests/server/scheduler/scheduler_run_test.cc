@@ -142,7 +142,7 @@ TEST_F(RunTest, ALostWorkersJobGoesOnFromItsLastCheckpoint) {
 }
 
 TEST_F(RunTest, ThreeLostAttemptsWithoutProgressFailTheJob) {
-  std::string job = Create()->name();
+  std::string job = Create(WithoutRetries())->name();
   for (size_t n = 1; n <= 3; ++n) {
     worker::v1::Assign assigned = pool_->WaitForAssign(n);
     SayStarted(assigned);
@@ -159,7 +159,7 @@ TEST_F(RunTest, ThreeLostAttemptsWithoutProgressFailTheJob) {
 }
 
 TEST_F(RunTest, ANewCheckpointIsProgressAndClearsTheCount) {
-  std::string job = Create()->name();
+  std::string job = Create(WithoutRetries())->name();
   for (size_t n = 1; n <= 4; ++n) {
     worker::v1::Assign assigned = pool_->WaitForAssign(n);
     SayStarted(assigned);
@@ -216,7 +216,7 @@ TEST_F(RunTest, AFailureSaysWhoseFaultItIs) {
 }
 
 TEST_F(RunTest, AJobWithoutAnyUsableCheckpointHasNotSucceeded) {
-  worker::v1::Assign assigned = Run();
+  worker::v1::Assign assigned = Run(1, WithoutRetries());
   SayCheckpoint(assigned, 10);  // says so, but the files are not there
   Finish(assigned, 10);
   WaitForState(assigned.fence().job(), State::STATE_FAILED);
@@ -236,7 +236,7 @@ TEST_F(RunTest, AMissingModelFailsTheJobAsData) {
 
 TEST_F(RunTest, AFullDiskFailsTheJobAsResource) {
   files_.Inject({.op = FileOp::kCreateDirectories, .path_contains = "/checkpoints", .status = absl::ResourceExhaustedError("No space left on device")});
-  std::string job = Create()->name();
+  std::string job = Create(WithoutRetries())->name();
   WaitForState(job, State::STATE_FAILED);
   v1::FailureInfo info;
   ASSERT_TRUE(Get(job).error().details(0).UnpackTo(&info));

@@ -74,6 +74,72 @@ TEST_F(StorageTest, RetentionKeepsBestLastAndTheAskedNumberBesides) {
   EXPECT_EQ(Get(job).best_checkpoint(), job + "/checkpoints/20");
 }
 
+TEST_F(StorageTest, RetentionNeverRemovesThePinnedTheBestOrTheLastGoodOne) {
+  worker::v1::Assign assigned = Run(1, KeepOne());
+  const std::string job = assigned.fence().job();
+  Save(assigned, 10);
+  const absl::StatusOr<v1::Checkpoint> pinned = Pin(job + "/checkpoints/last");
+  ASSERT_TRUE(pinned.ok()) << pinned.status();
+  EXPECT_EQ(pinned->name(), job + "/checkpoints/10");
+  EXPECT_TRUE(pinned->pinned());
+  for (int64_t step = 20; step <= 60; step += 10) Save(assigned, step, /*is_best=*/step == 20);
+  WaitForRows(4);
+  EXPECT_THAT(CheckpointSteps(job), ElementsAre(60, 50, 20, 10));
+  Crash();  // durable
+  EXPECT_TRUE(scheduler_->GetCheckpoint(job + "/checkpoints/10")->pinned());
+  assigned = pool_->WaitForAssign(1);
+  SayStarted(assigned, 60);
+  Save(assigned, 70);
+  Save(assigned, 80);
+  WaitForRows(4);
+  EXPECT_THAT(CheckpointSteps(job), ElementsAre(80, 70, 20, 10));
+  // Newer ones that cannot be resumed are no reason to lose the last that can.
+  for (int64_t step = 90; step <= 110; step += 10) {
+    WriteCheckpointFiles(CheckpointPath(job, step), step);
+    std::ofstream(CheckpointPath(job, step) + "/manifest.json") << "{\"step\": " << step << ", \"files\": [{\"path\": \"optimizer.safetensors\", \"size_bytes\": 7}]}";
+    SayCheckpoint(assigned, step);
+    WaitForCheckpoint(job, step);
+  }
+  WaitForRows(5);
+  EXPECT_THAT(CheckpointSteps(job), ElementsAre(110, 100, 80, 20, 10));
+}
+
+TEST_F(StorageTest, AnUnpinnedCheckpointIsOneLikeOthers) {
+  worker::v1::Assign assigned = Run(1, KeepOne());
+  const std::string job = assigned.fence().job();
+  Save(assigned, 10);
+  ASSERT_TRUE(Pin(job + "/checkpoints/10").ok());
+  ASSERT_TRUE(Pin(job + "/checkpoints/10").ok()) << "again changes nothing";
+  for (int64_t step = 20; step <= 40; step += 10) Save(assigned, step);
+  WaitForRows(3);
+  Finish(assigned, 40);
+  WaitForState(job, State::STATE_SUCCEEDED);
+  const size_t events = Events(job).size();
+  const absl::Status refused = DeleteCheckpoint(job + "/checkpoints/10");
+  EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("is pinned; unpin it first"));
+  EXPECT_FALSE(Pin(job + "/checkpoints/10", false)->pinned());
+  WaitForRows(2);
+  EXPECT_THAT(CheckpointSteps(job), ElementsAre(40, 30)) << "retention has caught up";
+  EXPECT_EQ(Events(job).size(), events) << "nothing follows a job's last event";
+  ASSERT_TRUE(Pin(job + "/checkpoints/30").ok());
+  EXPECT_TRUE(Delete(job).ok()) << "a job goes with its pinned checkpoints";
+}
+
+TEST_F(StorageTest, BadPinsAreRefused) {
+  worker::v1::Assign assigned = Run();
+  const std::string job = assigned.fence().job();
+  Save(assigned, 10);
+  EXPECT_THAT(std::string(Pin(job + "/checkpoints/10", true, "").status().message()), HasSubstr("must name what to change: pinned"));
+  EXPECT_THAT(std::string(Pin(job + "/checkpoints/10", true, "step").status().message()), HasSubstr("\"step\" cannot be changed; pinned can"));
+  EXPECT_EQ(Pin(job + "/checkpoints/20").status().code(), absl::StatusCode::kNotFound);
+  EXPECT_EQ(Pin("fineTuningJobs/nobody/checkpoints/20").status().code(), absl::StatusCode::kNotFound);
+  store_.FailCommits(absl::ResourceExhaustedError("No space left on device"));
+  EXPECT_EQ(Pin(job + "/checkpoints/10").status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_FALSE(scheduler_->GetCheckpoint(job + "/checkpoints/10")->pinned()) << "what is not durable is not so";
+  store_.ClearFault();
+}
+
 TEST_F(StorageTest, ACheckpointThatCannotBeRemovedStaysListedAndIsTriedAgain) {
   worker::v1::Assign assigned = Run(1, KeepOne());
   const std::string job = assigned.fence().job();

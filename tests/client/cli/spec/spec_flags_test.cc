@@ -58,6 +58,16 @@ TEST(SpecFlagsTest, AdaptersRangeTestsReplayAndViews) {
   EXPECT_EQ(Set("test-views", "4").evaluation().test_views(), 4);
 }
 
+TEST(SpecFlagsTest, RetriesAndWarmStarts) {
+  EXPECT_EQ(Set("max-resource-retries", "0").scheduling().retry_policy().max_resource_retries(), 0);
+  EXPECT_TRUE(Set("max-resource-retries", "0").scheduling().retry_policy().has_max_resource_retries());
+  EXPECT_EQ(Set("max-system-retries", "7").scheduling().retry_policy().max_system_retries(), 7);
+  EXPECT_EQ(Set("retry-backoff-seconds", "60").scheduling().retry_policy().backoff_seconds(), 60);
+  EXPECT_EQ(Set("warm-start", "j1/30").warm_start().checkpoint(), "fineTuningJobs/j1/checkpoints/30");
+  EXPECT_EQ(Set("warm-start", "j1").warm_start().checkpoint(), "fineTuningJobs/j1/checkpoints/best");
+  EXPECT_EQ(Set("warm-start-part", "all").warm_start().part(), v1::WarmStart::PART_ALL);
+}
+
 TEST(SpecFlagsTest, ValuesOfEveryTypeArrive) {
   EXPECT_EQ(Set("n-epochs", "5").hyperparameters().n_epochs(), 5);
   EXPECT_EQ(Set("max-steps", "123456789012").hyperparameters().max_steps(), 123456789012);
