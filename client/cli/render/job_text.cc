@@ -82,6 +82,22 @@ bool TakesImages(const v1::FineTuningJob& job) {
   return absl::StartsWith(v1::Task_Name(job.effective_spec().task()), "TASK_IMAGE_");
 }
 
+// "learning rates x 0.5 after step 12; batches in 2 parts after step 40"
+std::string AdjustmentText(const v1::FineTuningJob& job) {
+  std::vector<std::string> changes;
+  for (const v1::Adjustment& adjustment : job.adjustments()) {
+    const v1::LiveSettings& settings = adjustment.live_settings();
+    std::vector<std::string> words;
+    if (adjustment.has_batch_parts()) words.push_back(StrCat("batches in ", adjustment.batch_parts(), " parts, for memory ran out,"));
+    if (settings.has_learning_rate_scale()) words.push_back(StrCat("learning rates x ", Number(settings.learning_rate_scale())));
+    if (settings.has_n_epochs()) words.push_back(StrCat(settings.n_epochs(), " epochs"));
+    if (settings.has_early_stopping_patience()) words.push_back(StrCat("patience ", settings.early_stopping_patience()));
+    if (words.empty()) words.push_back("as created");
+    changes.push_back(StrCat(absl::StrJoin(words, ", "), adjustment.after_step() < 0 ? " from the next step on" : StrCat(" after step ", Count(adjustment.after_step()))));
+  }
+  return absl::StrJoin(changes, "; ");
+}
+
 }  // namespace
 
 std::string PaintState(const std::string& state, const Style& style) {
@@ -134,6 +150,7 @@ std::string JobDetails(const v1::FineTuningJob& job, absl::Time now, const Style
                               {"created", job.has_create_time() ? DateAndTime(ToTime(job.create_time())) : ""},
                               {"ran", RunTime(job, now)},
                               {"attempt", job.attempt() > 1 ? Count(job.attempt()) : ""},
+                              {"changed", AdjustmentText(job)},
                               {"progress", steps},
                               {"speed", progress.samples_per_second() > 0
                                             ? StrCat(Number(progress.samples_per_second()), " samples/s")

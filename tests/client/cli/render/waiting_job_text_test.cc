@@ -45,5 +45,21 @@ TEST(CheckpointTable, SaysWhyOneIsKept) {
   EXPECT_THAT(table, ContainsRegex("j1/3 .* best, pinned +no"));
 }
 
+TEST(JobDetails, SaysWhatChangedWhileItTrained) {
+  v1::FineTuningJob job;
+  v1::Adjustment& rate = *job.add_adjustments();
+  rate.set_after_step(1200);
+  rate.mutable_live_settings()->set_learning_rate_scale(0.5);
+  v1::Adjustment& parts = *job.add_adjustments();
+  parts.set_after_step(1300);
+  parts.set_batch_parts(2);
+  v1::Adjustment& waiting = *job.add_adjustments();
+  waiting.set_after_step(-1);
+  waiting.mutable_live_settings()->set_n_epochs(8);
+  waiting.mutable_live_settings()->set_early_stopping_patience(3);
+  EXPECT_THAT(JobDetails(job, kNow, kPlain), HasSubstr("learning rates x 0.5 after step 1,200; batches in 2 parts, for memory ran out, after step 1,300; "
+                                                       "8 epochs, patience 3 from the next step on"));
+}
+
 }  // namespace
 }  // namespace attune::cli
