@@ -78,10 +78,10 @@ class WorkerChannel::State {
     return shutdown_ ? StopRequest::kPreempt : StopRequest::kNone;
   }
 
-  bool StopsEvaluation(int64_t request) const {
+  bool StopsRequest(int64_t request) const {
     if (!stop_hint_.load(std::memory_order_acquire)) return false;
     absl::MutexLock lock(&mutex_);
-    return shutdown_ || cancelled_evaluation_ == request;
+    return shutdown_ || cancelled_request_ == request;
   }
 
   // Whether enough time has passed since the last progress of an evaluation. The training thread alone.
@@ -160,9 +160,12 @@ class WorkerChannel::State {
       case ConnectResponse::kEvaluate:
         commands_.push_back(FromProto(message.evaluate()));
         break;
+      case ConnectResponse::kProbe:
+        commands_.push_back(FromProto(message.probe()));
+        break;
       case ConnectResponse::kCancel:
         if (message.cancel().request() != 0) {
-          cancelled_evaluation_ = message.cancel().request();
+          cancelled_request_ = message.cancel().request();
         } else {
           cancelled_ = FromProto(message.cancel().fence());
         }
@@ -230,7 +233,7 @@ class WorkerChannel::State {
   std::deque<Command> commands_ ABSL_GUARDED_BY(mutex_);
   std::deque<ConnectRequest> queue_ ABSL_GUARDED_BY(mutex_);
   std::optional<AttemptFence> cancelled_ ABSL_GUARDED_BY(mutex_);
-  int64_t cancelled_evaluation_ ABSL_GUARDED_BY(mutex_) = 0;  // the last of them; one runs at a time
+  int64_t cancelled_request_ ABSL_GUARDED_BY(mutex_) = 0;  // the last of them; one runs at a time
   bool shutdown_ ABSL_GUARDED_BY(mutex_) = false;
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;  // nothing more is queued
   bool read_ended_ ABSL_GUARDED_BY(mutex_) = false;   // the server's side is over
@@ -261,7 +264,7 @@ absl::StatusOr<std::unique_ptr<WorkerChannel>> WorkerChannel::Connect(WorkerChan
 
 Command WorkerChannel::NextCommand() { return state_->NextCommand(); }
 StopRequest WorkerChannel::Stop(const AttemptFence& attempt) const { return state_->Stop(attempt); }
-bool WorkerChannel::StopsEvaluation(int64_t request) const { return state_->StopsEvaluation(request); }
+bool WorkerChannel::StopsRequest(int64_t request) const { return state_->StopsRequest(request); }
 void WorkerChannel::SetStep(int64_t step) { state_->SetStep(step); }
 void WorkerChannel::Close(absl::Duration timeout) { state_->Close(timeout); }
 
@@ -357,6 +360,21 @@ void WorkerChannel::SendEvaluation(int64_t request, const FailureReport& failure
   message.mutable_evaluate_done()->set_request(request);
   message.mutable_evaluate_done()->set_error(failure.message);
   message.mutable_evaluate_done()->set_code(failure.code);
+  state_->Enqueue(std::move(message));
+}
+
+void WorkerChannel::SendProbe(int64_t request, const ProbeReport& report) {
+  ConnectRequest message;
+  message.mutable_probe_done()->set_request(request);
+  *message.mutable_probe_done()->mutable_plan() = ToProto(report);
+  state_->Enqueue(std::move(message));
+}
+
+void WorkerChannel::SendProbe(int64_t request, const FailureReport& failure) {
+  ConnectRequest message;
+  message.mutable_probe_done()->set_request(request);
+  message.mutable_probe_done()->set_error(failure.message);
+  message.mutable_probe_done()->set_code(failure.code);
   state_->Enqueue(std::move(message));
 }
 
