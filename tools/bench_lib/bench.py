@@ -8,6 +8,8 @@
       speed: full fine-tuning with augmentation, both engines in turn; and N epochs of a new head alone, with and without kept features
   tools/bench accuracy-vision --images X.tar --weights mobilenet_v2=FILE [...] [--seeds 1 2 3] [--modes head full scratch] [--image-size 224] [--epochs 5] [--limit N]
       quality: a new head, full fine-tuning, and training from scratch beside the same policy in torchvision; test accuracy, mean over seeds
+  tools/bench plan [--threads N] [--only MODEL ...] [--image-size 64] [--verbose]
+      what PlanFineTuningJob says of memory and time beside what the same jobs then took
 
 Attune runs through its whole service (server, worker, events, checkpoints); the alternative runs as a script. One JSON object a line goes to
 standard output, a table for people to standard error.
@@ -23,6 +25,7 @@ import sys
 import tempfile
 
 from service import ROOT, Service, harness, say
+import plan
 import vision
 
 from harness import spec_pb
@@ -180,6 +183,7 @@ def main():
     accuracy.add_argument("--same-schedule", action="store_true", help="also a job with the Trainer's schedule")
     accuracy.set_defaults(run=bench_accuracy_text)
     vision.add_commands(commands)
+    plan.add_command(commands)
     options = parser.parse_args()
     options.run(options)
 
