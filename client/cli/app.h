@@ -48,6 +48,7 @@ void AddDatasetCommands(CLI::App& root, Session& session);
 void AddModelCommands(CLI::App& root, Session& session);
 void AddJobCommands(CLI::App& root, Session& session);
 void AddCreateJobCommand(CLI::App& jobs, Session& session);
+void AddPlanJobCommand(CLI::App& jobs, Session& session);
 void AddEvaluateCommand(CLI::App& jobs, Session& session);
 void AddVerifyResumeCommand(CLI::App& jobs, Session& session);
 void AddReportCommand(CLI::App& jobs, Session& session);

@@ -1,4 +1,4 @@
-// attune jobs create: a job from flags, or from a YAML file that flags override.
+// attune jobs create and plan: a job from flags, or from a YAML file that flags override.
 
 #include <iterator>
 #include <memory>
@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "client/cli/app.h"
 #include "client/cli/render/job_text.h"
+#include "client/cli/render/plan_text.h"
 #include "client/cli/session.h"
 #include "client/cli/spec/job_file.h"
 #include "client/cli/spec/spec_flags.h"
@@ -130,28 +131,34 @@ int Create(Session& session, client::Client& client, const Flags& flags) {
   });
 }
 
-}  // namespace
+int Plan(Session& session, client::Client& client, const Flags& flags) {
+  auto request = MakeRequest(session, client, flags);
+  if (!request.ok()) {
+    session.Fail("the job is not well described", request.status(), "`attune jobs plan --help` shows flags and an example file");
+    return absl::IsNotFound(request.status()) ? kNotFound : kUsage;
+  }
+  v1::PlanFineTuningJobRequest plan;
+  *plan.mutable_spec() = std::move(*request->mutable_spec());
+  session.Note("A worker runs a few steps of the job to measure it; that takes some seconds to some minutes.\n");
+  auto response = client.PlanFineTuningJob(plan);
+  if (!response.ok()) {
+    return session.Fail("cannot plan the job", response.status(),
+                        absl::IsNotFound(response.status()) ? "`attune models list` and `attune datasets list` show what there is" : "");
+  }
+  return session.Show(*response, [&] { return PlanText(*response, session.style()); });
+}
 
-void AddCreateJobCommand(CLI::App& jobs, Session& session) {
-  auto flags = std::make_shared<Flags>();
+// What describes the job: a file, another job, and a flag for each value of the spec.
+void AddSpecOptions(CLI::App* app, const std::shared_ptr<Flags>& flags) {
   flags->values.resize(SpecFlags().size());
-  CLI::App* app = AddCommand(jobs, "create", "Create a fine-tuning job from flags or a YAML file", session,
-                             [=, &session](client::Client& client) -> int { return Create(session, client, *flags); });
   app->footer(kFooter);
   app->add_option("-f,--file", flags->file, "YAML file with the spec; flags override it. -: standard input")
       ->type_name("FILE");
   app->add_option("--like", flags->like, "Start from what this job was asked to do; flags override it")->type_name("JOB")->excludes("--file");
-  app->add_flag("--watch", flags->watch, "Follow the job until it ends; the exit code tells how");
-  app->add_flag("--validate-only", flags->validate_only, "Check only, and print the spec with every default filled in");
   app->add_flag("--lr-range-test", flags->lr_range_test,
                 "Instead of fine-tuning, find a learning rate: it grows until the loss blows up");
   app->add_flag("--warm-start-all", flags->warm_start_all,
                 "With --warm-start: go on where that checkpoint was, optimizer and data cursor included");
-  app->add_option("--display-name", flags->display_name, "Name for people. Default: model and dataset");
-  app->add_option("--label", flags->labels, "Label to find the job by; may be repeated")
-      ->check([](const std::string& text) { return text.find('=') == std::string::npos ? "must be KEY=VALUE" : ""; })
-      ->type_name("KEY=VALUE")
-      ->allow_extra_args(false);
   for (size_t i = 0; i < SpecFlags().size(); ++i) {
     const SpecFlag& flag = SpecFlags()[i];
     if (flag.is_switch()) {
@@ -166,6 +173,29 @@ void AddCreateJobCommand(CLI::App& jobs, Session& session) {
       SetChoices(option, flag.choices);
     }
   }
+}
+
+}  // namespace
+
+void AddPlanJobCommand(CLI::App& jobs, Session& session) {
+  auto flags = std::make_shared<Flags>();
+  CLI::App* app = AddCommand(jobs, "plan", "Measure the memory, time and disk that a job would take; nothing is created", session,
+                             [=, &session](client::Client& client) -> int { return Plan(session, client, *flags); });
+  AddSpecOptions(app, flags);
+}
+
+void AddCreateJobCommand(CLI::App& jobs, Session& session) {
+  auto flags = std::make_shared<Flags>();
+  CLI::App* app = AddCommand(jobs, "create", "Create a fine-tuning job from flags or a YAML file", session,
+                             [=, &session](client::Client& client) -> int { return Create(session, client, *flags); });
+  AddSpecOptions(app, flags);
+  app->add_flag("--watch", flags->watch, "Follow the job until it ends; the exit code tells how");
+  app->add_flag("--validate-only", flags->validate_only, "Check only, and print the spec with every default filled in");
+  app->add_option("--display-name", flags->display_name, "Name for people. Default: model and dataset");
+  app->add_option("--label", flags->labels, "Label to find the job by; may be repeated")
+      ->check([](const std::string& text) { return text.find('=') == std::string::npos ? "must be KEY=VALUE" : ""; })
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
 }
 
 }  // namespace attune::cli

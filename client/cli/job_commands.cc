@@ -1,4 +1,4 @@
-// attune jobs ... but create, evaluate, verify-resume and report, which have files of their own.
+// attune jobs ... but create, plan, evaluate, verify-resume and report, which have files of their own.
 
 #include <memory>
 #include <vector>
@@ -269,6 +269,7 @@ void AddMetrics(CLI::App& group, Session& session) {
 void AddJobCommands(CLI::App& root, Session& session) {
   CLI::App* group = AddGroup(root, "jobs", "Create, follow and end fine-tuning jobs");
   AddCreateJobCommand(*group, session);
+  AddPlanJobCommand(*group, session);
   AddList(*group, session);
   AddShow(*group, session);
   AddOnJob(*group, "watch", "Follow a job until it ends; the exit code tells how", session,

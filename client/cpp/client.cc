@@ -230,8 +230,7 @@ absl::StatusOr<v1::PreviewRowsResponse> Client::PreviewRows(const v1::PreviewRow
 
 absl::StatusOr<v1::Model> Client::ImportModel(v1::ImportModelRequest request) {
   FillRequestId(request);
-  return Call(options_, stubs_->models, &v1::ModelService::Stub::ImportModel, request,
-              options_.long_call_timeout_seconds);
+  return Call(options_, stubs_->models, &v1::ModelService::Stub::ImportModel, request, options_.long_call_timeout_seconds);
 }
 
 absl::StatusOr<v1::Model> Client::GetModel(const v1::GetModelRequest& request) {
@@ -260,6 +259,10 @@ absl::StatusOr<v1::ListArchitecturesResponse> Client::ListArchitectures() {
 absl::StatusOr<v1::FineTuningJob> Client::CreateFineTuningJob(v1::CreateFineTuningJobRequest request) {
   FillRequestId(request);
   return Call(options_, stubs_->jobs, &v1::FineTuningJobService::Stub::CreateFineTuningJob, request);
+}
+
+absl::StatusOr<v1::PlanFineTuningJobResponse> Client::PlanFineTuningJob(const v1::PlanFineTuningJobRequest& request) {
+  return Call(options_, stubs_->jobs, &v1::FineTuningJobService::Stub::PlanFineTuningJob, request, options_.long_call_timeout_seconds);
 }
 
 absl::StatusOr<v1::FineTuningJob> Client::GetFineTuningJob(const v1::GetFineTuningJobRequest& request) {
@@ -366,9 +369,7 @@ absl::StatusOr<v1::PredictResponse> Client::Predict(const v1::PredictRequest& re
   do {
     v1::PredictRequest part = NextPart(request, &input, &image);
     part.set_checkpoint(checkpoint);
-    ATTUNE_ASSIGN_OR_RETURN(v1::PredictResponse answer,
-                            Call(options_, stubs_->prediction, &v1::PredictionService::Stub::Predict, part,
-                                 options_.long_call_timeout_seconds));
+    ATTUNE_ASSIGN_OR_RETURN(v1::PredictResponse answer, Call(options_, stubs_->prediction, &v1::PredictionService::Stub::Predict, part, options_.long_call_timeout_seconds));
     all.MergeFrom(answer);
     checkpoint = answer.checkpoint();
   } while (input < request.inputs_size() || image < request.images_size());

@@ -70,6 +70,8 @@ class Client {
   absl::StatusOr<v1::ListArchitecturesResponse> ListArchitectures();
 
   absl::StatusOr<v1::FineTuningJob> CreateFineTuningJob(v1::CreateFineTuningJobRequest request);
+  // Minutes: a worker measures.
+  absl::StatusOr<v1::PlanFineTuningJobResponse> PlanFineTuningJob(const v1::PlanFineTuningJobRequest& request);
   absl::StatusOr<v1::FineTuningJob> GetFineTuningJob(const v1::GetFineTuningJobRequest& request);
   absl::StatusOr<v1::ListFineTuningJobsResponse> ListFineTuningJobs(const v1::ListFineTuningJobsRequest& request);
   absl::StatusOr<v1::FineTuningJob> CancelFineTuningJob(const v1::CancelFineTuningJobRequest& request);

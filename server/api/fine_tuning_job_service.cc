@@ -21,6 +21,16 @@ constexpr std::string_view kCollection = "fineTuningJobs";
 constexpr int kMaxLabels = 64;
 
 // The spec's values are the scheduler's to judge; here only what needs no model and no dataset.
+void CheckSpec(bool has_spec, const v1::FineTuningSpec& spec, RequestCheck& check) {
+  if (!has_spec) return check.Violate("spec", "is required: at least base_model and dataset");
+  check.Name("spec.base_model", spec.base_model(), "models");
+  check.Name("spec.dataset", spec.dataset(), "datasets");
+  if (!spec.replay().dataset().empty()) check.Name("spec.replay.dataset", spec.replay().dataset(), "datasets");
+  // A plain job means its best checkpoint.
+  const std::string& start = spec.warm_start().checkpoint();
+  if (!start.empty() && !ParseResourceName(start, kCollection).ok()) check.CheckpointName("spec.warm_start.checkpoint", start, /*aliases=*/true);
+}
+
 absl::Status CheckCreate(const v1::CreateFineTuningJobRequest& request) {
   RequestCheck check;
   check.Text("display_name", request.display_name(), 255);
@@ -33,16 +43,7 @@ absl::Status CheckCreate(const v1::CreateFineTuningJobRequest& request) {
     check.Text(field, value, 255);
   }
   check.RequestId(request.request_id());
-  if (!request.has_spec()) {
-    check.Violate("spec", "is required: at least base_model and dataset");
-    return check.status();
-  }
-  check.Name("spec.base_model", request.spec().base_model(), "models");
-  check.Name("spec.dataset", request.spec().dataset(), "datasets");
-  if (!request.spec().replay().dataset().empty()) check.Name("spec.replay.dataset", request.spec().replay().dataset(), "datasets");
-  // A plain job means its best checkpoint.
-  const std::string& start = request.spec().warm_start().checkpoint();
-  if (!start.empty() && !ParseResourceName(start, kCollection).ok()) check.CheckpointName("spec.warm_start.checkpoint", start, /*aliases=*/true);
+  CheckSpec(request.has_spec(), request.spec(), check);
   return check.status();
 }
 
@@ -71,6 +72,15 @@ grpc::ServerUnaryReactor* FineTuningJobService::CreateFineTuningJob(grpc::Callba
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   scheduler_.CreateJob(*request, FinishWith(reactor, response));
   return reactor;
+}
+
+grpc::ServerUnaryReactor* FineTuningJobService::PlanFineTuningJob(grpc::CallbackServerContext* context,
+                                                                  const v1::PlanFineTuningJobRequest* request,
+                                                                  v1::PlanFineTuningJobResponse* response) {
+  RequestCheck check;
+  CheckSpec(request->has_spec(), request->spec(), check);
+  if (!check.status().ok()) return Answer(context, check.status());
+  return CancellableCall<v1::PlanFineTuningJobResponse>::Start(response, [&](auto done) { return scheduler_.Plan(*request, std::move(done)); });
 }
 
 grpc::ServerUnaryReactor* FineTuningJobService::GetFineTuningJob(grpc::CallbackServerContext* context,

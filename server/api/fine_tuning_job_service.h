@@ -21,6 +21,8 @@ class FineTuningJobService final : public FineTuningJobServiceBase {
 
   grpc::ServerUnaryReactor* CreateFineTuningJob(grpc::CallbackServerContext* context, const v1::CreateFineTuningJobRequest* request,
                                                 v1::FineTuningJob* response) override;
+  grpc::ServerUnaryReactor* PlanFineTuningJob(grpc::CallbackServerContext* context, const v1::PlanFineTuningJobRequest* request,
+                                              v1::PlanFineTuningJobResponse* response) override;
   grpc::ServerUnaryReactor* GetFineTuningJob(grpc::CallbackServerContext* context, const v1::GetFineTuningJobRequest* request,
                                              v1::FineTuningJob* response) override;
   grpc::ServerUnaryReactor* ListFineTuningJobs(grpc::CallbackServerContext* context, const v1::ListFineTuningJobsRequest* request,

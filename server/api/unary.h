@@ -1,9 +1,10 @@
 // How a unary method answers: at once from a snapshot (Answer), from the pool when the call may wait for a disk (AnswerFromPool), or from the imports pool
-// for work that outlives its caller (DetachableCall). All keep a service method at "validate, call one domain function, convert". Thread-safe.
+// for work that outlives its caller (DetachableCall) or ends with it (CancellableCall). All keep a service method at "validate, call one domain function, convert". Thread-safe.
 //
 //   return AnswerFromPool(context, pool_, response, [this, request] { return catalogue_.Get(request->name()); });
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <type_traits>
 #include <utility>
@@ -80,6 +81,58 @@ class DetachableCall final : public grpc::ServerUnaryReactor, public std::enable
   std::shared_ptr<DetachableCall> self_;  // gRPC's share, until OnDone
   absl::Mutex mutex_;
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+// A call that takes minutes and is of no use without its caller: when the client leaves (or the server goes down) the RPC ends, and the work is told to. `begin` gets the callback
+// for the answer, and returns the function that ends the work early; it may come when the work is over.
+template <typename Response>
+class CancellableCall final : public grpc::ServerUnaryReactor {
+ public:
+  // The reactor of one call, which gRPC owns.
+  template <typename Begin>
+  static grpc::ServerUnaryReactor* Start(Response* response, Begin begin) {
+    std::shared_ptr<CancellableCall> self(new CancellableCall(response));
+    self->self_ = self;
+    self->OnLeft(begin([self](absl::StatusOr<Response> result) { self->End(std::move(result)); }));
+    return self.get();
+  }
+  void OnCancel() override {
+    std::function<void()> on_left;
+    {
+      absl::MutexLock lock(&mutex_);
+      left_ = true;
+      on_left = std::exchange(on_left_, nullptr);
+    }
+    if (on_left) on_left();
+    End(absl::CancelledError("the caller left"));
+  }
+  void OnDone() override { std::shared_ptr<CancellableCall> last = std::move(self_); }
+
+ private:
+  explicit CancellableCall(Response* response) : response_(response) {}
+  void OnLeft(std::function<void()> on_left) {
+    {
+      absl::MutexLock lock(&mutex_);
+      if (!left_) {
+        on_left_ = std::move(on_left);
+        return;
+      }
+    }
+    on_left();
+  }
+  void End(absl::StatusOr<Response> result) {
+    absl::MutexLock lock(&mutex_);
+    if (std::exchange(ended_, true)) return;  // then the response is gone too
+    on_left_ = nullptr;
+    this->Finish(ToGrpcStatus(Store(std::move(result), response_)));
+  }
+
+  Response* const response_;
+  std::shared_ptr<CancellableCall> self_;  // gRPC's share, until OnDone
+  absl::Mutex mutex_;
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  bool left_ ABSL_GUARDED_BY(mutex_) = false;
+  std::function<void()> on_left_ ABSL_GUARDED_BY(mutex_);
 };
 
 // Callbacks for domain functions that answer from another thread.

@@ -121,10 +121,22 @@ void JobScheduler::AssignAttempt(const std::string& id, const AttemptPlaces& pla
                                .message = StrCat("the job could not be prepared: ", std::string(places.status.message())),
                                .retryable = true});
   }
-  worker::v1::Assign assignment;
+  worker::v1::Assign assignment = MakeAssignment(live->job.resource.effective_spec(), places);
   assignment.mutable_fence()->set_job(live->job.resource.name());
   assignment.mutable_fence()->set_attempt(live->attempt());
-  *assignment.mutable_effective_spec() = live->job.resource.effective_spec();
+  absl::Status status = draining_ ? absl::UnavailableError("the server is shutting down") : deps_.pool.Assign(assignment);
+  if (status.ok()) {
+    live->attempt_open = true;
+    return;
+  }
+  // No worker saw this attempt, so its number is free.
+  live->job.resource.set_attempt(live->attempt() - 1);
+  ChangeState(*live, State::STATE_QUEUED, StrCat("no worker took it: ", std::string(status.message())));
+}
+
+worker::v1::Assign JobScheduler::MakeAssignment(const v1::FineTuningSpec& effective_spec, const AttemptPlaces& places) const {
+  worker::v1::Assign assignment;
+  *assignment.mutable_effective_spec() = effective_spec;
   assignment.set_model_dir(places.model_directory);
   assignment.set_dataset_dir(places.dataset_directory);
   assignment.set_replay_dataset_dir(places.replay_directory);
@@ -136,14 +148,7 @@ void JobScheduler::AssignAttempt(const std::string& id, const AttemptPlaces& pla
     assignment.set_feature_cache_dir(options_.data_directory + "/feature-cache");
     assignment.set_feature_cache_bytes(options_.feature_cache_bytes);
   }
-  absl::Status status = draining_ ? absl::UnavailableError("the server is shutting down") : deps_.pool.Assign(assignment);
-  if (status.ok()) {
-    live->attempt_open = true;
-    return;
-  }
-  // No worker saw this attempt, so its number is free.
-  live->job.resource.set_attempt(live->attempt() - 1);
-  ChangeState(*live, State::STATE_QUEUED, StrCat("no worker took it: ", std::string(status.message())));
+  return assignment;
 }
 
 void JobScheduler::DropDamagedCheckpoints(LiveJob& live, const std::vector<std::pair<int64_t, std::string>>& damaged) {

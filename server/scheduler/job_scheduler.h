@@ -5,7 +5,8 @@
 // checkpoints that came before it.
 //
 //   job_scheduler.cc        life of the scheduler, public calls, placement, state changes
-//   create_handler.cc       creation of jobs
+//   create_handler.cc       creation of jobs, and the check of their specs
+//   plan_handler.cc         plans: what a job would take
 //   verb_handlers.cc        cancel, pause, resume, update; changes of running jobs
 //   delete_handlers.cc      delete, delete checkpoint
 //   placing.cc              what runs where, and who gives way
@@ -60,6 +61,7 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   void DeleteCheckpoint(const std::string& name, std::function<void(absl::Status)> done) override;
   void Predict(v1::PredictRequest request, std::function<void(absl::StatusOr<v1::PredictResponse>)> done) override;
   std::function<void()> Evaluate(v1::EvaluateRequest request, EvaluateCallbacks callbacks) override;
+  std::function<void()> Plan(v1::PlanFineTuningJobRequest request, std::function<void(absl::StatusOr<v1::PlanFineTuningJobResponse>)> done) override;
   const v1::ListArchitecturesResponse& architectures() const override { return description_.architectures; }
   const v1::ListDevicesResponse& devices() const override { return description_.devices; }
   const std::string& libtorch_version() const override { return description_.libtorch_version; }
@@ -101,6 +103,16 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
     worker::v1::Evaluate command;
     std::string checkpoint, dataset;  // resource names
     int64_t step = 0;
+  };
+  // A plan that is being made. Loop only.
+  struct PlanInProgress {
+    v1::FineTuningSpec effective_spec;
+    std::vector<std::string> used;    // models and datasets, which may not be deleted meanwhile
+    std::string id;                   // its output directory is that of a job that does not exist, so a server that was killed removes it when it starts
+    int64_t disk_free_bytes = 0;
+    int64_t probe = 0;                // the pool's number; 0: no worker was asked yet
+    bool cancelled = false;
+    std::function<void(absl::StatusOr<v1::PlanFineTuningJobResponse>)> done;
   };
   // A request that has been checked.
   struct CheckedRequest {
@@ -146,6 +158,11 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   void AnswerRepeatedRequest(const RequestEntry& first, const std::string& digest, JobCallback done);
   void AddJob(jobs::Job job, const std::vector<std::string>& warnings);
 
+  // plan_handler.cc:
+  void HandlePlan(const v1::PlanFineTuningJobRequest& request, const std::shared_ptr<PlanInProgress>& plan);
+  void StartPlan(const std::shared_ptr<PlanInProgress>& plan, const AttemptPlaces& places);
+  void FinishPlan(const std::shared_ptr<PlanInProgress>& plan, absl::StatusOr<v1::PlanFineTuningJobResponse> result);
+
   // Any thread. `handle` runs on the loop, unless the name is none.
   void PostVerb(const std::string& name, void (JobScheduler::*handle)(const std::string& id, JobCallback done), JobCallback done);
 
@@ -174,6 +191,8 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   absl::Status FindStart(const jobs::Job& job, AttemptPlaces& places) const;
   void DropDamagedCheckpoints(LiveJob& live, const std::vector<std::pair<int64_t, std::string>>& damaged);
   void AssignAttempt(const std::string& id, const AttemptPlaces& places);
+  // Without fence.
+  worker::v1::Assign MakeAssignment(const v1::FineTuningSpec& effective_spec, const AttemptPlaces& places) const;
   LiveJob* FindAttempt(const workers::AttemptId& attempt);
   void HandleMessage(const workers::AttemptId& attempt, worker::v1::ConnectRequest message);
   void HandleStarted(LiveJob& live, const worker::v1::Started& started);

@@ -8,7 +8,7 @@
 //   scheduler->Drain();  // then destroy it, before what it depends on
 //
 // Errors: INVALID_ARGUMENT with google.rpc.BadRequest (serialised in payload "google.rpc.BadRequest", see jobs/violations.h), NOT_FOUND, ALREADY_EXISTS
-// (request_id reused), FAILED_PRECONDITION (says which state the job is in), UNAVAILABLE while draining. Predict and Evaluate: also those of WorkerPool.
+// (request_id reused), FAILED_PRECONDITION (says which state the job is in), UNAVAILABLE while draining. Predict, Evaluate and Plan: also those of WorkerPool.
 #pragma once
 
 #include <cstdint>
@@ -104,6 +104,9 @@ class Scheduler {
   // Runs for minutes. Reads the dataset's row first, so the caller's thread must be one that may wait for a disk. The function that it returns ends the evaluation early
   // (`done` gets CANCELLED); it may be called from any thread, until the scheduler goes, and does nothing once the evaluation is over.
   virtual std::function<void()> Evaluate(v1::EvaluateRequest request, EvaluateCallbacks callbacks) = 0;
+
+  // Measures what a job of this spec would take; minutes. Checks the spec as CreateJob does; nothing is kept. The function that it returns ends it early, as Evaluate's does.
+  virtual std::function<void()> Plan(v1::PlanFineTuningJobRequest request, std::function<void(absl::StatusOr<v1::PlanFineTuningJobResponse>)> done) = 0;
 
   // What `attune-worker --describe` said at start.
   virtual const v1::ListArchitecturesResponse& architectures() const = 0;

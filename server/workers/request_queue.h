@@ -1,4 +1,4 @@
-// RequestQueue: predictions or evaluations that wait for their worker, and the one that it works on. One at a time: the worker is busy anyway, and when it dies only
+// RequestQueue: predictions, evaluations or probes that wait for their worker, and the one that it works on. One at a time: the worker is busy anyway, and when it dies only
 // one caller is told. Bookkeeping only: the pool owns it, guards it, and runs the callbacks that it hands out. Not thread-safe.
 //
 //   RequestQueue queue("predictions", 1024, 256 << 20);
@@ -38,7 +38,7 @@ class RequestQueue {
   // `what`: the requests, for messages.
   RequestQueue(const char* what, size_t max_waiting, size_t max_waiting_bytes) : what_(what), max_waiting_(max_waiting), max_waiting_bytes_(max_waiting_bytes) {}
 
-  // A predict or evaluate command; returns its number. Takes the callbacks only when there is room. One that waits alone may be of any size.
+  // A predict, evaluate or probe command; returns its number. Takes the callbacks only when there is room. One that waits alone may be of any size.
   absl::StatusOr<int64_t> Add(worker::v1::ConnectResponse command, Callbacks& callbacks, absl::Time deadline) {
     if (waiting_.size() >= max_waiting_ || (!waiting_.empty() && waiting_bytes_ + command.ByteSizeLong() > max_waiting_bytes_)) {
       return absl::ResourceExhaustedError(std::to_string(waiting_.size()) + " " + what_ + " wait already; try again later");
@@ -48,6 +48,8 @@ class RequestQueue {
     entry.command = std::move(command);
     if (entry.command.has_evaluate()) {
       entry.command.mutable_evaluate()->set_request(entry.id);
+    } else if (entry.command.has_probe()) {
+      entry.command.mutable_probe()->set_request(entry.id);
     } else {
       entry.command.mutable_predict()->set_request(entry.id);
     }

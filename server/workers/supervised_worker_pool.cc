@@ -1,4 +1,4 @@
-// What the scheduler asks of the pool, and what workers say. Launching and watching: worker_supervision.cc; predictions and evaluations: worker_requests.cc.
+// What the scheduler asks of the pool, and what workers say. Launching and watching: worker_supervision.cc; predictions, evaluations and probes: worker_requests.cc.
 #include "server/workers/supervised_worker_pool.h"
 
 #include <algorithm>
@@ -32,7 +32,12 @@ SupervisedWorkerPool::SupervisedWorkerPool(SupervisedWorkerPoolOptions options, 
       evaluations_{.queue = RequestQueue("evaluations", options.max_waiting_evaluations, options.max_waiting_prediction_bytes),
                    .noun = "evaluation",
                    .advice = "lower batch_size",
-                   .silence_timeout = options.evaluate_silence_timeout} {}
+                   .silence_timeout = options.evaluate_silence_timeout},
+      probes_{.queue = RequestQueue("plans", options.max_waiting_probes, options.max_waiting_prediction_bytes),
+              .noun = "plan",
+              .advice = "lower batch_size",
+              .silence_timeout = options.probe_timeout,
+              .fresh_worker_each = true} {}
 
 SupervisedWorkerPool::~SupervisedWorkerPool() { Stop(absl::ZeroDuration()); }
 
@@ -124,7 +129,7 @@ void SupervisedWorkerPool::Stop(absl::Duration grace) {
         KillProcess(*worker, actions);
       }
     }
-    for (Lane* lane : {&predictions_, &evaluations_}) {
+    for (Lane* lane : {&predictions_, &evaluations_, &probes_}) {
       for (RequestQueue::Entry& entry : lane->queue.TakeAll()) {
         actions.push_back([done = std::move(entry.callbacks.done)] { done(absl::UnavailableError("the server is shutting down")); });
       }
@@ -175,7 +180,7 @@ absl::Status SupervisedWorkerPool::OnHello(const std::shared_ptr<WorkerSession>&
     worker.deadline = absl::InfiniteFuture();
     trouble_.clear();
     if (stopping_) session->Send(ShutdownCommand());
-    for (Lane* lane : {&predictions_, &evaluations_}) Pump(*lane);
+    for (Lane* lane : {&predictions_, &evaluations_, &probes_}) Pump(*lane);
     NotifyChanged(actions);
     dirty_ = true;
   });
@@ -221,6 +226,9 @@ void SupervisedWorkerPool::HandleMessage(Worker& worker, worker::v1::ConnectRequ
       if (worker.id != evaluations_.worker) return ProtocolError(worker, "an evaluation that nobody asked for", actions);
       if (message.has_evaluate_progress()) return HandleProgress(message, actions);
       return HandleAnswer(evaluations_, std::move(message), actions);
+    case Kind::kProbeDone:
+      if (worker.id != probes_.worker) return ProtocolError(worker, "a plan that nobody asked for", actions);
+      return HandleAnswer(probes_, std::move(message), actions);
     default:
       break;
   }

@@ -8,7 +8,7 @@
 //
 // A worker trains one attempt and exits: exit is the only honest return of GPU memory. It is gone when its process has exited and its stream is closed, in
 // whatever order; so nothing that it said is missed. The prediction worker stays and keeps the last checkpoint loaded; evaluations, which take minutes, have another,
-// which exits when none is left.
+// which exits when none is left. A plan measures memory, so each has a fresh worker, which exits with its answer.
 #pragma once
 
 #include <functional>
@@ -46,6 +46,9 @@ struct SupervisedWorkerPoolOptions {
   absl::Duration evaluate_silence_timeout = absl::Minutes(5);  // of one under way, without progress
   size_t max_waiting_evaluations = 16;
   std::function<int64_t()> memory_kills = MemoryKills;  // by the kernel, so far
+  absl::Duration probe_wait_timeout = absl::Minutes(30);  // of a plan that waits for others
+  absl::Duration probe_timeout = absl::Minutes(15);       // of one under way
+  size_t max_waiting_probes = 8;
 };
 
 class SupervisedWorkerPool final : public WorkerPool, private WorkerSessionHost {
@@ -65,6 +68,8 @@ class SupervisedWorkerPool final : public WorkerPool, private WorkerSessionHost 
   void Predict(worker::v1::Predict prediction, PredictCallback done) override;
   int64_t Evaluate(worker::v1::Evaluate evaluation, EvaluateCallbacks callbacks) override;
   void CancelEvaluation(int64_t id) override;
+  int64_t Probe(worker::v1::Probe probe, ProbeCallback done) override;
+  void CancelProbe(int64_t id) override;
   PoolStatus Status() override;
   void Stop(absl::Duration grace) override;
 
@@ -97,6 +102,7 @@ class SupervisedWorkerPool final : public WorkerPool, private WorkerSessionHost 
     const char* advice;
     absl::Duration idle_timeout = absl::ZeroDuration();         // after which the worker is let go
     absl::Duration silence_timeout = absl::InfiniteDuration();  // of the one under way; infinite: its deadline stays that of its creation
+    bool fresh_worker_each = false;                             // the worker is let go with its answer
     std::string worker;                                         // id; empty when there is none
     absl::Time last_used;
   };
@@ -123,6 +129,7 @@ class SupervisedWorkerPool final : public WorkerPool, private WorkerSessionHost 
   // worker_requests.cc. AddRequest gives the request's number, or 0 when it was refused.
   int64_t AddRequest(Lane& lane, worker::v1::ConnectResponse command, RequestQueue::Callbacks callbacks, absl::Duration wait, Actions& actions)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void CancelRequest(Lane& lane, int64_t id, Actions& actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Pump(Lane& lane) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void HandleProgress(const worker::v1::ConnectRequest& message, Actions& actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void HandleAnswer(Lane& lane, worker::v1::ConnectRequest message, Actions& actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -150,7 +157,7 @@ class SupervisedWorkerPool final : public WorkerPool, private WorkerSessionHost 
   std::map<std::string, std::unique_ptr<Worker>> workers_ ABSL_GUARDED_BY(mutex_);
   LaunchBackoff backoff_ ABSL_GUARDED_BY(mutex_);
   std::string trouble_ ABSL_GUARDED_BY(mutex_);
-  Lane predictions_ ABSL_GUARDED_BY(mutex_), evaluations_ ABSL_GUARDED_BY(mutex_);
+  Lane predictions_ ABSL_GUARDED_BY(mutex_), evaluations_ ABSL_GUARDED_BY(mutex_), probes_ ABSL_GUARDED_BY(mutex_);
   int64_t refused_messages_ ABSL_GUARDED_BY(mutex_) = 0;
   bool dirty_ ABSL_GUARDED_BY(mutex_) = false;     // the supervisor should look again
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;  // nothing is launched or assigned any more

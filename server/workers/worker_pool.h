@@ -3,7 +3,7 @@
 //
 // An idle worker is warm: LibTorch is loaded and it waits for its one attempt. Each Assign is answered by any number of OnAttemptMessage and exactly one
 // OnAttemptEnded, whatever happens to the worker; what a superseded attempt still says is refused here. Predictions have a worker of their own,
-// so that a running job does not hold them up, and so have evaluations.
+// so that a running job does not hold them up, and so have evaluations. Each plan has a fresh one, beside running jobs as an evaluation's, one plan at a time.
 #pragma once
 
 #include <functional>
@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "attune/v1/common.pb.h"
+#include "attune/v1/fine_tuning_job.pb.h"
 #include "attune/v1/prediction.pb.h"
 #include "attune/worker/v1/worker.pb.h"
 #include "server/workers/exit_reason.h"
@@ -64,6 +65,8 @@ class WorkerPool {
     std::function<void(absl::StatusOr<v1::CheckpointEvaluation>)> done;  // once; without the names of checkpoint and dataset
   };
 
+  using ProbeCallback = std::function<void(absl::StatusOr<v1::PlanFineTuningJobResponse>)>;  // once; without what only the server knows
+
   virtual ~WorkerPool() = default;
   // Begins to launch workers. Once; the listener must outlive the pool or the call of Stop.
   virtual void Start(WorkerPoolListener& listener) = 0;
@@ -84,6 +87,9 @@ class WorkerPool {
   virtual int64_t Evaluate(worker::v1::Evaluate evaluation, EvaluateCallbacks callbacks) = 0;
   // Ends it early: `done` gets CANCELLED, unless it was over. Unknown numbers are ignored.
   virtual void CancelEvaluation(int64_t id) = 0;
+  // Measures what an attempt would take; takes up to some minutes. Callback, errors and number as of evaluations.
+  virtual int64_t Probe(worker::v1::Probe probe, ProbeCallback done) = 0;
+  virtual void CancelProbe(int64_t id) = 0;
   virtual PoolStatus Status() = 0;
   // Tells all workers to exit, waits up to `grace`, kills the rest. After it returns the listener is not called any more.
   virtual void Stop(absl::Duration grace) = 0;

@@ -1,4 +1,4 @@
-// Predictions and evaluations of SupervisedWorkerPool: each kind has a lane, which is a queue and the worker that serves it.
+// Predictions, evaluations and probes of SupervisedWorkerPool: each kind has a lane, which is a queue and the worker that serves it.
 #include <iterator>
 #include <utility>
 
@@ -8,11 +8,16 @@
 namespace attune::workers {
 namespace {
 
-// What a PredictDone or EvaluateDone says of how it went.
+// What a PredictDone, EvaluateDone or ProbeDone says of how it went.
 template <typename Done>
 absl::Status StatusOf(const Done& done) {
   if (done.code() == 0 && done.error().empty()) return absl::OkStatus();
   return absl::Status(done.code() != 0 ? static_cast<absl::StatusCode>(done.code()) : absl::StatusCode::kInternal, done.error());
+}
+
+int64_t NumberOf(const worker::v1::ConnectRequest& answer) {
+  if (answer.has_predict_done()) return answer.predict_done().request();
+  return answer.has_probe_done() ? answer.probe_done().request() : answer.evaluate_done().request();
 }
 
 }  // namespace
@@ -45,23 +50,43 @@ int64_t SupervisedWorkerPool::Evaluate(worker::v1::Evaluate evaluation, Evaluate
   return id;
 }
 
+int64_t SupervisedWorkerPool::Probe(worker::v1::Probe probe, ProbeCallback done) {
+  worker::v1::ConnectResponse command;
+  *command.mutable_probe() = std::move(probe);
+  RequestQueue::Callbacks callbacks;
+  callbacks.done = [done = std::move(done)](absl::StatusOr<worker::v1::ConnectRequest> answer) {
+    if (!answer.ok()) return done(answer.status());
+    if (absl::Status status = StatusOf(answer->probe_done()); !status.ok()) return done(status);
+    done(std::move(*answer->mutable_probe_done()->mutable_plan()));
+  };
+  int64_t id = 0;
+  WithActions([&](Actions& actions) { id = AddRequest(probes_, std::move(command), std::move(callbacks), options_.probe_wait_timeout, actions); });
+  return id;
+}
+
 void SupervisedWorkerPool::CancelEvaluation(int64_t id) {
-  WithActions([&](Actions& actions) {
-    if (std::optional<RequestQueue::Entry> entry = evaluations_.queue.TakeWaiting(id)) {
-      actions.push_back([done = std::move(entry->callbacks.done)] { done(absl::CancelledError("cancelled before a worker had it")); });
-      return;
-    }
-    RequestQueue::Entry* running = evaluations_.queue.InFlight();
-    if (running == nullptr || running->id != id || running->cancelled) return;
-    running->cancelled = true;
-    running->deadline = clock_.Now() + options_.stop_timeout;
-    dirty_ = true;
-    Worker& worker = *workers_.at(evaluations_.worker);
-    if (worker.session == nullptr) return;
-    worker::v1::ConnectResponse command;
-    command.mutable_cancel()->set_request(id);
-    worker.session->Send(std::move(command));
-  });
+  WithActions([&](Actions& actions) { CancelRequest(evaluations_, id, actions); });
+}
+
+void SupervisedWorkerPool::CancelProbe(int64_t id) {
+  WithActions([&](Actions& actions) { CancelRequest(probes_, id, actions); });
+}
+
+void SupervisedWorkerPool::CancelRequest(Lane& lane, int64_t id, Actions& actions) {
+  if (std::optional<RequestQueue::Entry> entry = lane.queue.TakeWaiting(id)) {
+    actions.push_back([done = std::move(entry->callbacks.done)] { done(absl::CancelledError("cancelled before a worker had it")); });
+    return;
+  }
+  RequestQueue::Entry* running = lane.queue.InFlight();
+  if (running == nullptr || running->id != id || running->cancelled) return;
+  running->cancelled = true;
+  running->deadline = clock_.Now() + options_.stop_timeout;
+  dirty_ = true;
+  Worker& worker = *workers_.at(lane.worker);
+  if (worker.session == nullptr) return;
+  worker::v1::ConnectResponse command;
+  command.mutable_cancel()->set_request(id);
+  worker.session->Send(std::move(command));
 }
 
 int64_t SupervisedWorkerPool::AddRequest(Lane& lane, worker::v1::ConnectResponse command, RequestQueue::Callbacks callbacks, absl::Duration wait, Actions& actions) {
@@ -101,9 +126,13 @@ void SupervisedWorkerPool::HandleProgress(const worker::v1::ConnectRequest& mess
 }
 
 void SupervisedWorkerPool::HandleAnswer(Lane& lane, worker::v1::ConnectRequest message, Actions& actions) {
-  std::optional<RequestQueue::Entry> entry = lane.queue.TakeInFlight(message.has_predict_done() ? message.predict_done().request() : message.evaluate_done().request());
+  std::optional<RequestQueue::Entry> entry = lane.queue.TakeInFlight(NumberOf(message));
   if (!entry.has_value()) return;  // its caller was told that it took too long
   lane.last_used = clock_.Now();
+  if (lane.fresh_worker_each) {
+    LetGo(*workers_.at(lane.worker));
+    lane.worker.clear();
+  }
   Pump(lane);
   dirty_ = true;  // the worker may be idle from now on
   actions.push_back([done = std::move(entry->callbacks.done), message = std::move(message)]() mutable { done(std::move(message)); });

@@ -36,6 +36,9 @@ class FakeScheduler final : public scheduler::Scheduler {
   // Answers in its own time; the canceller notes that it was called.
   std::function<void(const v1::EvaluateRequest&, scheduler::EvaluateCallbacks)> on_evaluate;
   std::atomic<int> cancelled_evaluations = 0;
+  // The same for plans.
+  std::function<void(const v1::PlanFineTuningJobRequest&, std::function<void(absl::StatusOr<v1::PlanFineTuningJobResponse>)>)> on_plan;
+  std::atomic<int> cancelled_plans = 0;
   v1::ListArchitecturesResponse architecture_list;
   v1::ListDevicesResponse device_list;
   scheduler::SchedulerCounts counts;
@@ -152,6 +155,13 @@ class FakeScheduler final : public scheduler::Scheduler {
     });
   }
 
+  std::function<void()> Plan(v1::PlanFineTuningJobRequest request, std::function<void(absl::StatusOr<v1::PlanFineTuningJobResponse>)> done) override {
+    Post([this, request = std::move(request), done = std::move(done)] {
+      if (on_plan) return on_plan(request, done);
+      done(absl::UnavailableError("no worker can be started"));
+    });
+    return [this] { ++cancelled_plans; };
+  }
   void Predict(v1::PredictRequest request, std::function<void(absl::StatusOr<v1::PredictResponse>)> done) override {
     Post([this, request = std::move(request), done = std::move(done)] {
       if (on_predict) return done(on_predict(request));

@@ -60,6 +60,16 @@ class FakeWorkerPool final : public WorkerPool {
     absl::MutexLock lock(&mutex_);
     cancelled_evaluations_.push_back(id);
   }
+  // Waits for the test, which has it from WaitForProbe.
+  int64_t Probe(worker::v1::Probe probe, ProbeCallback done) override {
+    absl::MutexLock lock(&mutex_);
+    probes_.emplace_back(std::move(probe), std::move(done));
+    return static_cast<int64_t>(probes_.size());
+  }
+  void CancelProbe(int64_t id) override {
+    absl::MutexLock lock(&mutex_);
+    cancelled_probes_.push_back(id);
+  }
   PoolStatus Status() override {
     absl::MutexLock lock(&mutex_);
     return status_;
@@ -107,6 +117,19 @@ class FakeWorkerPool final : public WorkerPool {
   std::vector<std::pair<AttemptId, v1::LiveSettings>> adjusted() {
     absl::MutexLock lock(&mutex_);
     return adjusted_;
+  }
+  // The nth probe since the start, from 1, which is also its number.
+  std::pair<worker::v1::Probe, ProbeCallback> WaitForProbe(size_t n) {
+    absl::MutexLock lock(&mutex_);
+    auto there = [this, n]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return probes_.size() >= n; };
+    mutex_.Await(absl::Condition(&there));
+    return probes_[n - 1];
+  }
+  int64_t WaitForCancelledProbe() {
+    absl::MutexLock lock(&mutex_);
+    auto there = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !cancelled_probes_.empty(); };
+    mutex_.Await(absl::Condition(&there));
+    return cancelled_probes_.back();
   }
   size_t assignments() {
     absl::MutexLock lock(&mutex_);
@@ -160,6 +183,8 @@ class FakeWorkerPool final : public WorkerPool {
   std::vector<std::pair<worker::v1::Evaluate, EvaluateCallbacks>> evaluations_ ABSL_GUARDED_BY(mutex_);
   std::vector<int64_t> cancelled_evaluations_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::pair<AttemptId, v1::LiveSettings>> adjusted_ ABSL_GUARDED_BY(mutex_);
+  std::vector<std::pair<worker::v1::Probe, ProbeCallback>> probes_ ABSL_GUARDED_BY(mutex_);
+  std::vector<int64_t> cancelled_probes_ ABSL_GUARDED_BY(mutex_);
   std::vector<AttemptId> cancelled_ ABSL_GUARDED_BY(mutex_), suspended_ ABSL_GUARDED_BY(mutex_), killed_ ABSL_GUARDED_BY(mutex_);
 };
 

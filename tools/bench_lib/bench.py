@@ -12,6 +12,8 @@
       what saving costs (throughput, stall), and seconds from a crash to the next training step; MiniLM with its optimizer on tweets
   tools/bench soak [--jobs 2000] [--every 50] [--slots 1]
       short jobs one after the other in one server: its memory, open files, threads and disk, and what they grow by
+  tools/bench plan [--threads N] [--only MODEL ...] [--image-size 64] [--verbose]
+      what PlanFineTuningJob says of memory and time beside what the same jobs then took
 
 Attune runs through its whole service (server, worker, events, checkpoints); the alternative runs as a script. One JSON object a line goes to
 standard output, a table for people to standard error.
@@ -28,6 +30,7 @@ import tempfile
 
 from service import ROOT, Service, harness, say
 import checkpoints
+import plan
 import soak
 import vision
 
@@ -196,6 +199,7 @@ def main():
     endurance.add_argument("--slots", type=int, default=1)
     endurance.set_defaults(run=soak.bench_soak)
     vision.add_commands(commands)
+    plan.add_command(commands)
     options = parser.parse_args()
     options.run(options)
 

@@ -138,16 +138,14 @@ class Client:
                    labels: Optional[Dict[str, str]] = None, validate_only: bool = False, **hyperparameters) -> v1.FineTuningJob:
         """Creates a job. `spec` is a message, or a dict with the same field names; base_model, dataset and `hyperparameters` (n_epochs=2,
         learning_rate=5e-5, ...) are put over it. With validate_only nothing is queued, and effective_spec shows every default."""
-        merged = v1.FineTuningSpec()
-        if isinstance(spec, dict):
-            json_format.ParseDict(spec, merged)
-        elif spec is not None:
-            merged.CopyFrom(spec)
-        merged.base_model = _full_name(base_model or merged.base_model, "models")
-        merged.dataset = _full_name(dataset or merged.dataset, "datasets")
-        json_format.ParseDict(hyperparameters, merged.hyperparameters)
         return self.call(self.jobs.CreateFineTuningJob, v1.CreateFineTuningJobRequest(
-            spec=merged, display_name=display_name, labels=labels or {}, validate_only=validate_only, request_id=uuid.uuid4().hex))
+            spec=_merged_spec(spec, base_model, dataset, hyperparameters), display_name=display_name, labels=labels or {}, validate_only=validate_only,
+            request_id=uuid.uuid4().hex))
+
+    def plan(self, spec: Union[v1.FineTuningSpec, dict, None] = None, *, base_model: str = "", dataset: str = "", **hyperparameters) -> v1.PlanFineTuningJobResponse:
+        """What a job would take (memory, time, disk, and the batch size that fits), measured by a worker in seconds to minutes; nothing is created. Arguments as of
+        create_job."""
+        return self.call(self.jobs.PlanFineTuningJob, v1.PlanFineTuningJobRequest(spec=_merged_spec(spec, base_model, dataset, hyperparameters)), timeout=self.long_timeout)
 
     def get_job(self, job: str) -> v1.FineTuningJob:
         return self.call(self.jobs.GetFineTuningJob, v1.GetFineTuningJobRequest(name=_full_name(job, "fineTuningJobs")))
@@ -305,6 +303,18 @@ class Client:
                 raise AttuneError(grpc.StatusCode.UNAVAILABLE, "the server ended the evaluation without a result")
             except AttuneError as error:
                 retrier.wait_after(error)
+
+
+def _merged_spec(spec: Union[v1.FineTuningSpec, dict, None], base_model: str, dataset: str, hyperparameters: dict) -> v1.FineTuningSpec:
+    merged = v1.FineTuningSpec()
+    if isinstance(spec, dict):
+        json_format.ParseDict(spec, merged)
+    elif spec is not None:
+        merged.CopyFrom(spec)
+    merged.base_model = _full_name(base_model or merged.base_model, "models")
+    merged.dataset = _full_name(dataset or merged.dataset, "datasets")
+    json_format.ParseDict(hyperparameters, merged.hyperparameters)
+    return merged
 
 
 def _text_requests(texts: Sequence[Text]) -> Iterator[v1.PredictRequest]:

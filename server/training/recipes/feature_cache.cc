@@ -88,9 +88,30 @@ FeatureCache::Tables FeatureCache::ViewTables(const FeatureRequest& request, int
   return tables;
 }
 
+int FeatureCache::FixedGroups(const FeatureRequest& request) const {
+  const bool random = request.augmented && setup_.input->augments();
+  return request.rows.rows > 0 && (!random || setup_.input->cached_views() > 0) ? FrozenGroups(*setup_.headed.model) : 0;
+}
+
+FeatureUse FeatureCache::Use(const FeatureRequest& request) {
+  FeatureUse use;
+  if (!request.keep || !store_.has_value()) return use;
+  use.groups = FixedGroups(request);
+  if (use.groups == 0) return use;
+  const bool random = request.augmented && setup_.input->augments();
+  const int64_t views = random ? setup_.input->cached_views() : 1;
+  use.tables = std::min(views, request.epochs);
+  for (int64_t i = 0; i < use.tables; ++i) {
+    const RowView view = {random ? RowView::kFixed : RowView::kPlain, random ? static_cast<int>((request.first_epoch + i) % views) : 0};
+    const std::shared_ptr<const FeatureTable> table = store_->Find(Key(request, use.groups, view));
+    use.known += table != nullptr && table->rows() == request.rows.rows;
+  }
+  return use;
+}
+
 std::unique_ptr<BatchSource> FeatureCache::Batches(const FeatureRequest& request, const TargetFunction& targets, const std::function<bool()>& stop_requested) {
   const bool random = request.augmented && setup_.input->augments();
-  const int groups = request.rows.rows > 0 && (!random || setup_.input->cached_views() > 0) ? FrozenGroups(*setup_.headed.model) : 0;
+  const int groups = FixedGroups(request);
   // Whether views are fixed must not depend on whether there is room to keep what becomes of them.
   const RowView view = {!random ? RowView::kPlain : groups > 0 ? RowView::kFixed : RowView::kRandom, 0};
   if (groups > 0 && request.keep && store_.has_value()) {

@@ -32,6 +32,13 @@ struct FeatureRequest {
   bool keep = true;  // false: batches of texts or pixels
 };
 
+// What is kept for a request.
+struct FeatureUse {
+  int groups = 0;          // layer groups whose output is kept; 0: none is
+  int64_t tables = 0;      // one for each fixed view that the request's epochs show
+  int64_t known = 0;       // of them, those that are there already
+};
+
 class FeatureCache {
  public:
   // Without a feature_cache_dir nothing is kept: batches are those of the job's input.
@@ -41,8 +48,12 @@ class FeatureCache {
   // Null only when `stop_requested` said to stop while features were computed. Where features cannot be kept (they do not fit, the disk is full), says so in the job's log
   // and gives batches of texts or pixels. Throws what batches and model throw.
   std::unique_ptr<BatchSource> Batches(const FeatureRequest& request, const TargetFunction& targets, const std::function<bool()>& stop_requested);
+  // What Batches would keep, if it fits; computes nothing.
+  FeatureUse Use(const FeatureRequest& request);
 
  private:
+  // Layer groups whose output is the same in every epoch.
+  int FixedGroups(const FeatureRequest& request) const;
   using Tables = std::vector<std::shared_ptr<const FeatureTable>>;
   std::string Key(const FeatureRequest& request, int groups, const RowView& view);
   // Null when stopped, and when it cannot be kept.

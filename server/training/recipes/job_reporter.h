@@ -17,6 +17,7 @@ struct ProgressReport {
   double epoch = 0;
   std::string phase;
   double eta_seconds = 0, samples_per_second = 0, loss = 0;
+  int64_t peak_memory_bytes = 0;  // filled in where it is sent
 };
 
 struct MetricReport {

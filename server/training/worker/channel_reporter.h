@@ -6,13 +6,15 @@
 
 #include "server/base/log.h"
 #include "server/training/recipes/job_reporter.h"
+#include "server/training/recipes/probe/memory_meter.h"
 #include "server/training/worker/worker_channel.h"
 
 namespace attune::training {
 
 class ChannelReporter final : public JobReporter {
  public:
-  ChannelReporter(WorkerChannel& channel, AttemptFence attempt) : channel_(channel), attempt_(std::move(attempt)) {}
+  // `memory`: of the attempt's device.
+  ChannelReporter(WorkerChannel& channel, AttemptFence attempt, MemoryMeter& memory) : channel_(channel), attempt_(std::move(attempt)), memory_(memory) {}
   ~ChannelReporter() override { channel_.SetStep(0); }
 
   void Started(int64_t resumed_from_step, const std::string& device, int threads) override {
@@ -24,7 +26,10 @@ class ChannelReporter final : public JobReporter {
     step_ = step;
     channel_.SetStep(step);
   }
-  void Progress(const ProgressReport& report) override { channel_.Send(attempt_, report); }
+  void Progress(const ProgressReport& report) override {
+    progress_ = report;
+    SendProgress();
+  }
   void Metrics(const MetricReport& report) override { channel_.Send(attempt_, report); }
   void Evaluation(const EvaluationReport& report) override { channel_.Send(attempt_, report); }
   void CheckpointWritten(const CheckpointReport& report) override { channel_.Send(attempt_, report); }
@@ -39,10 +44,19 @@ class ChannelReporter final : public JobReporter {
 
   int64_t step() const { return step_; }  // the last one that ended
 
+  // The last progress once more, with the peak of memory as it is now: what came after the last step (a checkpoint, the test split) counts, too.
+  void SendProgress() {
+    if (!progress_.has_value()) return;
+    progress_->peak_memory_bytes = memory_.PeakBytes();
+    channel_.Send(attempt_, *progress_);
+  }
+
  private:
   WorkerChannel& channel_;
   const AttemptFence attempt_;
-  int64_t step_ = 0;  // the training thread's
+  MemoryMeter& memory_;
+  int64_t step_ = 0;                        // the training thread's
+  std::optional<ProgressReport> progress_;  // the training thread's
 };
 
 }  // namespace attune::training

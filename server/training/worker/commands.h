@@ -38,9 +38,15 @@ struct EvaluateCommand {
   EvaluationRequest evaluation;
 };
 
+// Measure what an attempt would take. Its fence names none.
+struct ProbeCommand {
+  int64_t request = 0;
+  AssignCommand assignment;
+};
+
 struct ShutdownCommand {};
 
-using Command = std::variant<AssignCommand, PredictCommand, EvaluateCommand, ShutdownCommand>;
+using Command = std::variant<AssignCommand, PredictCommand, EvaluateCommand, ProbeCommand, ShutdownCommand>;
 
 struct FailureReport {
   FailureCategory category = FailureCategory::kSystem;

@@ -260,6 +260,7 @@ v1::JobProgress ToProto(const ProgressReport& report) {
   out.set_eta_seconds(report.eta_seconds);
   out.set_samples_per_second(report.samples_per_second);
   out.set_loss(report.loss);
+  out.set_peak_memory_bytes(report.peak_memory_bytes);
   return out;
 }
 

@@ -3,6 +3,7 @@
 
 #include "attune/worker/v1/worker.pb.h"
 #include "server/training/recipes/job_reporter.h"
+#include "server/training/recipes/probe/probe_report.h"
 #include "server/training/worker/commands.h"
 
 namespace attune::training {
@@ -13,6 +14,7 @@ FineTuneSpec FromProto(const v1::FineTuningSpec& spec);
 AssignCommand FromProto(const worker::v1::Assign& assign);
 PredictCommand FromProto(const worker::v1::Predict& predict);
 EvaluateCommand FromProto(const worker::v1::Evaluate& evaluate);
+ProbeCommand FromProto(const worker::v1::Probe& probe);
 
 LiveSettings FromProto(const v1::LiveSettings& settings);
 Adjustment FromProto(const v1::Adjustment& adjustment);
@@ -28,5 +30,6 @@ worker::v1::Finished ToProto(const JobResult& result);
 worker::v1::Failed ToProto(const FailureReport& failure);
 v1::Prediction ToProto(const PredictionOutput& output);
 v1::CheckpointEvaluation ToProto(const EvaluationOutput& output);
+v1::PlanFineTuningJobResponse ToProto(const ProbeReport& report);
 
 }  // namespace attune::training

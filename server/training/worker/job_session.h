@@ -14,6 +14,7 @@
 #include "server/training/recipes/fine_tune_spec.h"
 #include "server/training/recipes/job_reporter.h"
 #include "server/training/recipes/prediction.h"
+#include "server/training/recipes/probe/probe_report.h"
 #include "server/training/worker/commands.h"
 
 namespace attune::training {
@@ -34,6 +35,14 @@ struct EvaluationOutcome {
   std::optional<EvaluationOutput> output;  // absent when it failed or was to stop
   std::optional<FailureReport> failure;
 };
+
+struct ProbeOutcome {
+  std::optional<ProbeReport> report;  // absent when it failed or was to stop
+  std::optional<FailureReport> failure;
+};
+
+// Of the reporter only Stop and LogLine are used. The process's memory is not what it was afterwards.
+ProbeOutcome RunProbe(const FineTuneSpec& spec, const JobPaths& paths, JobReporter& reporter, Files& files);
 
 // `control.threads` is filled in.
 EvaluationOutcome RunEvaluation(const EvaluationRequest& request, EvaluationControl control);

@@ -86,10 +86,10 @@ class WorkerChannel::State {
     return std::exchange(settings_, std::nullopt)->second;
   }
 
-  bool StopsEvaluation(int64_t request) const {
+  bool StopsRequest(int64_t request) const {
     if (!stop_hint_.load(std::memory_order_acquire)) return false;
     absl::MutexLock lock(&mutex_);
-    return shutdown_ || cancelled_evaluation_ == request;
+    return shutdown_ || cancelled_request_ == request;
   }
 
   // Whether enough time has passed since the last progress of an evaluation. The training thread alone.
@@ -168,9 +168,12 @@ class WorkerChannel::State {
       case ConnectResponse::kEvaluate:
         commands_.push_back(FromProto(message.evaluate()));
         break;
+      case ConnectResponse::kProbe:
+        commands_.push_back(FromProto(message.probe()));
+        break;
       case ConnectResponse::kCancel:
         if (message.cancel().request() != 0) {
-          cancelled_evaluation_ = message.cancel().request();
+          cancelled_request_ = message.cancel().request();
         } else {
           cancelled_ = FromProto(message.cancel().fence());
         }
@@ -244,7 +247,7 @@ class WorkerChannel::State {
   std::deque<ConnectRequest> queue_ ABSL_GUARDED_BY(mutex_);
   std::optional<std::pair<AttemptFence, LiveSettings>> settings_ ABSL_GUARDED_BY(mutex_);  // that nobody has asked for yet
   std::optional<AttemptFence> cancelled_ ABSL_GUARDED_BY(mutex_);
-  int64_t cancelled_evaluation_ ABSL_GUARDED_BY(mutex_) = 0;  // the last of them; one runs at a time
+  int64_t cancelled_request_ ABSL_GUARDED_BY(mutex_) = 0;  // the last of them; one runs at a time
   bool shutdown_ ABSL_GUARDED_BY(mutex_) = false;
   bool closing_ ABSL_GUARDED_BY(mutex_) = false;  // nothing more is queued
   bool read_ended_ ABSL_GUARDED_BY(mutex_) = false;   // the server's side is over
@@ -254,6 +257,13 @@ class WorkerChannel::State {
 };
 
 namespace {
+
+template <typename Done>
+void SetFailure(Done& done, int64_t request, const FailureReport& failure) {
+  done.set_request(request);
+  done.set_error(failure.message);
+  done.set_code(failure.code);
+}
 
 ConnectRequest About(const AttemptFence& attempt) {
   ConnectRequest message;
@@ -276,7 +286,7 @@ absl::StatusOr<std::unique_ptr<WorkerChannel>> WorkerChannel::Connect(WorkerChan
 Command WorkerChannel::NextCommand() { return state_->NextCommand(); }
 StopRequest WorkerChannel::Stop(const AttemptFence& attempt) const { return state_->Stop(attempt); }
 std::optional<LiveSettings> WorkerChannel::NewSettings(const AttemptFence& attempt) { return state_->NewSettings(attempt); }
-bool WorkerChannel::StopsEvaluation(int64_t request) const { return state_->StopsEvaluation(request); }
+bool WorkerChannel::StopsRequest(int64_t request) const { return state_->StopsRequest(request); }
 void WorkerChannel::SetStep(int64_t step) { state_->SetStep(step); }
 void WorkerChannel::Close(absl::Duration timeout) { state_->Close(timeout); }
 
@@ -351,9 +361,7 @@ void WorkerChannel::SendPrediction(int64_t request, const std::vector<Prediction
 
 void WorkerChannel::SendPrediction(int64_t request, const FailureReport& failure) {
   ConnectRequest message;
-  message.mutable_predict_done()->set_request(request);
-  message.mutable_predict_done()->set_error(failure.message);
-  message.mutable_predict_done()->set_code(failure.code);
+  SetFailure(*message.mutable_predict_done(), request, failure);
   state_->Enqueue(std::move(message));
 }
 
@@ -375,9 +383,20 @@ void WorkerChannel::SendEvaluation(int64_t request, const EvaluationOutput& outp
 
 void WorkerChannel::SendEvaluation(int64_t request, const FailureReport& failure) {
   ConnectRequest message;
-  message.mutable_evaluate_done()->set_request(request);
-  message.mutable_evaluate_done()->set_error(failure.message);
-  message.mutable_evaluate_done()->set_code(failure.code);
+  SetFailure(*message.mutable_evaluate_done(), request, failure);
+  state_->Enqueue(std::move(message));
+}
+
+void WorkerChannel::SendProbe(int64_t request, const ProbeReport& report) {
+  ConnectRequest message;
+  message.mutable_probe_done()->set_request(request);
+  *message.mutable_probe_done()->mutable_plan() = ToProto(report);
+  state_->Enqueue(std::move(message));
+}
+
+void WorkerChannel::SendProbe(int64_t request, const FailureReport& failure) {
+  ConnectRequest message;
+  SetFailure(*message.mutable_probe_done(), request, failure);
   state_->Enqueue(std::move(message));
 }
 

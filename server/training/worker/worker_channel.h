@@ -19,6 +19,7 @@
 #include "server/training/recipes/evaluation.h"
 #include "server/training/recipes/job_reporter.h"
 #include "server/training/recipes/prediction.h"
+#include "server/training/recipes/probe/probe_report.h"
 #include "server/training/worker/commands.h"
 
 namespace attune::training {
@@ -45,8 +46,8 @@ class WorkerChannel {
   // All that its owner has changed so far, when there is news since it was last asked.
   std::optional<LiveSettings> NewSettings(const AttemptFence& attempt);
 
-  // Whether the server wants an evaluation to end early.
-  bool StopsEvaluation(int64_t request) const;
+  // Whether the server wants an evaluation or a probe to end early.
+  bool StopsRequest(int64_t request) const;
 
   // Queued; sent in order. Progress that has not been sent yet is replaced, and metrics are dropped when a server does not read for very long.
   void SendStarted(const AttemptFence& attempt, int64_t resumed_from_step, const std::string& device, int threads);
@@ -65,6 +66,8 @@ class WorkerChannel {
   void SendEvaluationProgress(int64_t request, int64_t rows_done, int64_t rows_total);
   void SendEvaluation(int64_t request, const EvaluationOutput& output);
   void SendEvaluation(int64_t request, const FailureReport& failure);
+  void SendProbe(int64_t request, const ProbeReport& report);
+  void SendProbe(int64_t request, const FailureReport& failure);
 
   // For heartbeats: the step that training is in; 0 when idle.
   void SetStep(int64_t step);

@@ -1,10 +1,13 @@
 #include "server/training/worker/worker_loop.h"
 
+#include <memory>
+#include <string>
 #include <variant>
 
 #include "absl/status/status.h"
 #include "server/base/log.h"
 #include "server/training/worker/channel_reporter.h"
+#include "server/training/worker/device_memory.h"
 #include "server/training/worker/job_session.h"
 #include "server/training/worker/process_guard.h"
 
@@ -14,11 +17,13 @@ namespace {
 // False when the process cannot go on.
 bool RunAssignment(WorkerChannel& channel, Files& files, const AssignCommand& command) {
   Log(LogLevel::kInfo, "attempt begins", {{"job", command.fence.job}, {"attempt", command.fence.attempt}, {"resume_dir", command.paths.resume_dir}});
-  ChannelReporter reporter(channel, command.fence);
+  const std::unique_ptr<MemoryMeter> memory = MeterOf(command.spec.device);
+  ChannelReporter reporter(channel, command.fence, *memory);
   AttemptOutcome outcome = RunAttempt(command.spec, command.paths, reporter, files);
   if (!outcome.failure.has_value()) {
     Log(LogLevel::kInfo, outcome.result.preempted ? "attempt suspended" : "attempt ended",
         {{"job", command.fence.job}, {"step", reporter.step()}, {"cancelled", outcome.result.cancelled}});
+    reporter.SendProgress();
     if (!outcome.result.preempted) channel.Send(command.fence, outcome.result);
     return true;
   }
@@ -42,7 +47,7 @@ void RunPrediction(WorkerChannel& channel, PredictionSession& predictions, const
 void RunEvaluationCommand(WorkerChannel& channel, const EvaluateCommand& command) {
   EvaluationControl control;
   control.progress = [&](int64_t done, int64_t total) { channel.SendEvaluationProgress(command.request, done, total); };
-  control.stop_requested = [&] { return channel.StopsEvaluation(command.request); };
+  control.stop_requested = [&] { return channel.StopsRequest(command.request); };
   const EvaluationOutcome outcome = RunEvaluation(command.evaluation, control);
   if (outcome.output.has_value()) return channel.SendEvaluation(command.request, *outcome.output);
   if (!outcome.failure.has_value()) {
@@ -50,6 +55,36 @@ void RunEvaluationCommand(WorkerChannel& channel, const EvaluateCommand& command
   }
   Log(LogLevel::kWarning, "evaluation failed", {{"checkpoint", command.evaluation.checkpoint_dir}, {"error", outcome.failure->message}});
   channel.SendEvaluation(command.request, *outcome.failure);
+}
+
+// What a probe says goes to the worker's log, and whether its caller has left is asked as for an evaluation.
+class ProbeReporter final : public JobReporter {
+ public:
+  ProbeReporter(WorkerChannel& channel, int64_t request) : channel_(channel), request_(request) {}
+  void Started(int64_t, const std::string&, int) override {}
+  void Phase(const PhaseReport&) override {}
+  void Step(int64_t) override {}
+  void Progress(const ProgressReport&) override {}
+  void Metrics(const MetricReport&) override {}
+  void Evaluation(const EvaluationReport&) override {}
+  void CheckpointWritten(const CheckpointReport&) override {}
+  void LogLine(const std::string& text) override { Log(LogLevel::kInfo, text, {{"plan", request_}}); }
+  StopRequest Stop() override { return channel_.StopsRequest(request_) ? StopRequest::kCancel : StopRequest::kNone; }
+
+ private:
+  WorkerChannel& channel_;
+  const int64_t request_;
+};
+
+void RunProbeCommand(WorkerChannel& channel, Files& files, const ProbeCommand& command) {
+  ProbeReporter reporter(channel, command.request);
+  const ProbeOutcome outcome = RunProbe(command.assignment.spec, command.assignment.paths, reporter, files);
+  if (outcome.report.has_value()) return channel.SendProbe(command.request, *outcome.report);
+  if (!outcome.failure.has_value()) {
+    return channel.SendProbe(command.request, FailureReport{.code = static_cast<int>(absl::StatusCode::kCancelled), .message = "the plan was cancelled"});
+  }
+  Log(LogLevel::kWarning, "a plan could not be made", {{"error", outcome.failure->message}});
+  channel.SendProbe(command.request, *outcome.failure);
 }
 
 }  // namespace
@@ -68,6 +103,10 @@ int RunWorker(WorkerChannel& channel, Files& files) {
     if (const auto* evaluate = std::get_if<EvaluateCommand>(&command)) {
       RunEvaluationCommand(channel, *evaluate);
       continue;
+    }
+    if (const auto* probe = std::get_if<ProbeCommand>(&command)) {
+      RunProbeCommand(channel, files, *probe);
+      break;  // its memory is not what it was
     }
     RunPrediction(channel, predictions, std::get<PredictCommand>(command));
   }

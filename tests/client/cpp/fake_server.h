@@ -184,11 +184,13 @@ class FakeJobs final : public v1::FineTuningJobService::Service {
   std::map<std::string, v1::FineTuningJob> jobs;
   std::function<grpc::Status(const v1::CreateFineTuningJobRequest&, v1::FineTuningJob*)> on_create;
   std::vector<v1::CreateFineTuningJobRequest> created;
+  std::vector<v1::PlanFineTuningJobRequest> planned;
+  v1::PlanFineTuningJobResponse plan;
   std::vector<v1::ListFineTuningJobsRequest> listed;
   std::vector<v1::UpdateFineTuningJobRequest> updated;
   std::vector<std::string> cancelled, deleted;  // names
   std::vector<v1::MetricPoint> metrics;
-  Script create, get, list_events, remove, cancel;
+  Script create, get, list_events, remove, cancel, make_plan;
 
   grpc::Status CreateFineTuningJob(grpc::ServerContext*, const v1::CreateFineTuningJobRequest* request,
                                    v1::FineTuningJob* response) override {
@@ -201,6 +203,12 @@ class FakeJobs final : public v1::FineTuningJobService::Service {
     *response->mutable_effective_spec() = request->spec();
     response->set_state(v1::FineTuningJob::STATE_QUEUED);
     return grpc::Status::OK;
+  }
+  grpc::Status PlanFineTuningJob(grpc::ServerContext*, const v1::PlanFineTuningJobRequest* request, v1::PlanFineTuningJobResponse* response) override {
+    planned.push_back(*request);
+    grpc::Status status = make_plan.Next();
+    if (status.ok()) *response = plan;
+    return status;
   }
   grpc::Status GetFineTuningJob(grpc::ServerContext*, const v1::GetFineTuningJobRequest* request,
                                 v1::FineTuningJob* response) override {

@@ -118,6 +118,7 @@ class Models(model_pb2_grpc.ModelServiceServicer):
 class Jobs(fine_tuning_job_pb2_grpc.FineTuningJobServiceServicer):
     def __init__(self):
         self.created, self.failures, self.streams, self.watched_after, self.stored, self.removed = [], [], [], [], [], []
+        self.planned = []
         self.job = v1.FineTuningJob(name="fineTuningJobs/j1", state=v1.FineTuningJob.STATE_SUCCEEDED)
 
     def CreateFineTuningJob(self, request, context):
@@ -125,6 +126,10 @@ class Jobs(fine_tuning_job_pb2_grpc.FineTuningJobServiceServicer):
         if self.failures:
             self.failures.pop(0)(context)
         return v1.FineTuningJob(name="fineTuningJobs/j1", spec=request.spec)
+
+    def PlanFineTuningJob(self, request, context):
+        self.planned.append(request)
+        return v1.PlanFineTuningJobResponse(effective_spec=request.spec, fits=True, summary="fits")
 
     def GetFineTuningJob(self, request, context):
         return self.job

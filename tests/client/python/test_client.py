@@ -239,6 +239,14 @@ def test_a_misspelt_hyperparameter_raises(client):
         client.create_job(base_model="m", dataset="d", learning_rat=1)
 
 
+def test_plan_sends_what_create_would(server, client):
+    plan = client.plan({"hyperparameters": {"n_epochs": 3}}, base_model="minilm", dataset="d", batch_size=8)
+    (request,) = server.jobs.planned
+    assert plan.fits and not server.jobs.created
+    assert (request.spec.base_model, request.spec.dataset) == ("models/minilm", "datasets/d")
+    assert (request.spec.hyperparameters.n_epochs, request.spec.hyperparameters.batch_size) == (3, 8)
+
+
 def event(sequence, terminal=False):
     changed = v1.StateChanged(terminal=True) if terminal else None
     return v1.WatchFineTuningJobResponse(event=v1.JobEvent(sequence=sequence, state_changed=changed))

@@ -206,12 +206,12 @@ TEST(WorkerChannel, AnEvaluationIsStoppedByItsNumberOrByAShutdown) {
   server.Send(cancel);
   server.Send(Predict(1));
   channel->NextCommand();
-  EXPECT_TRUE(channel->StopsEvaluation(4));
-  EXPECT_FALSE(channel->StopsEvaluation(5));
+  EXPECT_TRUE(channel->StopsRequest(4));
+  EXPECT_FALSE(channel->StopsRequest(5));
   EXPECT_EQ(channel->Stop(kAttempt), StopRequest::kNone);
   server.Send(Shutdown());
   channel->NextCommand();
-  EXPECT_TRUE(channel->StopsEvaluation(5));
+  EXPECT_TRUE(channel->StopsRequest(5));
 }
 
 }  // namespace

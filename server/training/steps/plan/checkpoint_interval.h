@@ -16,7 +16,9 @@ class CheckpointInterval {
   explicit CheckpointInterval(absl::Time now) : last_(now) {}
   void Saved(absl::Time now) { last_ = now; }
   // `cost`: of one checkpoint, as measured; zero before the first.
-  bool Due(absl::Time now, absl::Duration cost) const { return now - last_ >= std::max(kLeast, kTimesItsCost * cost); }
+  bool Due(absl::Time now, absl::Duration cost) const { return now - last_ >= After(cost); }
+  // Between two of them.
+  static absl::Duration After(absl::Duration cost) { return std::max(kLeast, kTimesItsCost * cost); }
 
  private:
   static constexpr absl::Duration kLeast = absl::Seconds(30);

@@ -1,0 +1,64 @@
+#include "server/scheduler/plans/plan_facts.h"
+
+#include <cmath>
+#include <cstdio>
+
+#include "server/base/str_cat.h"
+
+namespace attune::scheduler {
+namespace {
+
+// Besides those that keep_last keeps: the best, the last, and one that is being written.
+constexpr int64_t kMoreCheckpoints = 3;
+
+std::string OneDecimal(double value) {
+  char text[32];
+  std::snprintf(text, sizeof(text), value < 10 ? "%.1f" : "%.0f", value);
+  return text;
+}
+
+std::string Need(const v1::PlanFineTuningJobResponse& plan) {
+  const std::string needs = StrCat("needs ", BinaryBytes(plan.memory().peak_bytes()));
+  return plan.memory_limit_bytes() > 0 ? StrCat(needs, " of ", BinaryBytes(plan.memory_limit_bytes())) : needs;
+}
+
+std::string Time(const v1::PlanFineTuningJobResponse& plan) {
+  return StrCat("about ", AboutSeconds(plan.total_seconds()), " (", AboutSeconds(plan.total_seconds_low()), " to ", AboutSeconds(plan.total_seconds_high()), ")");
+}
+
+std::string Smaller(const v1::FineTuningSpec& spec, const v1::PlanFineTuningJobResponse& plan) {
+  if (plan.accumulation_steps() == 0) {
+    return "not even one row at a time: choose a smaller model, a smaller max_length or image_size, fewer layers that learn, or lora";
+  }
+  const int64_t rows = int64_t{spec.hyperparameters().batch_size()} * spec.hyperparameters().gradient_accumulation_steps();
+  return StrCat("use batch_size ", rows / plan.accumulation_steps(), " with gradient_accumulation_steps ", plan.accumulation_steps(),
+                ", which gives the same steps; ", Time(plan));
+}
+
+}  // namespace
+
+std::string BinaryBytes(int64_t bytes) {
+  const double mebibytes = static_cast<double>(bytes) / (1 << 20);
+  return mebibytes < 1000 ? StrCat(OneDecimal(mebibytes), " MiB") : StrCat(OneDecimal(mebibytes / 1024), " GiB");
+}
+
+std::string AboutSeconds(double seconds) {
+  if (seconds < 90) return StrCat(OneDecimal(seconds), " s");
+  if (seconds < 90 * 60) return StrCat(OneDecimal(seconds / 60), " min");
+  return StrCat(OneDecimal(seconds / 3600), " h");
+}
+
+void AddFacts(const v1::FineTuningSpec& effective_spec, int64_t disk_free_bytes, v1::PlanFineTuningJobResponse* plan) {
+  *plan->mutable_effective_spec() = effective_spec;
+  plan->set_disk_bytes(plan->checkpoint_bytes() * (effective_spec.checkpointing().keep_last() + kMoreCheckpoints));
+  plan->set_disk_free_bytes(disk_free_bytes);
+  std::string summary =
+      plan->fits() ? StrCat("fits: ", Need(*plan), "; ", Time(*plan)) : StrCat("does not fit: ", Need(*plan), "; ", Smaller(effective_spec, *plan));
+  if (plan->disk_bytes() > disk_free_bytes) {
+    StrAppend(&summary, "; its checkpoints take up to ", BinaryBytes(plan->disk_bytes()), " of disk, and ", BinaryBytes(disk_free_bytes),
+              " are free: lower keep_last, or make room");
+  }
+  plan->set_summary(std::move(summary));
+}
+
+}  // namespace attune::scheduler
