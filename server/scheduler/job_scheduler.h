@@ -27,12 +27,12 @@
 #include "server/jobs/job.h"
 #include "server/jobs/job_state.h"
 #include "server/jobs/spec/spec_check.h"
+#include "server/scheduler/executor.h"
 #include "server/scheduler/job_reports.h"
 #include "server/scheduler/job_snapshots.h"
 #include "server/scheduler/placement_policy.h"
 #include "server/scheduler/project_usage.h"
 #include "server/scheduler/scheduler.h"
-#include "server/scheduler/serial_executor.h"
 
 namespace attune::scheduler {
 
@@ -213,8 +213,8 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   size_t busy_ ABSL_GUARDED_BY(mutex_) = 0;  // active_.size(), for Drain
 
   // Last: their threads use the rest. Callbacks that may outlive this hold the loop.
-  std::shared_ptr<SerialExecutor> loop_;
-  std::shared_ptr<SerialExecutor> io_;
+  std::shared_ptr<Executor> loop_;
+  std::shared_ptr<Executor> io_;
 };
 
 template <typename Work, typename Then>
