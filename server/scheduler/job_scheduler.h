@@ -151,10 +151,12 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   void HandleUpdate(const v1::UpdateFineTuningJobRequest& request, JobCallback done);
   // Calls back with the job when everything that was said of it so far is durable.
   void AnswerWhenDurable(const LiveJob& live, JobCallback done);
+  // Calls back, on the loop, when everything that was said so far is durable, or could not be stored.
+  void WhenDurable(StatusCallback then);
   void HandleDelete(const std::string& id, StatusCallback done);
   void FinishDelete(const std::string& id, const absl::Status& removed, StatusCallback done);
   void HandleDeleteCheckpoint(const std::string& id, int64_t step, StatusCallback done);
-  void FinishDeleteCheckpoint(const jobs::CheckpointRecord& record, const absl::Status& removed, StatusCallback done);
+  void FinishDeleteCheckpoint(const jobs::CheckpointRecord& record, int attempt, const absl::Status& removed, StatusCallback done);
 
   // attempt_handlers.cc:
   void StartAttempt(LiveJob& live);
@@ -178,6 +180,8 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   void HandleCheckpointWritten(LiveJob& live, const worker::v1::CheckpointWritten& written);
   void RegisterCheckpoint(const workers::AttemptId& attempt, const worker::v1::CheckpointWritten& written, const absl::StatusOr<v1::Checkpoint>& read);
   void ApplyRetention(LiveJob& live);
+  // A checkpoint that could not be removed is there again. `attempt`: when that was tried.
+  void PutBack(const jobs::CheckpointRecord& record, int attempt);
   void ChooseBest(LiveJob& live);
   const jobs::CheckpointRecord* LastResumable(const LiveJob& live) const;
 
