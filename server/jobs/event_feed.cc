@@ -102,7 +102,8 @@ class EventFeeds::Subscription final : public EventSubscription {
 void EventFeeds::Publish(const std::vector<StoredEvent>& events, Woken& woken) {
   absl::MutexLock lock(&mutex_);
   if (feeds_.empty()) return;
-  std::set<Feed*> touched;
+  std::set<Feed*> seen;
+  std::vector<Feed*> touched;  // in the order of their events
   for (const StoredEvent& event : events) {
     auto found = feeds_.find(event.job_id);
     if (found == feeds_.end()) continue;
@@ -111,7 +112,7 @@ void EventFeeds::Publish(const std::vector<StoredEvent>& events, Woken& woken) {
     if (feed.ring.size() > ring_events_) feed.ring.pop_front();
     feed.committed = std::max(feed.committed, event.sequence);
     feed.terminal = feed.terminal || event.kind == EventKind::kTerminal;
-    touched.insert(&feed);
+    if (seen.insert(&feed).second) touched.push_back(&feed);
   }
   for (Feed* feed : touched) TakeWaiting(*feed, woken);
 }

@@ -38,7 +38,7 @@ absl::StatusOr<std::unique_ptr<JobEventLog>> JobEventLog::Create(JobStore& store
 
 GroupCommitEventLog::GroupCommitEventLog(JobStore& store, const Clock& clock, EventLogOptions options)
     : store_(store), clock_(clock), options_(options), feeds_(store, options.shared_ring_events) {
-  writer_ = std::thread([this] { Write(); });
+  if (options_.own_thread) writer_ = std::thread([this] { Write(); });
 }
 
 GroupCommitEventLog::~GroupCommitEventLog() {
@@ -46,7 +46,7 @@ GroupCommitEventLog::~GroupCommitEventLog() {
     absl::MutexLock lock(&mutex_);
     stopping_ = true;
   }
-  writer_.join();
+  if (writer_.joinable()) writer_.join();
 }
 
 void GroupCommitEventLog::Append(const std::string& job_id, v1::JobEvent event, AppendOptions options) {
@@ -75,47 +75,66 @@ absl::Status GroupCommitEventLog::Flush() {
                 finished.Notify();
               },
           .fail_fast = true});
+  while (!options_.own_thread && !finished.HasBeenNotified()) CommitNext();
   finished.WaitForNotification();
   return result;
 }
 
 void GroupCommitEventLog::Write() {
   while (true) {
-    Group group;
     {
       absl::MutexLock lock(&mutex_);
       auto has_work = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !queue_.empty() || stopping_; };
       mutex_.Await(absl::Condition(&has_work));
       if (queue_.empty()) return;
-      size_t count = std::min(queue_.size(), options_.max_group);
-      group.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(queue_.begin() + static_cast<ptrdiff_t>(count)));
-      queue_.erase(queue_.begin(), queue_.begin() + static_cast<ptrdiff_t>(count));
     }
-    CommitGroup(std::move(group));
+    for (absl::Duration wait = CommitNext(); wait > absl::ZeroDuration(); wait = CommitNext()) {
+      bool stopping = false;
+      {
+        absl::MutexLock lock(&mutex_);
+        stopping = mutex_.AwaitWithTimeout(absl::Condition(&stopping_), wait);
+      }
+      if (stopping) LoseGroup();
+    }
   }
 }
 
-void GroupCommitEventLog::CommitGroup(Group group) {
-  for (int attempt = 0;; ++attempt) {
-    absl::Status status = TryCommit(group);
-    NoteOutcome(status);
-    if (status.ok()) return;
-    Shed(group, status);
-    if (group.empty()) return;  // the next group has its own try
-    FailWaitingEntries(status);
-    if (attempt == 0) continue;  // at once: without metrics and log lines the group may be small enough
-    bool stopping = false;
-    {
-      absl::MutexLock lock(&mutex_);
-      stopping = mutex_.AwaitWithTimeout(absl::Condition(&stopping_), options_.retry_interval);
-    }
-    if (!stopping) continue;
-    Log(LogLevel::kError, "job events were lost at shutdown", {{"entries", group.size()}, {"error", status.ToString()}});
-    for (Entry& entry : group) {
-      if (entry.options.done) entry.options.done(status);
-    }
-    return;
+// Entries that can't wait are taken out of the group after a failure.
+absl::Duration GroupCommitEventLog::CommitNext() {
+  const bool again = !group_.empty();
+  if (!again) {
+    absl::MutexLock lock(&mutex_);
+    size_t count = std::min(queue_.size(), options_.max_group);
+    group_.assign(std::make_move_iterator(queue_.begin()), std::make_move_iterator(queue_.begin() + static_cast<ptrdiff_t>(count)));
+    queue_.erase(queue_.begin(), queue_.begin() + static_cast<ptrdiff_t>(count));
   }
+  for (int attempt = again ? 1 : 0; !group_.empty(); ++attempt) {
+    error_ = TryCommit(group_);
+    NoteOutcome(error_);
+    if (error_.ok()) {
+      group_.clear();
+      break;
+    }
+    Shed(group_, error_);
+    if (group_.empty()) break;  // the next group has its own try
+    FailWaitingEntries(error_);
+    // The second try comes at once: without metrics and log lines the group may be small enough.
+    if (attempt > 0) return options_.retry_interval;
+  }
+  return absl::ZeroDuration();
+}
+
+bool GroupCommitEventLog::HasWaiting() const {
+  absl::MutexLock lock(&mutex_);
+  return !queue_.empty() || !group_.empty();
+}
+
+void GroupCommitEventLog::LoseGroup() {
+  Log(LogLevel::kError, "job events were lost at shutdown", {{"entries", group_.size()}, {"error", error_.ToString()}});
+  for (Entry& entry : group_) {
+    if (entry.options.done) entry.options.done(error_);
+  }
+  group_.clear();
 }
 
 void GroupCommitEventLog::NoteOutcome(const absl::Status& status) {

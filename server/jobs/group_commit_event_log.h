@@ -25,6 +25,10 @@ class GroupCommitEventLog final : public JobEventLog {
   void Append(const std::string& job_id, v1::JobEvent event, AppendOptions options) override;
   void Commit(AppendOptions options) override;
   absl::Status Flush() override;
+  // For an owner whose options say that there is no thread. Tries the oldest group; what is left of it stays first in line. Returns how long to wait before the next try:
+  // zero unless the store failed.
+  absl::Duration CommitNext();
+  bool HasWaiting() const;
   absl::StatusOr<std::unique_ptr<EventSubscription>> Subscribe(const std::string& job_id, int64_t after_sequence,
                                                                WatchCallback wake) override;
   absl::StatusOr<std::vector<v1::JobEvent>> List(const std::string& job_id, int64_t after_sequence, int limit) override;
@@ -42,8 +46,8 @@ class GroupCommitEventLog final : public JobEventLog {
 
   void Enqueue(Entry entry);
   void Write();  // the writer thread
-  // Commits until it succeeds; entries that can't wait are taken out of the group after a failure.
-  void CommitGroup(Group group);
+  // What is left of the group when the log goes while the store fails.
+  void LoseGroup();
   absl::Status TryCommit(Group& group);
   void NoteOutcome(const absl::Status& status);
   void Shed(Group& group, const absl::Status& error);
@@ -55,13 +59,16 @@ class GroupCommitEventLog final : public JobEventLog {
   const EventLogOptions options_;
   EventFeeds feeds_;
 
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   std::deque<Entry> queue_ ABSL_GUARDED_BY(mutex_);
   bool failing_ ABSL_GUARDED_BY(mutex_) = false;  // the last commit failed
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   int64_t shed_ ABSL_GUARDED_BY(mutex_) = 0;      // metrics and log lines dropped since commits fail
 
-  std::map<std::string, int64_t> newest_;  // committed sequence of jobs that are not at their end; writer thread only
+  // Writer thread only.
+  std::map<std::string, int64_t> newest_;  // committed sequence of jobs that are not at their end
+  Group group_;                            // taken from the queue and not yet committed
+  absl::Status error_;                     // of the last try
   std::thread writer_;
 };
 

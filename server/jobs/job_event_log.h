@@ -58,6 +58,7 @@ struct EventLogOptions {
   size_t max_group = 512;            // entries in one transaction
   size_t max_waiting = 8192;         // entries; when more wait while commits fail, metrics and log lines are not taken
   absl::Duration retry_interval = absl::Milliseconds(500);
+  bool own_thread = true;            // false: the owner calls GroupCommitEventLog::CommitNext, and what waits when the log goes is dropped
 };
 
 // What goes with an event.

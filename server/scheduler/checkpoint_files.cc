@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "nlohmann/json.hpp"
 #include "server/base/log.h"
 #include "server/base/sha256.h"
@@ -18,6 +19,7 @@ using Json = nlohmann::json;
 constexpr int64_t kMaxManifestBytes = 16 << 20;
 constexpr char kManifest[] = "manifest.json";
 constexpr char kTrainingState[] = "training_state.json";
+constexpr char kRubbish[] = ".tmp";
 
 absl::Status Damaged(const std::string& directory, std::string_view what) {
   return absl::DataLossError(StrCat("checkpoint ", directory, " is damaged: ", what));
@@ -98,13 +100,28 @@ absl::StatusOr<int> CheckpointPhase(const std::string& directory) {
 }
 
 absl::Status RemoveCheckpointDirectory(Files& files, const std::string& directory) {
-  std::string rubbish = directory + ".tmp";
+  std::string rubbish = StrCat(directory, kRubbish);
   // An earlier removal may have been cut off.
   ATTUNE_RETURN_IF_ERROR(files.RemoveRecursively(rubbish));
   absl::Status renamed = files.Rename(directory, rubbish);
   if (absl::IsNotFound(renamed)) return absl::OkStatus();
   ATTUNE_RETURN_IF_ERROR(renamed);
-  return files.RemoveRecursively(rubbish);
+  // From here on there is no checkpoint any more, whatever becomes of the rest.
+  if (absl::Status rest = files.RemoveRecursively(rubbish); !rest.ok()) {
+    Log(LogLevel::kWarning, "what is left of a removed checkpoint could not be removed", {{"path", rubbish}, {"error", rest.ToString()}});
+  }
+  return absl::OkStatus();
+}
+
+void RemoveRubbish(Files& files, const std::string& output_directory) {
+  const std::string checkpoints = StrCat(output_directory, "/checkpoints");
+  absl::StatusOr<std::vector<std::string>> names = ListDirectory(checkpoints);
+  if (!names.ok()) return;
+  for (const std::string& name : *names) {
+    if (!absl::EndsWith(name, kRubbish)) continue;
+    absl::Status status = files.RemoveRecursively(StrCat(checkpoints, "/", name));
+    if (!status.ok()) Log(LogLevel::kWarning, "what is left of a removed checkpoint could not be removed", {{"path", name}, {"error", status.ToString()}});
+  }
 }
 
 absl::Status PrepareOutputDirectory(Files& files, const std::string& output_directory, const std::set<std::string>& registered) {

@@ -28,8 +28,12 @@ absl::Status VerifyCheckpoint(const std::string& directory, const v1::Checkpoint
 // Phase that a resumable checkpoint is in, counted from 0 as the job's phases are, from its training_state.json. DATA_LOSS when that cannot be read.
 absl::StatusOr<int> CheckpointPhase(const std::string& directory);
 
-// Takes the directory out of the way first (as step-N.tmp), so that a crash leaves it whole or marked as rubbish. OK when absent.
+// Takes the directory out of the way first (as step-N.tmp), so that a crash leaves it whole or marked as rubbish. OK when absent, and when only rubbish is left: that goes before
+// the job's next attempt or at the server's next start. After an error the checkpoint is still whole.
 absl::Status RemoveCheckpointDirectory(Files& files, const std::string& directory);
+
+// What removals of checkpoints have left behind in {output_directory}/checkpoints; what cannot be removed stays, with a line in the log.
+void RemoveRubbish(Files& files, const std::string& output_directory);
 
 // Makes {output_directory}/checkpoints and removes from it whatever is not in `registered` (directory names): unfinished writes, and checkpoints that were never
 // reported.

@@ -50,11 +50,14 @@ void JobScheduler::RegisterCheckpoint(const workers::AttemptId& attempt, const w
   CountTime(*live);
   Publish(*live);
   snapshots_.PutCheckpoints(live->job.id, live->checkpoints);
-  // Older ones go only when the new one is durable: a crash in between must leave one that is known.
-  auto durable = [this, loop = loop_, id = live->job.id](absl::Status stored) {
+  live->unstored.insert(record.step);
+  auto durable = [this, loop = loop_, id = live->job.id, step = record.step](absl::Status stored) {
     if (!stored.ok()) return;
-    loop->Post([this, id] {
-      if (LiveJob* job = Find(id)) ApplyRetention(*job);
+    loop->Post([this, id, step] {
+      LiveJob* job = Find(id);
+      if (job == nullptr) return;
+      job->unstored.erase(job->unstored.find(step));
+      ApplyRetention(*job);
     });
   };
   v1::JobEvent event = CheckpointEvent(record.resource.name(), record.step, written.is_best(), live->attempt());
@@ -62,6 +65,8 @@ void JobScheduler::RegisterCheckpoint(const workers::AttemptId& attempt, const w
 }
 
 void JobScheduler::ApplyRetention(LiveJob& live) {
+  // Older ones go only when the newest one is durable: a crash in between must leave one that is known.
+  if (live.checkpoints.empty() || live.unstored.count(live.checkpoints.rbegin()->first) > 0) return;
   std::vector<int64_t> steps;
   std::set<int64_t> held;
   for (const auto& [step, checkpoint] : live.checkpoints) {
@@ -76,16 +81,13 @@ void JobScheduler::ApplyRetention(LiveJob& live) {
     jobs::CheckpointRecord record = live.checkpoints.at(step);
     live.checkpoints.erase(step);
     DoFileWork([&files = deps_.files, directory = DirectoryOf(record)] { return RemoveCheckpointDirectory(files, directory); },
-               [this, record](const absl::Status& removed) {
+               [this, record, attempt = live.attempt()](const absl::Status& removed) {
                  if (removed.ok()) {
                    deps_.events.Commit({.changes = {jobs::RemoveCheckpoint{record.job_id, record.step}}});
                    return;
                  }
                  Log(LogLevel::kWarning, "an old checkpoint could not be removed", {{"checkpoint", record.resource.name()}, {"error", removed.ToString()}});
-                 LiveJob* job = Find(record.job_id);
-                 if (job == nullptr) return;
-                 job->checkpoints[record.step] = record;  // the next checkpoint tries again
-                 snapshots_.PutCheckpoints(record.job_id, job->checkpoints);
+                 PutBack(record, attempt);  // the next checkpoint tries again
                });
   }
   snapshots_.PutCheckpoints(live.job.id, live.checkpoints);
@@ -140,6 +142,15 @@ std::string JobScheduler::NeededBy(const std::string& checkpoint) const {
     if (live.job.resource.effective_spec().warm_start().checkpoint() == checkpoint && !jobs::IsFinal(live.state())) return live.job.resource.name();
   }
   return "";
+}
+
+void JobScheduler::PutBack(const jobs::CheckpointRecord& record, int attempt) {
+  LiveJob* live = Find(record.job_id);
+  if (live == nullptr) return;
+  // The preparation of an attempt that began meanwhile takes away what it does not find registered.
+  if (live->starting || live->attempt() != attempt) return deps_.events.Commit({.changes = {jobs::RemoveCheckpoint{record.job_id, record.step}}});
+  live->checkpoints[record.step] = record;
+  snapshots_.PutCheckpoints(record.job_id, live->checkpoints);
 }
 
 void JobScheduler::ChooseBest(LiveJob& live) {

@@ -69,7 +69,7 @@ void JobScheduler::HandleCreate(const v1::CreateFineTuningJobRequest& request, J
   }
 
   jobs::Job job;
-  job.id = NewId('j');
+  job.id = deps_.new_id ? deps_.new_id('j') : NewId('j');
   job.order = next_order_++;
   job.request_id = request.request_id();
   job.request_digest = digest;

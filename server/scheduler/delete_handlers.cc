@@ -22,8 +22,12 @@ void JobScheduler::HandleDelete(const std::string& id, StatusCallback done) {
   }
   live->deleting = true;
   snapshots_.Remove(id);
-  DoFileWork([&files = deps_.files, directory = OutputDirectory(id)] { return files.RemoveRecursively(directory); },
-             [this, id, done = std::move(done)](const absl::Status& removed) mutable { FinishDelete(id, removed, std::move(done)); });
+  // The end of the job first: a server that was killed in between must not find one that trains, and has no files.
+  WhenDurable([this, id, done = std::move(done)](const absl::Status& ended) {
+    if (!ended.ok()) return FinishDelete(id, ended, done);
+    DoFileWork([&files = deps_.files, directory = OutputDirectory(id)] { return files.RemoveRecursively(directory); },
+               [this, id, done](const absl::Status& removed) { FinishDelete(id, removed, done); });
+  });
 }
 
 void JobScheduler::FinishDelete(const std::string& id, const absl::Status& removed, StatusCallback done) {
@@ -70,16 +74,19 @@ void JobScheduler::HandleDeleteCheckpoint(const std::string& id, int64_t step, S
   jobs::CheckpointRecord record = found->second;
   live->checkpoints.erase(found);
   snapshots_.PutCheckpoints(id, live->checkpoints);
-  DoFileWork([&files = deps_.files, directory = DirectoryOf(record)] { return RemoveCheckpointDirectory(files, directory); },
-             [this, record, done = std::move(done)](const absl::Status& removed) mutable { FinishDeleteCheckpoint(record, removed, std::move(done)); });
+  // The newer ones first: a crash in between must leave one that is known.
+  WhenDurable([this, record, attempt = live->attempt(), done = std::move(done)](const absl::Status& durable) {
+    if (!durable.ok()) return FinishDeleteCheckpoint(record, attempt, durable, done);
+    DoFileWork([&files = deps_.files, directory = DirectoryOf(record)] { return RemoveCheckpointDirectory(files, directory); },
+               [this, record, attempt, done](const absl::Status& removed) { FinishDeleteCheckpoint(record, attempt, removed, done); });
+  });
 }
 
-void JobScheduler::FinishDeleteCheckpoint(const jobs::CheckpointRecord& record, const absl::Status& removed, StatusCallback done) {
+void JobScheduler::FinishDeleteCheckpoint(const jobs::CheckpointRecord& record, int attempt, const absl::Status& removed, StatusCallback done) {
   LiveJob* live = Find(record.job_id);
   if (live == nullptr) return done(absl::OkStatus());  // the whole job went meanwhile
   if (!removed.ok()) {
-    live->checkpoints[record.step] = record;
-    snapshots_.PutCheckpoints(record.job_id, live->checkpoints);
+    PutBack(record, attempt);
     return done(absl::Status(removed.code(), StrCat("the checkpoint could not be deleted: ", std::string(removed.message()), "; try again")));
   }
   if (live->job.resource.best_checkpoint() == record.resource.name()) ChooseBest(*live);

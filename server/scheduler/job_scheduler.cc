@@ -10,6 +10,7 @@
 #include "server/jobs/timestamps.h"
 #include "server/jobs/violations.h"
 #include "server/scheduler/predict_inputs.h"
+#include "server/scheduler/serial_executor.h"
 
 namespace attune::scheduler {
 namespace {
@@ -32,8 +33,9 @@ absl::StatusOr<std::unique_ptr<Scheduler>> Scheduler::Create(SchedulerOptions op
 
 JobScheduler::JobScheduler(SchedulerOptions options, SchedulerDependencies dependencies, workers::WorkerDescription description)
     : options_(std::move(options)), deps_(dependencies), description_(std::move(description)) {
-  loop_ = std::make_shared<SerialExecutor>([this] { PlaceJobs(); });
-  io_ = std::make_shared<SerialExecutor>();
+  const ExecutorFactory make = deps_.make_executor ? deps_.make_executor : [](Executor::Task when_idle) { return std::make_shared<SerialExecutor>(std::move(when_idle)); };
+  loop_ = make([this] { PlaceJobs(); });
+  io_ = make(nullptr);
 }
 
 JobScheduler::~JobScheduler() {
@@ -169,14 +171,14 @@ void JobScheduler::Drain() {
   auto idle = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return busy_ == 0; };
   {
     absl::MutexLock lock(&mutex_);
-    mutex_.AwaitWithTimeout(absl::Condition(&idle), options_.drain_grace);
+    loop_->AwaitWithTimeout(mutex_, absl::Condition(&idle), options_.drain_grace);
   }
   loop_->Post([this] {
     for (const std::string& id : active_) deps_.pool.Kill({jobs::JobName(id), jobs_.at(id).attempt()});
   });
   {
     absl::MutexLock lock(&mutex_);
-    mutex_.AwaitWithTimeout(absl::Condition(&idle), kKillGrace);
+    loop_->AwaitWithTimeout(mutex_, absl::Condition(&idle), kKillGrace);
   }
   absl::Status status = deps_.events.Flush();
   if (!status.ok()) Log(LogLevel::kError, "the last events could not be stored", {{"error", status.ToString()}});

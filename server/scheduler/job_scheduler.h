@@ -28,12 +28,12 @@
 #include "server/jobs/job.h"
 #include "server/jobs/job_state.h"
 #include "server/jobs/spec/spec_check.h"
+#include "server/scheduler/executor.h"
 #include "server/scheduler/job_reports.h"
 #include "server/scheduler/job_snapshots.h"
 #include "server/scheduler/placement_policy.h"
 #include "server/scheduler/project_usage.h"
 #include "server/scheduler/scheduler.h"
-#include "server/scheduler/serial_executor.h"
 
 namespace attune::scheduler {
 
@@ -75,6 +75,7 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   struct LiveJob {
     jobs::Job job;
     CheckpointMap checkpoints;
+    std::multiset<int64_t> unstored;  // steps of checkpoints that are registered and not durable yet
     bool starting = false;      // its attempt's directories are being made ready
     bool attempt_open = false;  // a worker has it
     bool suspending = false;    // the attempt was asked to stop so that it can go on later
@@ -178,10 +179,12 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   bool DivideBatches(LiveJob& live);
   // Calls back with the job when everything that was said of it so far is durable.
   void AnswerWhenDurable(const LiveJob& live, JobCallback done);
+  // Calls back, on the loop, when everything that was said so far is durable, or could not be stored.
+  void WhenDurable(StatusCallback then);
   void HandleDelete(const std::string& id, StatusCallback done);
   void FinishDelete(const std::string& id, const absl::Status& removed, StatusCallback done);
   void HandleDeleteCheckpoint(const std::string& id, int64_t step, StatusCallback done);
-  void FinishDeleteCheckpoint(const jobs::CheckpointRecord& record, const absl::Status& removed, StatusCallback done);
+  void FinishDeleteCheckpoint(const jobs::CheckpointRecord& record, int attempt, const absl::Status& removed, StatusCallback done);
 
   // attempt_handlers.cc:
   void StartAttempt(LiveJob& live);
@@ -219,6 +222,8 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   void ReleaseStart(const LiveJob& live);
   // The job that has not ended and begins with the checkpoint, or words for one; empty: none.
   std::string NeededBy(const std::string& checkpoint) const;
+  // A checkpoint that could not be removed is there again. `attempt`: when that was tried.
+  void PutBack(const jobs::CheckpointRecord& record, int attempt);
   void ChooseBest(LiveJob& live);
   const jobs::CheckpointRecord* LastResumable(const LiveJob& live) const;
 
@@ -256,8 +261,8 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   size_t busy_ ABSL_GUARDED_BY(mutex_) = 0;  // active_.size(), for Drain
 
   // Last: their threads use the rest. Callbacks that may outlive this hold the loop.
-  std::shared_ptr<SerialExecutor> loop_;
-  std::shared_ptr<SerialExecutor> io_;
+  std::shared_ptr<Executor> loop_;
+  std::shared_ptr<Executor> io_;
 };
 
 template <typename Work, typename Then>

@@ -87,7 +87,11 @@ void JobScheduler::RemoveOrphanedOutputs() {
   absl::StatusOr<std::vector<std::string>> names = ListDirectory(root);
   if (!names.ok()) return;  // no job has run here yet
   for (const std::string& name : *names) {
-    if (jobs_.count(name) != 0 || !CheckResourceId(name, "job").ok()) continue;
+    if (auto found = jobs_.find(name); found != jobs_.end()) {
+      if (jobs::IsFinal(found->second.state())) RemoveRubbish(deps_.files, StrCat(root, "/", name));
+      continue;
+    }
+    if (!CheckResourceId(name, "job").ok()) continue;
     Log(LogLevel::kInfo, "the output of a deleted job is removed", {{"path", StrCat(root, "/", name)}});
     absl::Status status = deps_.files.RemoveRecursively(StrCat(root, "/", name));
     if (!status.ok()) Log(LogLevel::kWarning, "it could not be removed", {{"error", status.ToString()}});

@@ -31,6 +31,7 @@
 #include "server/datasets/dataset_store.h"
 #include "server/jobs/job_event_log.h"
 #include "server/jobs/job_store.h"
+#include "server/scheduler/executor.h"
 #include "server/workers/worker_describe.h"
 #include "server/workers/worker_pool.h"
 
@@ -67,6 +68,8 @@ struct SchedulerDependencies {
   datasets::DatasetStore& datasets;
   Files& files;
   const Clock& clock;
+  ExecutorFactory make_executor = nullptr;                    // of its two executors; null: threads
+  std::function<std::string(char prefix)> new_id = nullptr;  // of jobs; null: NewId
 };
 
 class Scheduler {

@@ -1,4 +1,4 @@
-// SerialExecutor: a thread that runs what is posted, in order. The scheduler's own thread is one, and so is its thread for blocking file work. Thread-safe.
+// SerialExecutor: an Executor with a thread of its own. The scheduler's own thread is one, and so is its thread for blocking file work. Thread-safe.
 //
 //   auto loop = std::make_shared<SerialExecutor>([] { /* whenever the queue has run empty */ });
 //   loop->Post([] { ... });
@@ -12,42 +12,42 @@
 #include <deque>
 #include <functional>
 #include <thread>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "server/scheduler/executor.h"
 
 namespace attune::scheduler {
 
-class SerialExecutor {
+class SerialExecutor final : public Executor {
  public:
-  using Task = std::function<void()>;
-
   explicit SerialExecutor(Task when_idle = nullptr) : when_idle_(std::move(when_idle)), thread_([this] { Run(); }) {}
-  ~SerialExecutor() { Stop(); }
+  ~SerialExecutor() override { Stop(); }
   SerialExecutor(const SerialExecutor&) = delete;
   SerialExecutor& operator=(const SerialExecutor&) = delete;
 
-  void Post(Task task) {
+  void Post(Task task) override {
     absl::MutexLock lock(&mutex_);
     if (!stopped_) queue_.push_back(std::move(task));
   }
 
-  // The idle task runs again after `delay`, or earlier when something is posted. Each run of it forgets what was asked for before. Any thread.
-  void WakeAfter(absl::Duration delay) {
+  void WakeAfter(absl::Duration delay) override {
     absl::MutexLock lock(&mutex_);
     wake_at_ = std::min(wake_at_, absl::Now() + delay);
   }
 
-  // Not from the thread itself. May be called again.
-  void Stop() {
+  void Stop() override {
     {
       absl::MutexLock lock(&mutex_);
       stopping_ = true;
     }
     if (thread_.joinable()) thread_.join();
   }
+
+  bool AwaitWithTimeout(absl::Mutex& mutex, const absl::Condition& done, absl::Duration timeout) override { return mutex.AwaitWithTimeout(done, timeout); }
 
  private:
   void Run() {

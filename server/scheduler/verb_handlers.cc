@@ -80,9 +80,13 @@ void JobScheduler::HandleCancel(const std::string& id, JobCallback done) {
 }
 
 void JobScheduler::AnswerWhenDurable(const LiveJob& live, JobCallback done) {
-  auto durable = [this, loop = loop_, name = live.job.resource.name(), done = std::move(done)](absl::Status status) {
-    loop->Post([this, name, done, status] { done(status.ok() ? snapshots_.Get(name) : absl::StatusOr<v1::FineTuningJob>(status)); });
-  };
+  WhenDurable([this, name = live.job.resource.name(), done = std::move(done)](const absl::Status& status) {
+    done(status.ok() ? snapshots_.Get(name) : absl::StatusOr<v1::FineTuningJob>(status));
+  });
+}
+
+void JobScheduler::WhenDurable(StatusCallback then) {
+  auto durable = [loop = loop_, then = std::move(then)](const absl::Status& status) { loop->Post([then, status] { then(status); }); };
   deps_.events.Commit({.done = std::move(durable), .fail_fast = true});
 }
 

@@ -48,11 +48,26 @@ class MemoryJobStore final : public JobStore {
     absl::MutexLock lock(&mutex_);
     blocked_ = false;
   }
+  // One commit, once it is there, goes through a door that stays closed. Returns when it is over.
+  void LetOneThrough() {
+    absl::MutexLock lock(&mutex_);
+    const int64_t before = commits_;
+    ++passes_;
+    auto over = [this, before]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return commits_ > before; };
+    mutex_.Await(absl::Condition(&over));
+  }
+  void WaitForSomebodyAtTheDoor() {
+    absl::MutexLock lock(&mutex_);
+    mutex_.Await(absl::Condition(&at_the_door_));
+  }
 
   absl::Status Commit(const std::vector<JobChange>& changes) override {
     absl::MutexLock lock(&mutex_);
-    auto open = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !blocked_; };
+    auto open = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !blocked_ || passes_ > 0; };
+    at_the_door_ = true;
     mutex_.Await(absl::Condition(&open));
+    at_the_door_ = false;
+    if (blocked_) --passes_;
     ++commits_;
     if (fault_.has_value()) return *fault_;
     Undo undo;
@@ -178,6 +193,8 @@ class MemoryJobStore final : public JobStore {
   State state_ ABSL_GUARDED_BY(mutex_);
   std::optional<absl::Status> fault_ ABSL_GUARDED_BY(mutex_);
   bool blocked_ ABSL_GUARDED_BY(mutex_) = false;
+  bool at_the_door_ ABSL_GUARDED_BY(mutex_) = false;
+  int passes_ ABSL_GUARDED_BY(mutex_) = 0;
   int64_t commits_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

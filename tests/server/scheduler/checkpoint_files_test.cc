@@ -63,13 +63,23 @@ TEST_F(CheckpointFilesTest, DamageIsNamed) {
   }
 }
 
+TEST_F(CheckpointFilesTest, ACheckpointThatCannotBeMovedAwayStaysWhole) {
+  Write("model.safetensors", "abc");
+  files_.Inject({.op = FileOp::kRename});
+  EXPECT_FALSE(RemoveCheckpointDirectory(files_, path_).ok());
+  EXPECT_TRUE(FileExists(path_ + "/model.safetensors"));
+}
+
 TEST_F(CheckpointFilesTest, RemovalCutOffLeavesTheDirectoryMarkedAsRubbish) {
   Write("model.safetensors", "abc");
   files_.Inject({.op = FileOp::kRemoveRecursively, .path_contains = ".tmp", .skip = 1});
-  EXPECT_FALSE(RemoveCheckpointDirectory(files_, path_).ok());
+  EXPECT_TRUE(RemoveCheckpointDirectory(files_, path_).ok()) << "there is no checkpoint any more";
   EXPECT_FALSE(FileExists(path_));
   EXPECT_TRUE(FileExists(path_ + ".tmp"));
   files_.Clear();
+  RemoveRubbish(files_, directory_.path());
+  EXPECT_FALSE(FileExists(path_ + ".tmp"));
+  ASSERT_TRUE(files_.CreateDirectories(path_ + ".tmp").ok());
   ASSERT_TRUE(files_.CreateDirectories(path_).ok());
   EXPECT_TRUE(RemoveCheckpointDirectory(files_, path_).ok());
   EXPECT_FALSE(FileExists(path_ + ".tmp"));

@@ -153,6 +153,49 @@ TEST_F(StorageTest, ACheckpointThatCannotBeRemovedStaysListedAndIsTriedAgain) {
   EXPECT_THAT(CheckpointSteps(job), ElementsAre(40, 30));
 }
 
+TEST_F(StorageTest, RetentionWaitsUntilTheNewestCheckpointIsDurable) {
+  worker::v1::Assign assigned = Run(1, KeepOne());
+  const std::string job = assigned.fence().job();
+  Save(assigned, 10);
+  store_.Block();
+  for (int64_t step : {20, 30, 40}) {
+    WriteCheckpointFiles(CheckpointPath(job, step), step);
+    SayCheckpoint(assigned, step);
+    while (CheckpointSteps(job).front() != step) Settle();
+    if (step == 20) store_.WaitForSomebodyAtTheDoor();  // the others come in the next group
+  }
+  store_.LetOneThrough();
+  for (int i = 0; i < 20; ++i) Settle();
+  EXPECT_THAT(CheckpointSteps(job), ElementsAre(40, 30, 20, 10)) << "a crash now must find 20, and what it says goes before it";
+  EXPECT_TRUE(FileExists(CheckpointPath(job, 20)));
+  store_.Open();
+  WaitForRows(2);
+  EXPECT_THAT(CheckpointSteps(job), ElementsAre(40, 30));
+}
+
+TEST_F(StorageTest, DeletionsWaitUntilWhatTheyRestOnIsDurable) {
+  worker::v1::Assign assigned = Run();
+  const std::string job = assigned.fence().job();
+  Save(assigned, 10);
+  store_.Block();
+  WriteCheckpointFiles(CheckpointPath(job, 20), 20);
+  SayCheckpoint(assigned, 20);
+  while (CheckpointSteps(job).front() != 20) Settle();
+  Waiter<absl::Status> checkpoint, all;
+  scheduler_->DeleteCheckpoint(job + "/checkpoints/10", [&](absl::Status status) { checkpoint.result = status; checkpoint.there.Notify(); });
+  for (int i = 0; i < 20; ++i) Settle();
+  EXPECT_TRUE(FileExists(CheckpointPath(job, 10))) << "20 could still be lost";
+  Finish(assigned, 20);
+  while (Get(job).state() != State::STATE_SUCCEEDED) Settle();
+  scheduler_->DeleteJob(job, [&](absl::Status status) { all.result = status; all.there.Notify(); });
+  for (int i = 0; i < 20; ++i) Settle();
+  EXPECT_TRUE(FileExists(CheckpointPath(job, 20))) << "the next server could still find the job at work";
+  store_.Open();
+  EXPECT_TRUE(checkpoint.Wait().ok());
+  EXPECT_TRUE(all.Wait().ok());
+  EXPECT_FALSE(FileExists(assigned.output_dir()));
+}
+
 TEST_F(StorageTest, DamagedCheckpointsAreNotRegistered) {
   worker::v1::Assign assigned = Run();
   const std::string job = assigned.fence().job();
