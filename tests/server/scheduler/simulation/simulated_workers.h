@@ -32,6 +32,9 @@ class SimulatedWorkers final : public workers::WorkerPool {
   void Predict(worker::v1::Predict, PredictCallback done) override { done(absl::UnimplementedError("not simulated")); }
   int64_t Evaluate(worker::v1::Evaluate, EvaluateCallbacks callbacks) override { callbacks.done(absl::UnimplementedError("not simulated")); return 0; }
   void CancelEvaluation(int64_t) override {}
+  int64_t Probe(worker::v1::Probe, ProbeCallback done) override { done(absl::UnimplementedError("not simulated")); return 0; }
+  void CancelProbe(int64_t) override {}
+  void Adjust(const workers::AttemptId&, const v1::LiveSettings&) override {}
   workers::PoolStatus Status() override { return {.idle = idle_, .starting = starting_, .trouble = trouble_}; }
   void Stop(absl::Duration grace) override;
 
