@@ -124,6 +124,7 @@ void JobScheduler::AssignAttempt(const std::string& id, const AttemptPlaces& pla
   worker::v1::Assign assignment = MakeAssignment(live->job.resource.effective_spec(), places);
   assignment.mutable_fence()->set_job(live->job.resource.name());
   assignment.mutable_fence()->set_attempt(live->attempt());
+  *assignment.mutable_adjustments() = live->job.resource.adjustments();
   absl::Status status = draining_ ? absl::UnavailableError("the server is shutting down") : deps_.pool.Assign(assignment);
   if (status.ok()) {
     live->attempt_open = true;
@@ -142,7 +143,6 @@ worker::v1::Assign JobScheduler::MakeAssignment(const v1::FineTuningSpec& effect
   assignment.set_replay_dataset_dir(places.replay_directory);
   assignment.set_output_dir(places.output_directory);
   assignment.set_resume_dir(places.resume_directory);
-  *assignment.mutable_adjustments() = live->job.resource.adjustments();
   assignment.set_warm_start_dir(places.warm_start_directory);
   if (options_.feature_cache_bytes > 0) {
     assignment.set_feature_cache_dir(options_.data_directory + "/feature-cache");
