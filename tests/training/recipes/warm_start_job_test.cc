@@ -157,7 +157,7 @@ TEST(WarmStart, AnotherPhaseMayFollow) {
   RecordingReporter reporter;
   FineTune(spec, paths, reporter, Files::Posix());
   EXPECT_EQ(reporter.last_step, 24);
-  EXPECT_EQ(reporter.phases.front().name, "more");
+  EXPECT_EQ(reporter.phases.front().phase, "more");
 }
 
 }  // namespace
