@@ -134,7 +134,7 @@ PhaseProbe::Timed PhaseProbe::TimePrefix(examples::Split split, int groups) {
       context_.check_stop();
       AutocastGuard autocast(context_.setup.device, context_.setup.precision);
       const at::Tensor output = context_.setup.headed.model->Prefix(ToDevice(*batch, context_.setup.device), groups).to(at::kCPU, at::kFloat);
-      found_.table_bytes = context_.setup.rows(split) * (output.numel() / batch->rows) * static_cast<int64_t>(sizeof(float));
+      row_bytes_ = output.numel() / batch->rows * static_cast<int64_t>(sizeof(float));
       timed.units += sizes.texts() ? static_cast<double>(batch->text.tokens) : static_cast<double>(batch->rows);
     }
   }
@@ -273,6 +273,7 @@ void PhaseProbe::Evaluate() {
     if (prefix_seconds_per_unit_ == 0) prefix_seconds_per_unit_ = TimePrefix(split, evaluation_use_.groups).mean();
     prefix = prefix_seconds_per_unit_;
     batches = WithPrefix(*batches, evaluation_use_.groups);
+    found_.table_bytes += rows * row_bytes_;
   }
   double units = 0;
   const EvaluateOptions options = {setup.device, setup.precision, setup.input->loader_threads(setup.threads)};
@@ -313,6 +314,12 @@ void PhaseProbe::Save() {
   for (const std::string& name : *names) found_.checkpoint_bytes += FileSize(directory + "/" + name).value_or(0);
 }
 
+void PhaseProbe::ReloadBest() {
+  context_.meter.ResetPeak();
+  LoadTensors(context_.setup.headed.tensors(), context_.keeper.PathOf(phase_ + 1) + "/" + kModelFile);
+  found_.reload_peak_bytes = context_.meter.PeakBytes();
+}
+
 bool PhaseProbe::StepsFollowACheckpoint() const {
   if (context_.spec.lr_range_test.enabled) return false;
   if (found_.step_seconds * static_cast<double>(planned_.steps) > absl::ToDoubleSeconds(CheckpointInterval::After(absl::ZeroDuration()))) return true;
@@ -349,10 +356,14 @@ PhaseFindings PhaseProbe::Run() {
   train_use_ = context_.job_features.Use(training);
   const int64_t evaluated = context_.spec.lr_range_test.enabled ? 0 : setup.rows(setup.evaluation_split);
   if (evaluated > 0) evaluation_use_ = context_.job_features.Use({.split = setup.evaluation_split, .rows = {.rows = evaluated, .seed = context_.spec.seed, .shuffle = false}});
+  if (train_use_.groups == context_.kept_groups) train_use_.known = train_use_.tables;
+  if (evaluation_use_.groups == context_.kept_evaluation_groups) evaluation_use_.known = evaluation_use_.tables;
+  context_.kept_groups = train_use_.groups;
+  context_.kept_evaluation_groups = evaluation_use_.groups;
   context_.meter.ResetPeak();  // tables that are known were read
   if (train_use_.groups > 0) {
     prefix_seconds_per_unit_ = TimePrefix(examples::Split::kTrain, train_use_.groups).mean();
-    found_.table_bytes *= train_use_.tables;
+    found_.table_bytes = train_use_.tables * training.rows.rows * row_bytes_;
     if (found_.table_bytes > context_.paths.feature_cache_bytes) {
       train_use_ = {};
       found_.table_bytes = 0;
@@ -379,6 +390,7 @@ PhaseFindings PhaseProbe::Run() {
       NotePeak();
     }
   }
+  if (context_.may_reload && found_.checkpoint_bytes > 0 && phase_ + 1 == static_cast<int>(setup.plan->phases().size())) ReloadBest();
   Conclude();
   return found_;
 }
