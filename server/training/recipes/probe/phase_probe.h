@@ -16,6 +16,7 @@
 #include "server/training/recipes/fine_tune_spec.h"
 #include "server/training/recipes/job_setup.h"
 #include "server/training/recipes/probe/memory_meter.h"
+#include "server/training/recipes/probe/probe_batches.h"
 #include "server/training/recipes/probe/row_sizes.h"
 #include "server/training/steps/plan/memory_fit.h"
 #include "server/training/steps/weight_average.h"
@@ -75,9 +76,6 @@ class PhaseProbe {
   int64_t OwnRows(int64_t batch_size) const;
   std::vector<int64_t> LargestRows(int64_t batch_size) const;
   double LargestUnits(int64_t batch_size) const;
-  std::unique_ptr<BatchSource> Chosen(examples::Split split, std::vector<int64_t> rows, int64_t batch_size, bool plain) const;
-  // The same with the frozen layers' output in place of texts or pixels.
-  std::unique_ptr<BatchSource> WithPrefix(const BatchSource& batches, int groups) const;
   Timed TimePrefix(examples::Split split, int groups);
   void Grow();
   // One step of the phase's largest batch of so many rows.
@@ -97,6 +95,7 @@ class PhaseProbe {
   const int phase_;
   const PlannedPhase planned_;
   const PhaseSpec& phase_spec_;
+  const ProbeBatches batches_;
   std::unique_ptr<HeaviestBatches> heaviest_;  // texts
   std::unique_ptr<Optimizer> optimizer_;
   std::optional<WeightAverage> average_;
