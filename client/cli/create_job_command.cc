@@ -139,7 +139,7 @@ int Plan(Session& session, client::Client& client, const Flags& flags) {
   }
   v1::PlanFineTuningJobRequest plan;
   *plan.mutable_spec() = std::move(*request->mutable_spec());
-  session.Note("A worker runs a few steps of the job to measure it; that takes some seconds to some minutes.\n");
+  if (!session.json() && !session.quiet) session.console().err << "A worker runs a few steps of the job to measure it; that takes some seconds to some minutes.\n";
   auto response = client.PlanFineTuningJob(plan);
   if (!response.ok()) {
     return session.Fail("cannot plan the job", response.status(),

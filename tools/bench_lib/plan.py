@@ -37,22 +37,21 @@ def last_group():
 
 # name, model, batch_size, precision, phases, more of the spec
 POINTS = [
-    ("full", "minilm", 4, "FP32", full, {}),
-    ("full", "minilm", 16, "FP32", full, {}),
-    ("full", "minilm", 32, "FP32", full, {}),
-    ("full", "minilm", 32, "BF16", full, {}),
-    ("lora", "minilm", 16, "FP32", full, {"lora": spec_pb.LoraSpec(r=8)}),
     ("head", "minilm", 32, "FP32", head, {}),
-    ("head, then full", "minilm", 16, "FP32", lambda: head() + full(1), {}),
-    ("full", "bert-512x4", 8, "FP32", full, {}),
-    ("full, ema", "bert-512x4", 32, "FP32", full, {"ema": True}),
     ("head", "mobilenet_v2", 32, "FP32", head, {}),
     ("full", "mobilenet_v2", 16, "FP32", full, {}),
+    ("last group", "resnet18", 16, "FP32", last_group, {}),
+    ("full", "minilm", 16, "FP32", full, {}),
+    ("lora", "minilm", 16, "FP32", full, {"lora": spec_pb.LoraSpec(r=8)}),
+    ("full", "resnet18", 32, "BF16", full, {}),
+    ("head, then full", "minilm", 16, "FP32", lambda: head() + full(1), {}),
+    ("full, ema", "bert-512x4", 8, "FP32", full, {"ema": True}),
+    ("full", "minilm", 4, "FP32", full, {}),
     ("full", "mobilenet_v2", 32, "FP32", full, {}),
     ("full", "resnet18", 4, "FP32", full, {}),
-    ("full", "resnet18", 32, "BF16", full, {}),
-    ("last group", "resnet18", 16, "FP32", last_group, {}),
+    ("full", "minilm", 32, "BF16", full, {}),
     ("head", "vgg11", 16, "FP32", head, {}),
+    ("full", "minilm", 32, "FP32", full, {}),
 ]
 
 
@@ -69,7 +68,7 @@ def spec_of(point, model, dataset):
 
 def bench_plan(options):
     with tempfile.TemporaryDirectory() as directory:
-        subprocess.run([sys.executable, os.path.join(ROOT, "tools", "text_data.py"), directory, "--train", "192", "--validation", "48", "--test", "48"], check=True)
+        subprocess.run([sys.executable, os.path.join(ROOT, "tools", "text_data.py"), directory, "--train", "128", "--validation", "32", "--test", "32"], check=True)
         service = Service(directory, "--worker-threads", str(options.threads)) if options.threads else Service(directory)
         server = service.server
         parts = {}
@@ -83,9 +82,11 @@ def bench_plan(options):
         wanted = [p for p in POINTS if not options.only or p[1] in options.only]
         models = {}
         for name in dict.fromkeys(point[1] for point in wanted):
-            where = os.path.join(directory, name)
+            where = os.path.join(options.keep or directory, name)
             if name == "minilm":
                 where = os.path.join(DEPS, "minilm")
+            elif os.path.exists(os.path.join(where, "model.safetensors")):
+                pass
             elif name.startswith("bert"):
                 bert(where, hidden_size=512, num_hidden_layers=4, num_attention_heads=8, intermediate_size=2048)
             else:
@@ -115,8 +116,9 @@ def bench_plan(options):
 def add_command(commands):
     plan = commands.add_parser("plan", help="what PlanFineTuningJob says beside what jobs took")
     plan.add_argument("--threads", type=int, default=0, help="CPU threads of a job; 0: all cores")
-    plan.add_argument("--images", type=int, default=192, help="most of each split")
+    plan.add_argument("--images", type=int, default=128, help="most of each split")
     plan.add_argument("--image-size", type=int, default=64)
     plan.add_argument("--only", nargs="+", help="models")
+    plan.add_argument("--keep", help="directory where models of random weights are kept for the next time")
     plan.add_argument("--verbose", action="store_true", help="also what memory and time are made of")
     plan.set_defaults(run=bench_plan)

@@ -39,6 +39,8 @@ TEST_F(PlanCommandTest, ShowsMemoryTimeAndDisk) {
   EXPECT_EQ(server_.jobs.planned[0].spec().base_model(), "models/minilm");
   EXPECT_EQ(server_.jobs.planned[0].spec().hyperparameters().batch_size(), 32);
   EXPECT_TRUE(server_.jobs.created.empty()) << "nothing is created";
+  EXPECT_THAT(result.err, HasSubstr("A worker runs a few steps"));
+  EXPECT_THAT(Run({"jobs", "plan", "--base-model", "m", "--dataset", "d", "--quiet"}).err, Not(HasSubstr("A worker")));
   EXPECT_THAT(result.out, HasSubstr("Fits: needs 800 MiB of 24 GiB"));
   EXPECT_THAT(result.out, HasSubstr("gradients"));
   EXPECT_THAT(result.out, HasSubstr("90.0 MB"));

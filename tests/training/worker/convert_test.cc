@@ -324,6 +324,57 @@ TEST(ToProto, FailuresSayWhoseFault) {
   }
 }
 
+TEST(FromProto, AProbeIsAnAssignmentWithANumber) {
+  worker::v1::Probe probe;
+  probe.set_request(8);
+  probe.mutable_assignment()->set_output_dir("/scratch");
+  probe.mutable_assignment()->mutable_effective_spec()->mutable_hyperparameters()->set_batch_size(5);
+  const ProbeCommand command = FromProto(probe);
+  EXPECT_EQ(command.request, 8);
+  EXPECT_EQ(command.assignment.paths.output_dir, "/scratch");
+  EXPECT_EQ(command.assignment.spec.batch_size, 5);
+}
+
+TEST(ToProto, Plans) {
+  ProbeReport report;
+  report.device = "cpu";
+  report.threads = 2;
+  report.memory = {.peak = 60, .runtime = 10, .parameters = 11, .gradients = 12, .optimizer = 13, .activations = 14};
+  report.memory_limit = 70;
+  report.fits = true;
+  report.largest_batch = 32;
+  report.accumulation = 3;
+  report.phases = {{.name = "head", .steps = 4, .step_seconds = 0.5, .seconds = 2, .trainable_parameters = 6}};
+  report.total_steps = 4;
+  report.seconds = 2.5;
+  report.low_seconds = 2;
+  report.high_seconds = 3;
+  report.checkpoint_bytes = 99;
+  const v1::PlanFineTuningJobResponse plan = ToProto(report);
+  EXPECT_EQ(plan.device(), "cpu");
+  EXPECT_EQ(plan.threads(), 2);
+  EXPECT_EQ(plan.memory().peak_bytes(), 60);
+  EXPECT_EQ(plan.memory().runtime_bytes(), 10);
+  EXPECT_EQ(plan.memory().parameters_bytes(), 11);
+  EXPECT_EQ(plan.memory().gradients_bytes(), 12);
+  EXPECT_EQ(plan.memory().optimizer_bytes(), 13);
+  EXPECT_EQ(plan.memory().activations_bytes(), 14);
+  EXPECT_EQ(plan.memory_limit_bytes(), 70);
+  EXPECT_TRUE(plan.fits());
+  EXPECT_EQ(plan.largest_batch_size(), 32);
+  EXPECT_EQ(plan.accumulation_steps(), 3);
+  EXPECT_EQ(plan.phases(0).phase(), "head");
+  EXPECT_EQ(plan.phases(0).steps(), 4);
+  EXPECT_EQ(plan.phases(0).step_seconds(), 0.5);
+  EXPECT_EQ(plan.phases(0).seconds(), 2);
+  EXPECT_EQ(plan.phases(0).trainable_parameters(), 6);
+  EXPECT_EQ(plan.total_steps(), 4);
+  EXPECT_EQ(plan.total_seconds(), 2.5);
+  EXPECT_EQ(plan.total_seconds_low(), 2);
+  EXPECT_EQ(plan.total_seconds_high(), 3);
+  EXPECT_EQ(plan.checkpoint_bytes(), 99);
+}
+
 TEST(ToProto, Predictions) {
   const v1::Prediction message = ToProto(PredictionOutput{{{"b", 0.7}, {"a", 0.3}}, {"b"}, 0, {0.1f, 0.9f}, true});
   EXPECT_EQ(message.scores(0).label(), "b");

@@ -115,6 +115,44 @@ TEST_F(WorkerProcessTest, TrainsPredictsAndExits) {
   EXPECT_EQ(status.code, 0);
 }
 
+TEST_F(WorkerProcessTest, AnswersAProbeAndExits) {
+  FakeServer::Response message;
+  message.mutable_probe()->set_request(4);
+  *message.mutable_probe()->mutable_assignment() = Assign(1, "scratch").assign();
+  message.mutable_probe()->mutable_assignment()->clear_fence();
+  server_->Send(message);
+  const auto answer = server_->WaitFor([](const auto& m) { return m.has_probe_done(); }).probe_done();
+  EXPECT_EQ(answer.request(), 4);
+  ASSERT_EQ(answer.code(), 0) << answer.error();
+  EXPECT_TRUE(answer.plan().fits());
+  EXPECT_EQ(answer.plan().total_steps(), 18);
+  EXPECT_EQ(answer.plan().phases_size(), 2);
+  EXPECT_GT(answer.plan().memory().peak_bytes(), answer.plan().memory().runtime_bytes());
+  EXPECT_EQ(process_->Wait().code, 0) << "without being told to";
+}
+
+TEST_F(WorkerProcessTest, AProbeThatFailsSaysWhy) {
+  FakeServer::Response message;
+  message.mutable_probe()->set_request(4);
+  *message.mutable_probe()->mutable_assignment() = Assign(1, "scratch").assign();
+  message.mutable_probe()->mutable_assignment()->set_model_dir("/nowhere");
+  server_->Send(message);
+  const auto answer = server_->WaitFor([](const auto& m) { return m.has_probe_done(); }).probe_done();
+  EXPECT_NE(answer.code(), 0);
+  EXPECT_THAT(answer.error(), HasSubstr("/nowhere"));
+}
+
+TEST_F(WorkerProcessTest, ProgressEndsWithThePeakOfMemory) {
+  server_->Send(Assign(1, "out"));
+  server_->WaitFor([](const auto& m) { return m.has_finished(); });
+  FakeServer::Request last;
+  for (const auto& message : server_->messages()) {
+    if (message.has_progress()) last = message;
+  }
+  EXPECT_EQ(last.progress().step(), 18);
+  EXPECT_GT(last.progress().peak_memory_bytes(), 10 << 20);
+}
+
 TEST_F(WorkerProcessTest, AFailureSaysWhatToDoAndTheWorkerGoesOn) {
   server_->Send(Assign(1, "out", "", std::string(kSpec) + " phases { name: 'bad' n_epochs: 1 trainable { all: true freeze: 'embedings.*' } }"));
   const auto failed = server_->WaitFor([](const auto& m) { return m.has_finished() || m.has_failed(); });

@@ -9,7 +9,6 @@
 #include <c10/util/Exception.h>
 
 #include "absl/strings/match.h"
-#include "server/training/input/epoch_order.h"
 #include "server/training/input/prefetcher.h"
 #include "server/training/recipes/training_batches.h"
 #include "server/training/steps/evaluate.h"
@@ -23,25 +22,12 @@ namespace {
 
 using SteadyClock = std::chrono::steady_clock;
 
-constexpr int64_t kMostEpochs = 8;         // whose orders are searched for the largest batch
-constexpr int64_t kPrefixBatch = 32;       // as the feature cache's
 constexpr int64_t kSampledBatches = 6;     // of a forward pass that is timed
 constexpr double kWarmUpSeconds = 3, kStepsSeconds = 1.5, kMostStepsSeconds = 10;
 constexpr int64_t kSteps = 5, kFewestSteps = 3;
 constexpr int kMostRounds = 20;            // over a phase that has fewer steps than are timed
 
 double SecondsSince(SteadyClock::time_point start) { return std::chrono::duration<double>(SteadyClock::now() - start).count(); }
-
-// A few batches, again and again.
-class FixedBatches final : public BatchSource {
- public:
-  explicit FixedBatches(std::vector<Batch> batches) : batches_(std::move(batches)) {}
-  int64_t batches_per_epoch() const override { return static_cast<int64_t>(batches_.size()); }
-  Batch Make(int64_t, int64_t batch) const override { return batches_[static_cast<size_t>(batch) % batches_.size()]; }
-
- private:
-  const std::vector<Batch> batches_;
-};
 
 bool IsOutOfMemory(const c10::Error& error) {
   const std::string what = error.what_without_backtrace();
@@ -62,20 +48,6 @@ int64_t GradientBytes(const std::vector<Parameter>& parameters) {
   return bytes;
 }
 
-// The batches that the phase's epochs are cut into, as far as its steps go.
-std::vector<std::vector<int64_t>> OrdersOf(const JobSetup& setup, const FineTuneSpec& spec, const PlannedPhase& planned, int64_t epochs) {
-  const int64_t rows = setup.rows(examples::Split::kTrain);
-  const int64_t rows_of_step = static_cast<int64_t>(OwnBatchSize(spec)) * spec.accumulation;
-  std::vector<std::vector<int64_t>> orders;
-  for (int64_t e = 0; e < std::min(epochs, kMostEpochs); ++e) {
-    const int64_t epoch = planned.first_epoch + e;
-    orders.push_back(setup.balancing.order ? setup.balancing.order(epoch) : EpochOrder(spec.seed, epoch, rows));
-    const int64_t steps = std::min(setup.plan->steps_per_epoch(), planned.steps - e * setup.plan->steps_per_epoch());
-    if (steps * rows_of_step < rows) orders.back().resize(static_cast<size_t>(steps * rows_of_step));
-  }
-  return orders;
-}
-
 std::vector<int64_t> InOrder(int64_t begin, int64_t end) {
   std::vector<int64_t> rows;
   for (int64_t row = begin; row < end; ++row) rows.push_back(row);
@@ -85,8 +57,8 @@ std::vector<int64_t> InOrder(int64_t begin, int64_t end) {
 }  // namespace
 
 PhaseProbe::PhaseProbe(ProbeContext& context, int phase)
-    : context_(context), phase_(phase), planned_(context.setup.plan->phases()[phase]), phase_spec_(context.spec.phases[planned_.index]),
-      heaviest_(std::make_unique<HeaviestBatches>(context.train_sizes.Cut(OrdersOf(context.setup, context.spec, planned_, context.setup.plan->Epochs(phase))))) {}
+    : context_(context), phase_(phase), planned_(context.setup.plan->phases()[phase]), phase_spec_(context.spec.phases[planned_.index]), batches_(context.setup, context.spec),
+      heaviest_(std::make_unique<HeaviestBatches>(context.train_sizes.Cut(batches_.Orders(phase)))) {}
 
 PhaseProbe::~PhaseProbe() = default;
 
@@ -101,29 +73,10 @@ std::vector<int64_t> PhaseProbe::LargestRows(int64_t batch_size) const { return 
 
 double PhaseProbe::LargestUnits(int64_t batch_size) const { return static_cast<double>(heaviest_->Tokens(OwnRows(batch_size))); }
 
-std::unique_ptr<BatchSource> PhaseProbe::Chosen(examples::Split split, std::vector<int64_t> rows, int64_t batch_size, bool plain) const {
-  BatchRowsOptions options = {.rows = static_cast<int64_t>(rows.size()), .batch_size = batch_size, .seed = context_.spec.seed};
-  options.order = [rows = std::move(rows)](int64_t) { return rows; };
-  return context_.setup.input->Batches(split, options, {plain ? RowView::kPlain : RowView::kRandom}, context_.setup.targets());
-}
-
-std::unique_ptr<BatchSource> PhaseProbe::WithPrefix(const BatchSource& batches, int groups) const {
-  at::NoGradGuard no_grad;
-  std::vector<Batch> out;
-  for (int64_t b = 0; b < batches.batches_per_epoch(); ++b) {
-    const Batch batch = batches.Make(0, b);
-    AutocastGuard autocast(context_.setup.device, context_.setup.precision);
-    out.push_back({.rows = batch.rows, .example_indices = batch.example_indices, .targets = batch.targets});
-    out.back().prefix_output = context_.setup.headed.model->Prefix(ToDevice(batch, context_.setup.device), groups).to(at::kCPU, at::kFloat).contiguous();
-    out.back().prefix_groups = groups;
-  }
-  return std::make_unique<FixedBatches>(std::move(out));
-}
-
 PhaseProbe::Timed PhaseProbe::TimePrefix(examples::Split split, int groups) {
   const RowSizes& sizes = split == examples::Split::kTrain ? context_.train_sizes : context_.evaluation_sizes;
   const std::vector<int64_t> rows = InOrder(0, std::min(context_.setup.rows(split), kSampledBatches * kPrefixBatch));
-  const std::unique_ptr<BatchSource> batches = Chosen(split, rows, kPrefixBatch, /*plain=*/true);
+  const std::unique_ptr<BatchSource> batches = batches_.Chosen(split, rows, kPrefixBatch, /*plain=*/true);
   const int threads = context_.setup.input->loader_threads(context_.setup.threads);
   at::NoGradGuard no_grad;
   Timed timed;
@@ -134,7 +87,7 @@ PhaseProbe::Timed PhaseProbe::TimePrefix(examples::Split split, int groups) {
       context_.check_stop();
       AutocastGuard autocast(context_.setup.device, context_.setup.precision);
       const at::Tensor output = context_.setup.headed.model->Prefix(ToDevice(*batch, context_.setup.device), groups).to(at::kCPU, at::kFloat);
-      found_.table_bytes = context_.setup.rows(split) * (output.numel() / batch->rows) * static_cast<int64_t>(sizeof(float));
+      row_bytes_ = output.numel() / batch->rows * static_cast<int64_t>(sizeof(float));
       timed.units += sizes.texts() ? static_cast<double>(batch->text.tokens) : static_cast<double>(batch->rows);
     }
   }
@@ -173,8 +126,9 @@ void PhaseProbe::LargestStep(int64_t batch_size) {
   const int64_t batches = std::min(context_.spec.accumulation, 2);
   std::vector<int64_t> rows;
   for (int64_t i = 0; i < batches; ++i) rows.insert(rows.end(), largest.begin(), largest.end());
-  std::unique_ptr<BatchSource> source = Chosen(examples::Split::kTrain, std::move(rows), own, /*plain=*/!phase_spec_.augment);
-  if (train_use_.groups > 0) source = WithPrefix(*source, train_use_.groups);
+  const bool plain = !phase_spec_.augment;
+  std::unique_ptr<BatchSource> source = train_use_.groups > 0 ? batches_.WithPrefix(examples::Split::kTrain, rows, own, plain, train_use_.groups)
+                                                              : batches_.Chosen(examples::Split::kTrain, std::move(rows), own, plain);
   if (context_.setup.replay != nullptr && batch_size > own) {
     source = WithReplay(context_.setup, std::move(source), context_.spec, phase_spec_.augment, batch_size - own);
   }
@@ -229,9 +183,9 @@ PhaseProbe::Timed PhaseProbe::OrdinarySteps(int64_t batch_size) {
   const TrainingPlan& plan = smaller.has_value() ? *smaller : *setup.plan;
   std::unique_ptr<BatchSource> batches;
   if (train_use_.groups > 0) {
-    std::vector<int64_t> rows = OrdersOf(setup, context_.spec, planned_, 1)[0];
+    std::vector<int64_t> rows = batches_.Orders(phase_)[0];
     rows.resize(std::min<size_t>(rows.size(), 3 * static_cast<size_t>(spec.batch_size)));
-    batches = WithPrefix(*Chosen(examples::Split::kTrain, std::move(rows), spec.batch_size, /*plain=*/true), train_use_.groups);
+    batches = batches_.WithPrefix(examples::Split::kTrain, rows, spec.batch_size, /*plain=*/true, train_use_.groups);
   } else {
     batches = TrainingBatches(setup, context_.no_features, spec, phase_, [] { return false; });
   }
@@ -267,12 +221,15 @@ void PhaseProbe::Evaluate() {
   if (static_cast<int64_t>(chosen.size()) < rows) {
     for (int64_t row = 0; row < std::min(rows, (kSampledBatches - 1) * batch_size); ++row) chosen.push_back(row);
   }
-  std::unique_ptr<BatchSource> batches = Chosen(split, chosen, batch_size, /*plain=*/true);
+  std::unique_ptr<BatchSource> batches;
   double prefix = 0;
   if (evaluation_use_.groups > 0) {
     if (prefix_seconds_per_unit_ == 0) prefix_seconds_per_unit_ = TimePrefix(split, evaluation_use_.groups).mean();
     prefix = prefix_seconds_per_unit_;
-    batches = WithPrefix(*batches, evaluation_use_.groups);
+    batches = batches_.WithPrefix(split, chosen, batch_size, /*plain=*/true, evaluation_use_.groups);
+    found_.table_bytes += rows * row_bytes_;
+  } else {
+    batches = batches_.Chosen(split, chosen, batch_size, /*plain=*/true);
   }
   double units = 0;
   const EvaluateOptions options = {setup.device, setup.precision, setup.input->loader_threads(setup.threads)};
@@ -313,6 +270,12 @@ void PhaseProbe::Save() {
   for (const std::string& name : *names) found_.checkpoint_bytes += FileSize(directory + "/" + name).value_or(0);
 }
 
+void PhaseProbe::ReloadBest() {
+  context_.meter.ResetPeak();
+  LoadTensors(context_.setup.headed.tensors(), context_.keeper.PathOf(phase_ + 1) + "/" + kModelFile);
+  found_.reload_peak_bytes = context_.meter.PeakBytes();
+}
+
 bool PhaseProbe::StepsFollowACheckpoint() const {
   if (context_.spec.lr_range_test.enabled) return false;
   if (found_.step_seconds * static_cast<double>(planned_.steps) > absl::ToDoubleSeconds(CheckpointInterval::After(absl::ZeroDuration()))) return true;
@@ -349,10 +312,14 @@ PhaseFindings PhaseProbe::Run() {
   train_use_ = context_.job_features.Use(training);
   const int64_t evaluated = context_.spec.lr_range_test.enabled ? 0 : setup.rows(setup.evaluation_split);
   if (evaluated > 0) evaluation_use_ = context_.job_features.Use({.split = setup.evaluation_split, .rows = {.rows = evaluated, .seed = context_.spec.seed, .shuffle = false}});
+  if (train_use_.groups == context_.kept_groups) train_use_.known = train_use_.tables;
+  if (evaluation_use_.groups == context_.kept_evaluation_groups) evaluation_use_.known = evaluation_use_.tables;
+  context_.kept_groups = train_use_.groups;
+  context_.kept_evaluation_groups = evaluation_use_.groups;
   context_.meter.ResetPeak();  // tables that are known were read
   if (train_use_.groups > 0) {
     prefix_seconds_per_unit_ = TimePrefix(examples::Split::kTrain, train_use_.groups).mean();
-    found_.table_bytes *= train_use_.tables;
+    found_.table_bytes = train_use_.tables * training.rows.rows * row_bytes_;
     if (found_.table_bytes > context_.paths.feature_cache_bytes) {
       train_use_ = {};
       found_.table_bytes = 0;
@@ -379,6 +346,7 @@ PhaseFindings PhaseProbe::Run() {
       NotePeak();
     }
   }
+  if (context_.may_reload && found_.checkpoint_bytes > 0 && phase_ + 1 == static_cast<int>(setup.plan->phases().size())) ReloadBest();
   Conclude();
   return found_;
 }

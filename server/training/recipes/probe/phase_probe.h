@@ -16,6 +16,7 @@
 #include "server/training/recipes/fine_tune_spec.h"
 #include "server/training/recipes/job_setup.h"
 #include "server/training/recipes/probe/memory_meter.h"
+#include "server/training/recipes/probe/probe_batches.h"
 #include "server/training/recipes/probe/row_sizes.h"
 #include "server/training/steps/plan/memory_fit.h"
 #include "server/training/steps/weight_average.h"
@@ -35,6 +36,8 @@ struct ProbeContext {
   const RowSizes& evaluation_sizes;
   int64_t memory_limit = 0;         // 0: not known
   std::function<void()> check_stop;  // throws when the probe is to end
+  bool may_reload = false;           // whether the last phase may end with an older checkpoint being loaded
+  int kept_groups = 0, kept_evaluation_groups = 0;  // whose output the phase before would have kept: a phase with as many finds it
 };
 
 struct PhaseFindings {
@@ -48,6 +51,7 @@ struct PhaseFindings {
   double copy_seconds = 0, write_seconds = 0;  // of its checkpoint
   int64_t checkpoint_bytes = 0;
   int64_t peak_bytes = 0;               // of all that was done here
+  int64_t reload_peak_bytes = 0;        // of the last phase's end, with a checkpoint's file mapped; 0: none is loaded
   MemoryFit fit;                        // of the peak, over units of the largest batch of so many rows
   int64_t fitted_batch = 0;             // largest batch that ran; less than batch_size where memory would not have sufficed
   int64_t largest_batch = 0;            // that fits, by the line
@@ -72,9 +76,6 @@ class PhaseProbe {
   int64_t OwnRows(int64_t batch_size) const;
   std::vector<int64_t> LargestRows(int64_t batch_size) const;
   double LargestUnits(int64_t batch_size) const;
-  std::unique_ptr<BatchSource> Chosen(examples::Split split, std::vector<int64_t> rows, int64_t batch_size, bool plain) const;
-  // The same with the frozen layers' output in place of texts or pixels.
-  std::unique_ptr<BatchSource> WithPrefix(const BatchSource& batches, int groups) const;
   Timed TimePrefix(examples::Split split, int groups);
   void Grow();
   // One step of the phase's largest batch of so many rows.
@@ -82,6 +83,7 @@ class PhaseProbe {
   Timed OrdinarySteps(int64_t batch_size);
   void Evaluate();
   void Save();
+  void ReloadBest();
   // Whether steps come while the copy of a checkpoint is there.
   bool StepsFollowACheckpoint() const;
   void Conclude();
@@ -93,11 +95,13 @@ class PhaseProbe {
   const int phase_;
   const PlannedPhase planned_;
   const PhaseSpec& phase_spec_;
+  const ProbeBatches batches_;
   std::unique_ptr<HeaviestBatches> heaviest_;  // texts
   std::unique_ptr<Optimizer> optimizer_;
   std::optional<WeightAverage> average_;
   FeatureUse train_use_, evaluation_use_;
   double prefix_seconds_per_unit_ = 0;
+  int64_t row_bytes_ = 0;               // of a row's kept output
   int64_t steps_ = 0;
   PhaseFindings found_;
 };

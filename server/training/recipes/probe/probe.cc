@@ -77,6 +77,7 @@ class JobProbe {
     std::vector<PhaseFindings> found(static_cast<size_t>(phases));
     std::vector<PhaseWork> work(static_cast<size_t>(phases));
     for (int phase = 0; phase < phases; ++phase) work[phase] = WorkOf(phase, costs[phase]);
+    context.may_reload = MayReload(work);
     for (const int phase : PhasesToMeasure(phases, largest, kMeasuredPhases)) {
       found[phase] = PhaseProbe(context, phase).Run();
       Take(found[phase], work[phase]);
@@ -126,6 +127,13 @@ class JobProbe {
     if (found.forward_seconds_per_unit > 0) forward_seconds_per_unit_ = found.forward_seconds_per_unit;
   }
 
+  // Before the test split a job whose best checkpoint is not its last one loads it.
+  bool MayReload(const std::vector<PhaseWork>& work) const {
+    int64_t evaluations = 0;
+    for (const PhaseWork& phase : work) evaluations += phase.evaluations;
+    return evaluations > 1 && setup_.rows(examples::Split::kTest) > 0;
+  }
+
   // Pages of mapped files that the job touches and the probe has not: those of images. Texts were read for their lengths.
   int64_t MappedBytes(const PhaseFindings& found) const {
     if (!meter_.CountsFiles()) return 0;
@@ -150,7 +158,7 @@ class JobProbe {
     report.largest_batch = spec_.batch_size;
     for (const PhaseFindings& each : found) {
       if (each.peak_bytes == 0) continue;  // not measured
-      with_files = std::max(with_files, each.needed_bytes + MappedBytes(each));
+      with_files = std::max({with_files, each.needed_bytes + MappedBytes(each), each.reload_peak_bytes});
       report.largest_batch = std::min(report.largest_batch, each.largest_batch);
       report.checkpoint_bytes = std::max(report.checkpoint_bytes, each.checkpoint_bytes);
     }

@@ -40,17 +40,17 @@ double RelativeSpread(const std::vector<double>& values) {
 
 TimeEstimate EstimateJob(std::vector<PhaseWork> phases, const CheckpointCost& checkpoint, int threads, double more_seconds) {
   TimeEstimate estimate;
-  double spread = kLeastSpread;
+  double uncertain = 0;  // seconds to each side
   for (int i = 0; i < static_cast<int>(phases.size()); ++i) {
     PhaseWork& phase = phases[i];
-    if (phase.measured) {
-      spread = std::max(spread, kNinetyPercent * phase.spread);
-    } else if (const int nearest = NearestMeasured(phases, i); nearest >= 0) {
+    if (const int nearest = NearestMeasured(phases, i); !phase.measured && nearest >= 0) {
       const double ratio = phase.cost_of_step / phases[nearest].cost_of_step;
       phase.seconds_per_step = phases[nearest].seconds_per_step * ratio;
+      phase.spread = phases[nearest].spread;
       phase.table_seconds = phases[nearest].table_seconds;
       phase.seconds_per_evaluation = phases[nearest].seconds_per_evaluation;
     }
+    uncertain += kNinetyPercent * phase.spread * static_cast<double>(phase.steps) * phase.seconds_per_step;
     double seconds = phase.table_seconds + static_cast<double>(phase.steps) * phase.seconds_per_step;
     seconds += static_cast<double>(phase.evaluations) * phase.seconds_per_evaluation;
     seconds += SecondsOfCheckpoints(phase, seconds, checkpoint, threads);
@@ -61,8 +61,9 @@ TimeEstimate EstimateJob(std::vector<PhaseWork> phases, const CheckpointCost& ch
   const bool saves = !phases.empty() && phases.back().checkpoints > 0;
   if (saves) estimate.total_seconds += checkpoint.write_seconds * (1 - 1.0 / std::max(threads, 1));  // nothing is left to do beside the last one
   estimate.total_seconds += more_seconds;
-  estimate.low_seconds = std::max(0.0, estimate.total_seconds * (1 - spread));
-  estimate.high_seconds = estimate.total_seconds * (1 + spread);
+  uncertain = std::max(uncertain, kLeastSpread * estimate.total_seconds);
+  estimate.low_seconds = std::max(0.0, estimate.total_seconds - uncertain);
+  estimate.high_seconds = estimate.total_seconds + uncertain;
   return estimate;
 }
 

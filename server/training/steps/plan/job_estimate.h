@@ -37,7 +37,7 @@ struct TimeEstimate {
 
 // Phases that were not measured take, for their relative cost, what the nearest measured phase took for its own. `threads`: of the job; the writer takes the time of one from
 // steps, and where less is to do until the next checkpoint than it needs, that one waits. `more_seconds`: what comes after the last phase (the test split). The interval is that of
-// 9 in 10 normally distributed step times, and at least 10 % to each side: machines are not quieter than that. At least one phase must be measured.
+// 9 in 10 normally distributed step times that vary together, and at least 10 % of the whole to each side: machines are not quieter than that. At least one phase must be measured.
 TimeEstimate EstimateJob(std::vector<PhaseWork> phases, const CheckpointCost& checkpoint, int threads, double more_seconds);
 
 // Indices of at most `limit` phases to measure, in order: the one that needs most memory (`most_memory`), the first, the last, and those between spread evenly.

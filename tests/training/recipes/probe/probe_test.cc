@@ -74,7 +74,8 @@ TEST(Probe, CountsParametersGradientsAndMomentsToTheByte) {
   EXPECT_LT(report.low_seconds, report.seconds);
   EXPECT_GT(report.high_seconds, report.seconds);
   int64_t checkpoint = 0;
-  for (const std::string& name : *ListDirectory(job.checkpoint(18))) checkpoint += *FileSize(job.checkpoint(18) + "/" + name);
+  const std::vector<std::string> files = ListDirectory(job.checkpoint(18)).value();
+  for (const std::string& name : files) checkpoint += *FileSize(job.checkpoint(18) + "/" + name);
   EXPECT_NEAR(static_cast<double>(report.checkpoint_bytes), static_cast<double>(checkpoint), 1000) << "the state's text has other figures in it";
 }
 
