@@ -76,6 +76,10 @@ class LiveScreen {
     Apply(event, &view_);
     notice_.clear();
   }
+  void OnWaiting(const v1::FineTuningJob& job) {
+    absl::MutexLock lock(&mutex_);
+    Apply(job, session_.Now(), &view_);
+  }
   void OnCut(const absl::Status& status) {
     absl::MutexLock lock(&mutex_);
     notice_ = StrCat("connection lost, trying again: ", OneLine(std::string(status.message())));
@@ -132,7 +136,9 @@ class LiveScreen {
 absl::Status WatchLive(Session& session, client::Client& client, const v1::FineTuningJob& job) {
   LiveScreen screen(session, client, job);
   const absl::Status status =
-      client::WatchJob(client, job.name(), {.on_cut = [&](const absl::Status& cut) { screen.OnCut(cut); }},
+      client::WatchJob(client, job.name(),
+                       {.on_cut = [&](const absl::Status& cut) { screen.OnCut(cut); },
+                        .on_waiting = [&](const v1::FineTuningJob& waiting) { screen.OnWaiting(waiting); }},
                        [&](const v1::JobEvent& event) {
                          screen.OnEvent(event);
                          return true;
@@ -151,6 +157,11 @@ absl::Status WatchPlain(Session& session, client::Client& client, const v1::Fine
       {.on_cut =
            [&](const absl::Status& cut) {
              session.Print(StrCat("connection lost, trying again: ", OneLine(std::string(cut.message())), "\n"));
+           },
+       .on_waiting =
+           [&](const v1::FineTuningJob& waiting) {
+             Apply(waiting, session.Now(), &view);
+             session.Print(StrCat("waiting: ", OneLine(waiting.state_reason()), "\n"));
            }},
       [&](const v1::JobEvent& event) {
         Apply(event, &view);

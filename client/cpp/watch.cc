@@ -36,6 +36,7 @@ class Watcher {
         if (!missing.ok()) return false;
         retrier.Progressed();
         if (response.has_event()) Deliver(response.event());
+        if (response.has_waiting() && options_.on_waiting) options_.on_waiting(response.waiting());
         return !done_;
       });
       if (status.ok()) status = missing;

@@ -25,6 +25,7 @@ struct WatchOptions {
   int64_t after_sequence = 0;  // last event that the caller already has; 0: from the beginning
   int max_attempts = 30;       // tries in a row that brought nothing; with the default waits about four minutes
   std::function<void(const absl::Status&)> on_cut;  // told before each new try
+  std::function<void(const v1::FineTuningJob&)> on_waiting;  // told what a waiting job waits for, whenever that changes
 };
 
 // `on_event` returns false to stop watching.

@@ -2,8 +2,10 @@
 
 #include <chrono>
 #include <deque>
+#include <functional>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -40,6 +42,15 @@ const Bytes& HeartbeatBytes() {
   return bytes;
 }
 
+// Empty where the job is not there.
+Bytes WaitingBytes(scheduler::Scheduler& scheduler, const std::string& name) {
+  absl::StatusOr<v1::FineTuningJob> job = scheduler.GetJob(name);
+  if (!job.ok() || job->state() != v1::FineTuningJob::STATE_QUEUED) return nullptr;
+  v1::WatchFineTuningJobResponse message;
+  *message.mutable_waiting() = *std::move(job);
+  return Serialize(message);
+}
+
 Bytes LaggedBytes(int64_t dropped) {
   v1::WatchFineTuningJobResponse message;
   message.mutable_lagged()->set_dropped(dropped);
@@ -70,6 +81,18 @@ class EventStreams::Stream final : public Reactor, public std::enable_shared_fro
   void End(const absl::Status& status) {
     absl::MutexLock lock(&mutex_);
     EndWith(status);
+  }
+
+  const std::string& job() const { return request_.name(); }
+
+  // Tells the watcher unless it knows. `bytes` makes the message, where one is needed.
+  void OfferWaiting(int64_t version, const std::function<Bytes()>& bytes) {
+    absl::MutexLock lock(&mutex_);
+    if (!watching_ || version == waiting_version_ || finished_ || end_.has_value()) return;
+    waiting_ = bytes();
+    if (waiting_ == nullptr) return;
+    waiting_version_ = version;
+    Advance();
   }
 
   void OnWriteDone(bool ok) override {
@@ -113,6 +136,11 @@ class EventStreams::Stream final : public Reactor, public std::enable_shared_fro
     if (!status.ok()) return EndWith(status);
     if (!items.ok()) return EndWith(items.status());
     for (const auto& item : *items) Enqueue(item);
+    if (!watching_) {
+      watching_ = true;
+      waiting_version_ = owner_.scheduler_.WaitingVersion(request_.name());
+      if (waiting_version_ != 0) waiting_ = WaitingBytes(owner_.scheduler_, request_.name());
+    }
     if (!items->empty()) {
       woken_ = true;  // there may be more
     } else if (subscription_->Ended()) {
@@ -157,6 +185,9 @@ class EventStreams::Stream final : public Reactor, public std::enable_shared_fro
       woken_ = false;
       taking_ = true;
       owner_.pool_.Run([self = shared_from_this()] { self->Take(); });
+    } else if (waiting_ != nullptr && owner_.scheduler_.WaitingVersion(request_.name()) == waiting_version_) {
+      // Nothing of what has been written says more: a job stops waiting before anybody gets the event.
+      Write(std::exchange(waiting_, nullptr));
     } else if (heartbeat_due_) {
       Write(HeartbeatBytes());
     }
@@ -206,6 +237,9 @@ class EventStreams::Stream final : public Reactor, public std::enable_shared_fro
   bool wrote_terminal_ ABSL_GUARDED_BY(mutex_) = false;
   bool woken_ ABSL_GUARDED_BY(mutex_) = false;
   bool heartbeat_due_ ABSL_GUARDED_BY(mutex_) = false;
+  bool watching_ ABSL_GUARDED_BY(mutex_) = false;              // it has subscribed
+  int64_t waiting_version_ ABSL_GUARDED_BY(mutex_) = 0;        // of what was said of the job's waiting
+  Bytes waiting_ ABSL_GUARDED_BY(mutex_);                      // the same, while it has not been written
   bool finished_ ABSL_GUARDED_BY(mutex_) = false;
   std::optional<absl::Status> end_ ABSL_GUARDED_BY(mutex_);  // how the watch will end
   SteadyClock::time_point last_write_ ABSL_GUARDED_BY(mutex_) = SteadyClock::now();
@@ -215,13 +249,41 @@ class EventStreams::Stream final : public Reactor, public std::enable_shared_fro
 EventStreams::EventStreams(jobs::JobEventLog& log, scheduler::Scheduler& scheduler, BlockingPool& pool, EventStreamOptions options)
     : log_(log), scheduler_(scheduler), pool_(pool), options_(options) {}
 
-EventStreams::~EventStreams() = default;
+EventStreams::~EventStreams() {
+  absl::MutexLock lock(&mutex_);
+  if (ticker_ != nullptr) ticker_->Cancel();
+  auto still = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return ticker_ == nullptr; };
+  mutex_.Await(absl::Condition(&still));
+}
+
+void EventStreams::ArmTicker() {
+  ticker_ = std::make_unique<grpc::Alarm>();
+  ticker_->Set(std::chrono::system_clock::now() + absl::ToChronoNanoseconds(options_.waiting_interval), [this](bool fired) { OnTick(fired); });
+}
+
+void EventStreams::OnTick(bool fired) {
+  absl::MutexLock lock(&mutex_);
+  ticker_ = nullptr;
+  if (!fired || streams_.empty()) return;
+  std::unordered_map<std::string, Bytes> messages;
+  for (Stream* stream : streams_) {
+    const int64_t version = scheduler_.WaitingVersion(stream->job());
+    if (version == 0) continue;
+    stream->OfferWaiting(version, [&] {
+      Bytes& bytes = messages[stream->job()];
+      if (bytes == nullptr) bytes = WaitingBytes(scheduler_, stream->job());
+      return bytes;
+    });
+  }
+  ArmTicker();
+}
 
 EventStreams::Reactor* EventStreams::Watch(const v1::WatchFineTuningJobRequest& request) {
   auto stream = std::make_shared<Stream>(*this, request);
   stream->Begin();
   absl::MutexLock lock(&mutex_);
   streams_.insert(stream.get());
+  if (ticker_ == nullptr) ArmTicker();
   if (!ended_.ok()) stream->End(ended_);
   return stream.get();  // it holds itself until OnDone, which cannot come before gRPC has it
 }

@@ -112,6 +112,8 @@ void JobScheduler::DeleteCheckpoint(const std::string& name, std::function<void(
 
 absl::StatusOr<v1::FineTuningJob> JobScheduler::GetJob(const std::string& name) { return snapshots_.Get(name); }
 
+int64_t JobScheduler::WaitingVersion(const std::string& name) { return snapshots_.WaitingVersion(name); }
+
 absl::StatusOr<v1::ListFineTuningJobsResponse> JobScheduler::ListJobs(const v1::ListFineTuningJobsRequest& request) { return snapshots_.List(request); }
 
 bool JobScheduler::IsInUse(const std::string& resource_name) { return snapshots_.IsInUse(resource_name); }

@@ -51,6 +51,7 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   void UpdateJob(v1::UpdateFineTuningJobRequest request, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) override;
   void DeleteJob(const std::string& name, std::function<void(absl::Status)> done) override;
   absl::StatusOr<v1::FineTuningJob> GetJob(const std::string& name) override;
+  int64_t WaitingVersion(const std::string& name) override;
   absl::StatusOr<v1::ListFineTuningJobsResponse> ListJobs(const v1::ListFineTuningJobsRequest& request) override;
   bool IsInUse(const std::string& resource_name) override;
   SchedulerCounts Counts() override;

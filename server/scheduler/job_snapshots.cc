@@ -18,6 +18,7 @@ namespace {
 
 constexpr int kDefaultPage = 50;
 constexpr int kLargestPage = 1000;
+constexpr absl::Duration kNews = absl::Seconds(1);  // of a predicted start
 
 absl::StatusOr<int> PageSize(int asked) {
   if (asked < 0) return absl::InvalidArgumentError(StrCat("page_size must be 0 (for ", kDefaultPage, ") or more, not ", asked));
@@ -63,6 +64,8 @@ void JobSnapshots::PutJob(const jobs::Job& job) {
   auto copy = std::make_shared<const v1::FineTuningJob>(job.resource);
   absl::MutexLock lock(&mutex_);
   Entry& entry = entries_[job.id];
+  const bool waits = job.resource.state() == v1::FineTuningJob::STATE_QUEUED;
+  if (waits && (entry.job == nullptr || entry.job->state() != job.resource.state() || entry.job->state_reason() != copy->state_reason())) entry.version = ++versions_;
   entry.order = job.order;
   entry.job = std::move(copy);
   if (entry.checkpoints == nullptr) entry.checkpoints = std::make_shared<const CheckpointMap>();
@@ -92,19 +95,36 @@ void JobSnapshots::Remove(const std::string& job_id) {
 
 void JobSnapshots::SetWaiting(const std::vector<Waiting>& waiting, const std::string& reason, const std::string& blocking_resource) {
   absl::MutexLock lock(&mutex_);
+  const bool reason_changes = reason != front_.reason, all_change = blocking_resource != front_.blocking_resource;
   front_ = {reason, blocking_resource};
   for (size_t i = 0; i < waiting.size(); ++i) {
     auto found = entries_.find(waiting[i].id);
     if (found == entries_.end()) continue;
-    found->second.jobs_ahead = static_cast<int>(i);
-    found->second.predicted_start = waiting[i].predicted_start;
+    Entry& entry = found->second;
+    const int jobs_ahead = static_cast<int>(i);
+    // Estimates are never the same twice; what is less than this is no news.
+    const bool moves = entry.predicted_start != waiting[i].predicted_start &&
+                       (entry.predicted_start == absl::InfiniteFuture() || waiting[i].predicted_start == absl::InfiniteFuture() ||
+                        absl::AbsDuration(entry.predicted_start - waiting[i].predicted_start) >= kNews);
+    if (moves || all_change || entry.jobs_ahead != jobs_ahead || (i == 0 && reason_changes)) entry.version = ++versions_;
+    entry.jobs_ahead = jobs_ahead;
+    if (moves) entry.predicted_start = waiting[i].predicted_start;
   }
 }
 
 void JobSnapshots::SetJobsAhead(const std::string& id, int jobs_ahead) {
   absl::MutexLock lock(&mutex_);
   auto found = entries_.find(id);
-  if (found != entries_.end()) found->second.jobs_ahead = jobs_ahead;
+  if (found == entries_.end()) return;
+  if (found->second.jobs_ahead != jobs_ahead) found->second.version = ++versions_;
+  found->second.jobs_ahead = jobs_ahead;
+}
+
+int64_t JobSnapshots::WaitingVersion(const std::string& name) const {
+  const size_t slash = name.find('/');
+  absl::ReaderMutexLock lock(&mutex_);
+  auto found = slash == std::string::npos ? entries_.end() : entries_.find(name.substr(slash + 1));
+  return found == entries_.end() || found->second.job->state() != v1::FineTuningJob::STATE_QUEUED ? 0 : found->second.version;
 }
 
 void JobSnapshots::Hold(const std::vector<std::string>& resources) {

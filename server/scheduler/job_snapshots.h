@@ -48,6 +48,8 @@ class JobSnapshots {
   absl::StatusOr<ResolvedCheckpoint> GetCheckpoint(const std::string& name) const;
   absl::StatusOr<v1::ListCheckpointsResponse> ListCheckpoints(const v1::ListCheckpointsRequest& request) const;
   bool IsInUse(const std::string& resource_name) const;
+  // 0 unless the job waits; another number whenever what Get says of its waiting has changed.
+  int64_t WaitingVersion(const std::string& name) const;
   // Jobs that hold a slot, and jobs that wait.
   std::pair<int, int> CountRunningAndQueued() const;
 
@@ -58,6 +60,7 @@ class JobSnapshots {
     std::shared_ptr<const CheckpointMap> checkpoints;
     int jobs_ahead = 0;
     absl::Time predicted_start = absl::InfiniteFuture();  // infinite: not known
+    int64_t version = 0;                                  // of all this
   };
   // What the first of the waiting jobs waits for.
   struct Front {
@@ -72,6 +75,7 @@ class JobSnapshots {
   std::set<std::string> unfinished_ ABSL_GUARDED_BY(mutex_);              // ids
   std::multiset<std::string> held_ ABSL_GUARDED_BY(mutex_);               // resource names
   Front front_ ABSL_GUARDED_BY(mutex_);
+  int64_t versions_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 // Names of the model and the datasets that a job needs until it has ended.

@@ -90,6 +90,8 @@ class Scheduler {
 
   // Snapshots; do not block on the scheduler thread's work.
   virtual absl::StatusOr<v1::FineTuningJob> GetJob(const std::string& name) = 0;
+  // 0 unless the job waits; another number whenever what GetJob says of its waiting (jobs_ahead, state_reason, blocking_resource, predicted_start_time) has changed.
+  virtual int64_t WaitingVersion(const std::string& name) = 0;
   virtual absl::StatusOr<v1::ListFineTuningJobsResponse> ListJobs(const v1::ListFineTuningJobsRequest& request) = 0;
   virtual bool IsInUse(const std::string& resource_name) = 0;  // models/{m} or datasets/{d}, by jobs that have not ended
   virtual SchedulerCounts Counts() = 0;

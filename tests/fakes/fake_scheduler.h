@@ -49,6 +49,13 @@ class FakeScheduler final : public scheduler::Scheduler {
     std::string name = job.name();
     jobs_[name] = std::move(job);
   }
+  // What is said of its waiting has changed. Without a call of this, nothing is said of it.
+  void PutWaiting(v1::FineTuningJob job) {
+    absl::MutexLock lock(&mutex_);
+    std::string name = job.name();
+    ++waiting_[name];
+    jobs_[name] = std::move(job);
+  }
   void PutCheckpoint(v1::Checkpoint checkpoint, std::string directory) {
     absl::MutexLock lock(&mutex_);
     std::string name = checkpoint.name();
@@ -99,6 +106,11 @@ class FakeScheduler final : public scheduler::Scheduler {
     auto found = jobs_.find(name);
     if (found == jobs_.end()) return absl::NotFoundError(StrCat("there is no ", name));
     return found->second;
+  }
+  int64_t WaitingVersion(const std::string& name) override {
+    absl::MutexLock lock(&mutex_);
+    auto found = jobs_.find(name);
+    return found == jobs_.end() || found->second.state() != v1::FineTuningJob::STATE_QUEUED || waiting_.count(name) == 0 ? 0 : waiting_.at(name);
   }
   absl::StatusOr<v1::ListFineTuningJobsResponse> ListJobs(const v1::ListFineTuningJobsRequest& request) override {
     absl::MutexLock lock(&mutex_);
@@ -217,6 +229,7 @@ class FakeScheduler final : public scheduler::Scheduler {
   absl::Mutex mutex_;
   std::map<std::string, v1::FineTuningJob> jobs_ ABSL_GUARDED_BY(mutex_);
   std::map<std::string, std::pair<v1::Checkpoint, std::string>> checkpoints_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, int64_t> waiting_ ABSL_GUARDED_BY(mutex_);  // versions
   std::deque<std::function<void()>> tasks_ ABSL_GUARDED_BY(mutex_);
   int created_ ABSL_GUARDED_BY(mutex_) = 0;
   std::thread thread_;

@@ -109,7 +109,9 @@ std::string Clip(const std::string& line, const Style& style) {
 
 std::vector<std::string> LiveView(const JobView& view, absl::Time now, const Style& style) {
   std::vector<std::string> lines = {Title(view, now, style)};
-  const std::string reason = view.reason.empty() ? view.job.state_reason() : view.reason;
+  // Of a waiting job the server's newest word says more than the event that made it wait.
+  const bool waits = view.state == "QUEUED" && view.job.state() == v1::FineTuningJob::STATE_QUEUED;
+  const std::string reason = view.reason.empty() || (waits && !view.job.state_reason().empty()) ? view.job.state_reason() : view.reason;
   if (!reason.empty() && view.state != "RUNNING") lines.push_back(Label(style, "why") + OneLine(reason));
   if (view.state == "QUEUED" && view.job.jobs_ahead() > 0)
     lines.push_back(Label(style, "ahead") + StrCat(view.job.jobs_ahead(), " jobs"));

@@ -174,8 +174,11 @@ class Client:
         request.update_mask.paths.extend(f"live_settings.{field}" for field in given)
         return self.call(self.jobs.UpdateFineTuningJob, request)
 
-    def watch(self, job: str, after_sequence: int = 0) -> Iterator[v1.JobEvent]:
-        """Yields the job's events, each exactly once and in order, until the terminal one; through cut connections and server restarts."""
+    def watch(self, job: str, after_sequence: int = 0, *, on_waiting: Optional[Callable[[v1.FineTuningJob], None]] = None) -> Iterator[v1.JobEvent]:
+        """Yields the job's events, each exactly once and in order, until the terminal one; through cut connections and server restarts.
+
+        on_waiting gets the job, while it waits, whenever jobs_ahead, state_reason, blocking_resource or predicted_start_time have changed.
+        """
         name, last = _full_name(job, "fineTuningJobs"), after_sequence
         policy = RetryPolicy(max(_WATCH_ATTEMPTS, self.retry.max_attempts), self.retry.initial_backoff, self.retry.max_backoff, self.retry.sleep,
                              self.retry.random)
@@ -189,6 +192,8 @@ class Client:
                         # A gap means that we were too slow and metrics were left out.
                         events = [*self._missing(name, last, response.event.sequence), response.event]
                     retrier.progressed()
+                    if response.HasField("waiting") and on_waiting is not None:
+                        on_waiting(response.waiting)
                     for event in events:
                         if event.sequence <= last:
                             continue

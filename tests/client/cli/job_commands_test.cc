@@ -198,6 +198,19 @@ TEST_F(JobCommandsTest, WatchInPlainLines) {
   EXPECT_THAT(result.out, Not(HasSubstr("\x1b")));
 }
 
+TEST_F(JobCommandsTest, AWatchShowsWhatAWaitingJobWaitsFor) {
+  Script(v1::FineTuningJob::STATE_SUCCEEDED, "SUCCEEDED");
+  v1::WatchFineTuningJobResponse waiting;
+  waiting.mutable_waiting()->set_state(v1::FineTuningJob::STATE_QUEUED);
+  waiting.mutable_waiting()->set_state_reason("waits for 3 jobs before it");
+  server_.jobs.streams = {{{waiting, State(1, "RUNNING"), State(2, "SUCCEEDED", true)}}};
+  const CliResult result = Run({"jobs", "watch", "j1"});
+  EXPECT_EQ(result.code, kOk) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("waiting: waits for 3 jobs before it\n"));
+  server_.jobs.streams = {{{waiting, State(1, "RUNNING"), State(2, "SUCCEEDED", true)}}};
+  EXPECT_THAT(Run({"jobs", "watch", "j1", "--output", "json"}).out, Not(HasSubstr("waits"))) << "events only";
+}
+
 TEST_F(JobCommandsTest, TheExitCodeTellsHowTheJobEnded) {
   Script(v1::FineTuningJob::STATE_FAILED, "FAILED");
   EXPECT_EQ(Run({"jobs", "watch", "j1"}).code, kFailed);

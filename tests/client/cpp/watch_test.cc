@@ -59,6 +59,16 @@ TEST_F(WatchTest, EndsWithTheTerminalEvent) {
   EXPECT_EQ(server_.jobs.watched_after.size(), 1u);
 }
 
+TEST_F(WatchTest, WhatAWaitingJobWaitsForIsToldAndIsNoEvent) {
+  v1::WatchFineTuningJobResponse waiting;
+  waiting.mutable_waiting()->set_jobs_ahead(4);
+  server_.jobs.streams = {{{Message(1), waiting, Message(2, true)}}};
+  std::vector<int> ahead;
+  EXPECT_TRUE(Watch({.on_waiting = [&](const v1::FineTuningJob& job) { ahead.push_back(job.jobs_ahead()); }}).ok());
+  EXPECT_THAT(seen_, ElementsAre(1, 2));
+  EXPECT_THAT(ahead, ElementsAre(4));
+}
+
 TEST_F(WatchTest, ACutStreamGoesOnAfterTheLastEventAndRepeatsNothing) {
   server_.jobs.streams = {
       {{Message(1), Message(2)}, Unavailable()},

@@ -266,6 +266,15 @@ def test_a_watch_yields_each_event_once_through_cuts_repeats_and_gaps(server, cl
     assert server.jobs.watched_after == [0, 2, 3]
 
 
+def test_a_watch_tells_what_a_waiting_job_waits_for(server, client):
+    waiting = v1.WatchFineTuningJobResponse(waiting=v1.FineTuningJob(jobs_ahead=4))
+    server.jobs.streams = [[event(1), waiting, event(2, terminal=True)], [waiting, event(1, terminal=True)]]
+    ahead = []
+    assert [e.sequence for e in client.watch("j1", on_waiting=lambda job: ahead.append(job.jobs_ahead))] == [1, 2]
+    assert ahead == [4]
+    assert [e.sequence for e in client.watch("j1")] == [1]
+
+
 def test_a_watch_gives_up_when_the_server_stays_away(server, client, sleeps):
     with pytest.raises(AttuneError):
         list(client.watch("j1"))

@@ -141,6 +141,44 @@ TEST_F(EventStreamTest, SilenceIsFilledWithHeartbeats) {
   EXPECT_EQ(watch.ReadToEnd(), Range(2, 2));
 }
 
+TEST_F(EventStreamTest, AWaitingJobSaysWhatItWaitsForAtOnceAndWhenThatChanges) {
+  v1::FineTuningJob job = PutJob("fineTuningJobs/j1", v1::FineTuningJob::STATE_QUEUED);
+  job.set_jobs_ahead(3);
+  scheduler_.PutWaiting(job);
+  Watch first(channel_, 0), second(NewChannel(), 1);
+  EXPECT_EQ(first.Next().event().sequence(), 1) << "what has happened comes first";
+  for (Watch* watch : {&first, &second}) EXPECT_EQ(watch->Next().waiting().jobs_ahead(), 3);
+  job.set_jobs_ahead(2);
+  job.set_state_reason("waits for 2 jobs before it");
+  scheduler_.PutWaiting(job);
+  for (Watch* watch : {&first, &second}) {
+    const v1::WatchFineTuningJobResponse news = watch->Next();
+    EXPECT_EQ(news.waiting().jobs_ahead(), 2);
+    EXPECT_EQ(news.waiting().state_reason(), "waits for 2 jobs before it");
+  }
+  // Once it has started nothing more is said of waiting, and nothing was said where nothing has changed.
+  PutJob("fineTuningJobs/j1");
+  event_log_.AppendState("j1", "PREPARING", false);
+  event_log_.AppendState("j1", "FAILED", true);
+  for (Watch* watch : {&first, &second}) {
+    EXPECT_EQ(watch->Next().event().sequence(), 2);
+    EXPECT_EQ(watch->Next().event().sequence(), 3);
+    EXPECT_TRUE(watch->ReadToEnd().empty());
+  }
+}
+
+TEST_F(EventStreamTest, AJobThatWaitsAgainSaysSo) {
+  Watch watch(channel_, 1);
+  v1::FineTuningJob job = PutJob("fineTuningJobs/j1", v1::FineTuningJob::STATE_QUEUED);
+  event_log_.AppendState("j1", "QUEUED", false);
+  job.set_blocking_resource("worker");
+  scheduler_.PutWaiting(job);
+  EXPECT_EQ(watch.Next().event().sequence(), 2);
+  EXPECT_EQ(watch.Next().waiting().blocking_resource(), "worker");
+  event_log_.AppendState("j1", "CANCELLED", true);
+  EXPECT_EQ(watch.ReadToEnd(), Range(3, 3));
+}
+
 TEST_F(EventStreamTest, DroppedEventsAreReportedBeforeTheNextOne) {
   // A log whose ring holds ten events, and a watcher who comes when a hundred have passed.
   FakeEventLog small(10);

@@ -14,6 +14,7 @@
 #include "gtest/gtest.h"
 #include "server/base/files.h"
 #include "server/database/database.h"
+#include "server/jobs/group_commit_event_log.h"
 #include "server/jobs/sqlite_job_store.h"
 #include "tests/fakes/manual_clock.h"
 #include "tests/fakes/memory_job_store.h"
@@ -420,6 +421,36 @@ TEST(EventLogOnSqlite, SurvivesARestartWithTheSameBytes) {
   reader.FollowToEnd();
   EXPECT_THAT(reader.sequences(), ElementsAre(1, 2, 3));
   EXPECT_EQ(*log->Subscribe("j1", 0, [] {}).value()->Take(1)->at(0).event.bytes, first);
+}
+
+TEST(EventLogWithoutThread, ItsOwnerDecidesWhenGroupsAreTried) {
+  MemoryJobStore store;
+  ManualClock clock;
+  GroupCommitEventLog log(store, clock, {.own_thread = false});
+  EXPECT_FALSE(log.HasWaiting());
+  log.Append("j", Change("QUEUED"));
+  EXPECT_TRUE(log.HasWaiting());
+  EXPECT_EQ(store.commits(), 0);
+  EXPECT_EQ(log.CommitNext(), absl::ZeroDuration());
+  EXPECT_EQ(store.LastEvent("j")->sequence, 1);
+  store.FailCommits(absl::ResourceExhaustedError("disk full"));
+  log.Append("j", Metric(1));
+  log.Append("j", Change("PREPARING"));
+  absl::Status refused;
+  log.Commit({.done = [&](absl::Status status) { refused = status; }, .fail_fast = true});
+  EXPECT_EQ(log.CommitNext(), EventLogOptions{}.retry_interval);
+  EXPECT_EQ(refused.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(store.commits(), 3) << "with the metric and, at once, without";
+  EXPECT_EQ(log.CommitNext(), EventLogOptions{}.retry_interval);
+  EXPECT_EQ(store.commits(), 4) << "one further try each time";
+  store.ClearFault();
+  EXPECT_TRUE(log.HasWaiting());
+  EXPECT_EQ(log.CommitNext(), absl::ZeroDuration());
+  EXPECT_FALSE(log.HasWaiting());
+  EXPECT_EQ(log.List("j", 0, 10)->size(), 2u);
+  log.Append("j", Change("RUNNING"));
+  EXPECT_TRUE(log.Flush().ok());
+  EXPECT_EQ(store.LastEvent("j")->sequence, 3);
 }
 
 }  // namespace

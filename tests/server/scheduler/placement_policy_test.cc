@@ -1,6 +1,9 @@
 // Who starts, who gives way, who waits and for what.
 #include "server/scheduler/placement_policy.h"
 
+#include <algorithm>
+#include <tuple>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/scheduler/project_usage.h"
@@ -145,6 +148,45 @@ TEST(ProjectUsageTest, HalvesInAnHour) {
   usage.Add("a", absl::Seconds(40), kNow + absl::Hours(1));
   EXPECT_NEAR(usage.Seconds(kNow + absl::Hours(2))["a"], 50, 1e-9);
   EXPECT_NEAR(usage.Seconds(kNow)["a"], 100, 1e-9) << "a clock that was set back makes nobody owe more";
+}
+
+// 1,000 jobs of three projects, one of which has most of them, with three priorities, on two slots, to the end.
+TEST(Placement, AThousandJobsStartByPriorityThenProjectThenAge) {
+  std::vector<QueuedJob> queued;
+  for (int i = 0; i < 1000; ++i) {
+    const std::string project = i % 10 < 6 ? "large" : i % 10 < 9 ? "middle" : "small";
+    queued.push_back({"j" + std::to_string(i), i, (i / 10) % 3, project});
+  }
+  ProjectUsage usage;
+  absl::Time now = absl::FromUnixSeconds(1'700'000'000);
+  std::vector<std::pair<QueuedJob, absl::Time>> running;  // with its end
+  int started = 0;
+  for (int round = 0; !queued.empty() || !running.empty(); ++round) {
+    std::vector<RunningJob> holding;
+    for (const auto& [job, end] : running) holding.push_back({.id = job.id, .order = job.order, .priority = job.priority, .left = end - now});
+    const std::map<std::string, double> seconds = usage.Seconds(now);
+    // One worker at a time, so that each start can be judged by itself.
+    const Placement placement = Place(queued, holding, {.job_slots = 2, .idle_workers = 1, .now = now, .project_seconds = seconds});
+    ASSERT_EQ(placement.start.size() + placement.waiting.size(), queued.size());
+    if (!placement.start.empty()) {
+      ASSERT_EQ(placement.start.size(), 1u);
+      const auto chosen = std::find_if(queued.begin(), queued.end(), [&](const QueuedJob& job) { return job.id == placement.start[0].id; });
+      const auto had = [&](const QueuedJob& job) { return seconds.count(job.project) == 0 ? 0 : seconds.at(job.project); };
+      for (const QueuedJob& other : queued) {
+        ASSERT_LE(std::tuple(-chosen->priority, had(*chosen), chosen->order), std::tuple(-other.priority, had(other), other.order)) << chosen->id << " before " << other.id;
+      }
+      ++started;
+      running.emplace_back(*chosen, now + absl::Seconds(30 + round * 7 % 60));
+      queued.erase(chosen);
+      continue;
+    }
+    // The next of them ends.
+    const auto first = std::min_element(running.begin(), running.end(), [](const auto& a, const auto& b) { return a.second < b.second; });
+    for (const auto& [job, end] : running) usage.Add(job.project, first->second - now, first->second);
+    now = first->second;
+    running.erase(first);
+  }
+  EXPECT_EQ(started, 1000);
 }
 
 }  // namespace

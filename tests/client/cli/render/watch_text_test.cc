@@ -91,6 +91,17 @@ TEST(LiveViewTest, AQueuedJobSaysWhatItWaitsFor) {
             "  ahead       2 jobs");
 }
 
+TEST(LiveViewTest, TheServersNewestWordOnWaitingGoesBeforeTheEvent) {
+  JobView view;
+  Apply(Event(0, "state_changed { to: 'QUEUED' reason: 'all workers are busy' }"), &view);
+  v1::FineTuningJob job = Job(0);
+  job.set_state(v1::FineTuningJob::STATE_QUEUED);
+  job.set_state_reason("waits for 1 job before it");
+  job.set_jobs_ahead(1);
+  Apply(job, At(3), &view);
+  EXPECT_THAT(absl::StrJoin(LiveView(view, At(5), kPlain), "\n"), ::testing::HasSubstr("  why         waits for 1 job before it\n"));
+}
+
 TEST(LiveViewTest, NoLineIsWiderThanTheTerminal) {
   for (int width : {20, 40, 60, 80, 200}) {
     for (bool colour : {false, true}) {
