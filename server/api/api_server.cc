@@ -22,7 +22,7 @@
 #include "server/api/upload_service.h"
 #include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
-#include "server/scheduler/predict_inputs.h"
+#include "server/scheduler/requests/predict_inputs.h"
 
 namespace attune::api {
 namespace {

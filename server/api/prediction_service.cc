@@ -9,8 +9,8 @@
 #include "server/api/validation.h"
 #include "server/base/ids.h"
 #include "server/base/str_cat.h"
-#include "server/scheduler/evaluate_request.h"
-#include "server/scheduler/predict_inputs.h"
+#include "server/scheduler/requests/evaluate_request.h"
+#include "server/scheduler/requests/predict_inputs.h"
 
 namespace attune::api {
 namespace {

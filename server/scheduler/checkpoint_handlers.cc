@@ -10,7 +10,7 @@
 #include "server/jobs/timestamps.h"
 #include "server/scheduler/checkpoint_files.h"
 #include "server/scheduler/job_scheduler.h"
-#include "server/scheduler/retention.h"
+#include "server/scheduler/policy/retention.h"
 
 namespace attune::scheduler {
 

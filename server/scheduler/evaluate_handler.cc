@@ -5,7 +5,7 @@
 #include "server/base/str_cat.h"
 #include "server/jobs/job.h"
 #include "server/jobs/violations.h"
-#include "server/scheduler/evaluate_request.h"
+#include "server/scheduler/requests/evaluate_request.h"
 #include "server/scheduler/job_scheduler.h"
 
 namespace attune::scheduler {

@@ -9,8 +9,8 @@
 #include "server/jobs/job_fields.h"
 #include "server/jobs/timestamps.h"
 #include "server/jobs/violations.h"
-#include "server/scheduler/predict_inputs.h"
-#include "server/scheduler/serial_executor.h"
+#include "server/scheduler/requests/predict_inputs.h"
+#include "server/scheduler/executors/serial_executor.h"
 
 namespace attune::scheduler {
 namespace {

@@ -28,11 +28,11 @@
 #include "server/jobs/job.h"
 #include "server/jobs/job_state.h"
 #include "server/jobs/spec/spec_check.h"
-#include "server/scheduler/executor.h"
+#include "server/scheduler/executors/executor.h"
 #include "server/scheduler/job_reports.h"
 #include "server/scheduler/job_snapshots.h"
-#include "server/scheduler/placement_policy.h"
-#include "server/scheduler/project_usage.h"
+#include "server/scheduler/policy/placement_policy.h"
+#include "server/scheduler/policy/project_usage.h"
 #include "server/scheduler/scheduler.h"
 
 namespace attune::scheduler {

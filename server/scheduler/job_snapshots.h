@@ -17,7 +17,7 @@
 #include "attune/v1/checkpoint.pb.h"
 #include "attune/v1/fine_tuning_job.pb.h"
 #include "server/jobs/job.h"
-#include "server/scheduler/placement_policy.h"
+#include "server/scheduler/policy/placement_policy.h"
 
 namespace attune::scheduler {
 

@@ -6,7 +6,7 @@
 #include "server/base/str_cat.h"
 #include "server/jobs/violations.h"
 #include "server/scheduler/job_scheduler.h"
-#include "server/scheduler/plans/plan_facts.h"
+#include "server/scheduler/requests/plan_facts.h"
 
 namespace attune::scheduler {
 

@@ -31,7 +31,7 @@
 #include "server/datasets/dataset_store.h"
 #include "server/jobs/job_event_log.h"
 #include "server/jobs/job_store.h"
-#include "server/scheduler/executor.h"
+#include "server/scheduler/executors/executor.h"
 #include "server/workers/worker_describe.h"
 #include "server/workers/worker_pool.h"
 

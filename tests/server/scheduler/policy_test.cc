@@ -2,7 +2,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/scheduler/job_reports.h"
-#include "server/scheduler/retention.h"
+#include "server/scheduler/policy/retention.h"
 
 namespace attune::scheduler {
 namespace {

@@ -1,7 +1,7 @@
 // Attempts that fail or are lost again and again: when they are tried again, and when not.
 #include "gmock/gmock.h"
 #include "server/base/clock.h"
-#include "server/scheduler/serial_executor.h"
+#include "server/scheduler/executors/serial_executor.h"
 #include "tests/server/scheduler/scheduler_fixture.h"
 
 namespace attune::scheduler {

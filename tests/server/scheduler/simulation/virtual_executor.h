@@ -4,7 +4,7 @@
 #include <deque>
 #include <utility>
 
-#include "server/scheduler/executor.h"
+#include "server/scheduler/executors/executor.h"
 #include "tests/server/scheduler/simulation/world.h"
 
 namespace attune::simulation {

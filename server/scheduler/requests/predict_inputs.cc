@@ -1,4 +1,4 @@
-#include "server/scheduler/predict_inputs.h"
+#include "server/scheduler/requests/predict_inputs.h"
 
 #include "server/base/str_cat.h"
 #include "server/jobs/spec/spec_check.h"

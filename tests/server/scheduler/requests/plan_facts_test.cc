@@ -1,5 +1,5 @@
 // What the server adds to a plan.
-#include "server/scheduler/plans/plan_facts.h"
+#include "server/scheduler/requests/plan_facts.h"
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"

@@ -18,7 +18,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
-#include "server/scheduler/executor.h"
+#include "server/scheduler/executors/executor.h"
 
 namespace attune::scheduler {
 

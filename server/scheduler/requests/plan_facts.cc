@@ -1,4 +1,4 @@
-#include "server/scheduler/plans/plan_facts.h"
+#include "server/scheduler/requests/plan_facts.h"
 
 #include <cmath>
 #include <cstdio>

@@ -1,4 +1,4 @@
-#include "server/scheduler/placement_policy.h"
+#include "server/scheduler/policy/placement_policy.h"
 
 #include <algorithm>
 #include <deque>

@@ -1,12 +1,12 @@
 // Who starts, who gives way, who waits and for what.
-#include "server/scheduler/placement_policy.h"
+#include "server/scheduler/policy/placement_policy.h"
 
 #include <algorithm>
 #include <tuple>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/scheduler/project_usage.h"
+#include "server/scheduler/policy/project_usage.h"
 
 namespace attune::scheduler {
 namespace {

@@ -1,4 +1,4 @@
-#include "server/scheduler/evaluate_request.h"
+#include "server/scheduler/requests/evaluate_request.h"
 
 #include <string>
 
