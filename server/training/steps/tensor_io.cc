@@ -1,7 +1,12 @@
 #include "server/training/steps/tensor_io.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
+#include <string_view>
 #include <utility>
 
 #include <ATen/Parallel.h>
@@ -39,6 +44,14 @@ void CopyAll(const std::vector<Copy>& copies) {
 
 weights::DType TypeOf(const at::Tensor& tensor) { return tensor.scalar_type() == at::kLong ? weights::DType::kI64 : weights::DType::kF32; }
 
+// Pages of a mapped file that have been read would count as the process's memory until the file is closed: a whole model's, at the end of a job.
+void GiveBack(std::string_view mapped) {
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGE_SIZE));
+  const auto address = reinterpret_cast<uintptr_t>(mapped.data());
+  const uintptr_t begin = (address + page - 1) / page * page, end = (address + mapped.size()) / page * page;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
 void LoadOne(const NamedTensor& into, const weights::SafetensorsFile& file, const std::string& path) {
   const weights::TensorInfo* info = file.Find(into.name);
   if (info == nullptr) {
@@ -55,10 +68,12 @@ void LoadOne(const NamedTensor& into, const weights::SafetensorsFile& file, cons
   at::Tensor target = into.tensor.detach();
   if (target.is_cpu() && target.is_contiguous()) {
     std::memcpy(target.mutable_data_ptr(), bytes.data(), bytes.size());
+    GiveBack(bytes);
     return;
   }
   at::Tensor staging = at::empty(shape, at::TensorOptions().dtype(into.tensor.scalar_type()));
   std::memcpy(staging.mutable_data_ptr(), bytes.data(), bytes.size());
+  GiveBack(bytes);
   target.copy_(staging);
 }
 
