@@ -165,6 +165,7 @@ TEST_F(AdjustTest, ADividedBatchIsAnEventAndStaysDivided) {
 TEST_F(AdjustTest, AnAttemptThatWasKilledForWantOfMemoryGoesOnInMoreParts) {
   v1::CreateFineTuningJobRequest request = Request();
   request.mutable_spec()->mutable_hyperparameters()->set_batch_size(16);
+  request.mutable_spec()->mutable_scheduling()->mutable_retry_policy()->set_backoff_seconds(0);
   worker::v1::Assign assigned = Run(1, request);
   const std::string job = assigned.fence().job();
   for (int parts = 2; parts <= 16; parts *= 2) {

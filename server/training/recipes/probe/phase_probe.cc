@@ -2,15 +2,15 @@
 
 #include <algorithm>
 #include <chrono>
+#include <exception>
 #include <new>
 #include <utility>
 
 #include <ATen/core/grad_mode.h>
-#include <c10/util/Exception.h>
 
-#include "absl/strings/match.h"
 #include "server/training/input/prefetcher.h"
 #include "server/training/recipes/training_batches.h"
+#include "server/training/steps/out_of_memory.h"
 #include "server/training/steps/evaluate.h"
 #include "server/training/steps/plan/checkpoint_interval.h"
 #include "server/training/steps/plan/job_estimate.h"
@@ -28,11 +28,6 @@ constexpr int64_t kSteps = 5, kFewestSteps = 3;
 constexpr int kMostRounds = 20;            // over a phase that has fewer steps than are timed
 
 double SecondsSince(SteadyClock::time_point start) { return std::chrono::duration<double>(SteadyClock::now() - start).count(); }
-
-bool IsOutOfMemory(const c10::Error& error) {
-  const std::string what = error.what_without_backtrace();
-  return dynamic_cast<const c10::OutOfMemoryError*>(&error) != nullptr || absl::StrContains(what, "can't allocate memory") || absl::StrContains(what, "not enough memory");
-}
 
 int64_t Bytes(const std::vector<NamedTensor>& tensors) {
   int64_t bytes = 0;
@@ -111,6 +106,7 @@ void PhaseProbe::Steps(const BatchSource& batches, const TrainingPlan& plan, int
     if (average_.has_value()) average_->Update(++steps_);
     return after_step(report.seconds, report.rows, report.tokens);
   };
+  callbacks.divided = [](int64_t, int) { throw std::bad_alloc(); };  // that the rows do not fit is what is asked
   UseAdapters(context_.setup, callbacks);
   callbacks.before_update = [this, inner = std::move(callbacks.before_update)] {
     found_.gradients_bytes = std::max(found_.gradients_bytes, GradientBytes(context_.setup.headed.parameters()));
@@ -152,10 +148,7 @@ void PhaseProbe::Grow() {
     try {
       LargestStep(rows);
       if (points.empty()) LargestStep(rows);  // from the second step on the optimizer's state is there
-    } catch (const std::bad_alloc&) {
-      optimizer_->ClearGradients();
-      break;
-    } catch (const c10::Error& error) {
+    } catch (const std::exception& error) {
       if (!IsOutOfMemory(error)) throw;
       optimizer_->ClearGradients();
       break;
