@@ -429,14 +429,14 @@ TEST(EventLogWithoutThread, ItsOwnerDecidesWhenGroupsAreTried) {
   GroupCommitEventLog writer(store, clock, EventLogOptions{.own_thread = false});
   JobEventLog& log = writer;
   EXPECT_FALSE(writer.HasWaiting());
-  log.Append("j", Change("QUEUED"));
+  log.Append("j", Change("QUEUED"), {});
   EXPECT_TRUE(writer.HasWaiting());
   EXPECT_EQ(store.commits(), 0);
   EXPECT_EQ(writer.CommitNext(), absl::ZeroDuration());
   EXPECT_EQ(store.LastEvent("j")->sequence, 1);
   store.FailCommits(absl::ResourceExhaustedError("disk full"));
-  log.Append("j", Metric(1));
-  log.Append("j", Change("PREPARING"));
+  log.Append("j", Metric(1), {});
+  log.Append("j", Change("PREPARING"), {});
   absl::Status refused;
   log.Commit({.done = [&](absl::Status status) { refused = status; }, .fail_fast = true});
   EXPECT_EQ(writer.CommitNext(), EventLogOptions{}.retry_interval);
@@ -449,7 +449,7 @@ TEST(EventLogWithoutThread, ItsOwnerDecidesWhenGroupsAreTried) {
   EXPECT_EQ(writer.CommitNext(), absl::ZeroDuration());
   EXPECT_FALSE(writer.HasWaiting());
   EXPECT_EQ(log.List("j", 0, 10)->size(), 2u);
-  log.Append("j", Change("RUNNING"));
+  log.Append("j", Change("RUNNING"), {});
   EXPECT_TRUE(log.Flush().ok());
   EXPECT_EQ(store.LastEvent("j")->sequence, 3);
 }

@@ -10,8 +10,8 @@
 
 #include "server/training/input/prefetcher.h"
 #include "server/training/recipes/training_batches.h"
-#include "server/training/steps/out_of_memory.h"
 #include "server/training/steps/evaluate.h"
+#include "server/training/steps/out_of_memory.h"
 #include "server/training/steps/plan/checkpoint_interval.h"
 #include "server/training/steps/plan/job_estimate.h"
 #include "server/training/steps/precision.h"
