@@ -91,11 +91,21 @@ TEST(WorkerChannel, CancelIsForItsAttemptOnly) {
   EXPECT_EQ(channel->Stop({"fineTuningJobs/other", 1}), StopRequest::kPreempt);
 }
 
+class FixedMemory final : public MemoryMeter {
+ public:
+  int64_t InUseBytes() override { return 100; }
+  int64_t PeakBytes() override { return 200; }
+  void ResetPeak() override {}
+  int64_t LimitBytes() override { return 0; }
+  bool CountsFiles() const override { return false; }
+};
+
 TEST(WorkerChannel, ReportsArriveInOrderWithTheirFence) {
   FakeServer server;
   auto channel = Dial(server);
   {
-    ChannelReporter reporter(*channel, kAttempt);
+    FixedMemory memory;
+    ChannelReporter reporter(*channel, kAttempt, memory);
     reporter.Started(3, "cpu", 2);
     reporter.Phase({"head", 0, 1, 2});
     for (int step = 4; step < 1004; ++step) {
