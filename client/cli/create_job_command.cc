@@ -47,7 +47,7 @@ struct Flags {
   std::string file, like, display_name;
   std::vector<std::string> labels;
   std::vector<std::string> values;  // one for each of SpecFlags(), empty when not given
-  bool watch = false, validate_only = false, lr_range_test = false, warm_start_all = false;
+  bool watch = false, validate_only = false, lr_range_test = false;
 };
 
 absl::StatusOr<v1::CreateFineTuningJobRequest> ReadJobFile(Session& session, const std::string& path) {
@@ -87,7 +87,6 @@ absl::StatusOr<v1::CreateFineTuningJobRequest> MakeRequest(Session& session, cli
     if (!status.ok()) faults.emplace_back(status.message());
   }
   if (flags.lr_range_test) request.mutable_spec()->mutable_lr_range_test();
-  if (flags.warm_start_all) request.mutable_spec()->mutable_warm_start()->set_part(v1::WarmStart::PART_ALL);
   if (request.spec().has_warm_start() && request.spec().warm_start().checkpoint().empty())
     faults.emplace_back("no checkpoint to start from is given: --warm-start JOB/STEP, or warm_start in the file");
   if (!flags.display_name.empty()) request.set_display_name(flags.display_name);
@@ -157,8 +156,6 @@ void AddSpecOptions(CLI::App* app, const std::shared_ptr<Flags>& flags) {
   app->add_option("--like", flags->like, "Start from what this job was asked to do; flags override it")->type_name("JOB")->excludes("--file");
   app->add_flag("--lr-range-test", flags->lr_range_test,
                 "Instead of fine-tuning, find a learning rate: it grows until the loss blows up");
-  app->add_flag("--warm-start-all", flags->warm_start_all,
-                "With --warm-start: go on where that checkpoint was, optimizer and data cursor included");
   for (size_t i = 0; i < SpecFlags().size(); ++i) {
     const SpecFlag& flag = SpecFlags()[i];
     if (flag.is_switch()) {

@@ -96,7 +96,7 @@ TEST_F(CompletionTest, ChoicesComeFromTheTree) {
   }
   EXPECT_EQ(with_choices, (std::set<std::string>{"--output", "--task", "--precision", "--lr-scheduler-type",
                                                  "--optimizer", "--evaluation-split", "--activation", "--head-pooling",
-                                                 "--class-balance"}));
+                                                 "--class-balance", "--warm-start-part"}));
 }
 
 }  // namespace

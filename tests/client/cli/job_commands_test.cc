@@ -78,9 +78,9 @@ TEST_F(JobCommandsTest, CreateFromAnotherJobsCheckpoint) {
   EXPECT_EQ(with({"--warm-start", "j1/30"}).code, kOk);
   EXPECT_EQ(server_.jobs.created.at(0).spec().warm_start().checkpoint(), "fineTuningJobs/j1/checkpoints/30");
   EXPECT_EQ(server_.jobs.created.at(0).spec().warm_start().part(), v1::WarmStart::PART_UNSPECIFIED);
-  EXPECT_EQ(with({"--warm-start", "j1", "--warm-start-all"}).code, kOk);
+  EXPECT_EQ(with({"--warm-start", "j1", "--warm-start-part", "all"}).code, kOk);
   EXPECT_EQ(server_.jobs.created.at(1).spec().warm_start().part(), v1::WarmStart::PART_ALL);
-  const CliResult alone = with({"--warm-start-all"});
+  const CliResult alone = with({"--warm-start-part", "all"});
   EXPECT_EQ(alone.code, kUsage);
   EXPECT_THAT(alone.err, HasSubstr("no checkpoint to start from is given: --warm-start JOB/STEP"));
   EXPECT_EQ(server_.jobs.created.size(), 2u);
