@@ -99,7 +99,7 @@ def make_cases(server, directory, images):
     tiny = harness.make_tiny_bert(os.path.join(directory, "bert"))
     texts = server.import_model(tiny, "tiny-bert").name
     rows = server.import_dataset(harness.sentiment_csv(160)).name
-    small = spec_pb.Hyperparameters(n_epochs=6, batch_size=4, learning_rate=1e-3)
+    small = spec_pb.Hyperparameters(n_epochs=12, batch_size=4, learning_rate=1e-3)  # long enough for a kill in most lives
     cases = [Case("texts", server, texts, rows, hyperparameters=small),
              Case("texts, unfreezing", server, texts, rows, hyperparameters=small, gradual_unfreezing=spec_pb.UnfreezeSpec(epochs_per_group=1))]
     if images:

@@ -117,10 +117,14 @@ def test_a_pinned_checkpoint_outlives_retention_and_a_restart(own_server, tiny_b
     rows = server.import_dataset(harness.sentiment_csv(120)).name
     job = server.create_job(model, rows, checkpointing=spec_pb.CheckpointSpec(save_steps=3, keep_last=1), seed=3,
                             hyperparameters=spec_pb.Hyperparameters(n_epochs=10, batch_size=4, learning_rate=1e-3))
-    step = server.wait_for_event(job.name, "checkpoint_saved").checkpoint_saved.step
+    server.wait_for_event(job.name, "checkpoint_saved")
+    server.jobs.PauseFineTuningJob(job_pb.PauseFineTuningJobRequest(name=job.name))  # so that the checkpoint is still there when the command line comes for it
+    server.wait_for_state(job.name, "PAUSED")
+    step = steps(server, job.name)[-1]
     assert "is pinned" in harness.cli(server, "checkpoints", "pin", f"{job.name}/checkpoints/{step}").stdout
     server.kill()
     server.start()
+    server.jobs.ResumeFineTuningJob(job_pb.ResumeFineTuningJobRequest(name=job.name))
     done = finish(server, job)
     kept = steps(server, done.name)
     assert step in kept and len(kept) <= 4, kept  # the last, the best, one besides, and the pinned
