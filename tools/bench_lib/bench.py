@@ -12,7 +12,7 @@
       what saving costs (throughput, stall), and seconds from a crash to the next training step; MiniLM with its optimizer on tweets
   tools/bench soak [--jobs 2000] [--every 50] [--slots 1]
       short jobs one after the other in one server: its memory, open files, threads and disk, and what they grow by
-  tools/bench plan [--threads N] [--only MODEL ...] [--image-size 64] [--verbose]
+  tools/bench plan [--threads N] [--only MODEL ...] [--rows 128] [--images 128] [--image-size 64] [--verbose]
       what PlanFineTuningJob says of memory and time beside what the same jobs then took
 
 Attune runs through its whole service (server, worker, events, checkpoints); the alternative runs as a script. One JSON object a line goes to

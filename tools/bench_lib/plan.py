@@ -68,7 +68,8 @@ def spec_of(point, model, dataset):
 
 def bench_plan(options):
     with tempfile.TemporaryDirectory() as directory:
-        subprocess.run([sys.executable, os.path.join(ROOT, "tools", "text_data.py"), directory, "--train", "128", "--validation", "32", "--test", "32"], check=True)
+        subprocess.run([sys.executable, os.path.join(ROOT, "tools", "text_data.py"), directory, "--train", str(options.rows), "--validation", str(options.rows // 4),
+                        "--test", str(options.rows // 4)], check=True)
         service = Service(directory, "--worker-threads", str(options.threads)) if options.threads else Service(directory)
         server = service.server
         parts = {}
@@ -116,6 +117,7 @@ def bench_plan(options):
 def add_command(commands):
     plan = commands.add_parser("plan", help="what PlanFineTuningJob says beside what jobs took")
     plan.add_argument("--threads", type=int, default=0, help="CPU threads of a job; 0: all cores")
+    plan.add_argument("--rows", type=int, default=128, help="training texts; a quarter as many of each other split")
     plan.add_argument("--images", type=int, default=128, help="most of each split")
     plan.add_argument("--image-size", type=int, default=64)
     plan.add_argument("--only", nargs="+", help="models")
