@@ -17,8 +17,7 @@ def when(event):
 
 def spec(steps, save_steps):
     phase = spec_pb.Phase(name="all", learning_rate=5e-5, trainable=spec_pb.Trainable(all=True), max_steps=steps)
-    return dict(hyperparameters=spec_pb.Hyperparameters(batch_size=32, max_steps=steps), phases=[phase], checkpointing=spec_pb.CheckpointSpec(save_steps=save_steps),
-                evaluation=spec_pb.EvaluationSpec(eval_steps=10**6))
+    return dict(hyperparameters=spec_pb.Hyperparameters(batch_size=32, max_steps=steps), phases=[phase], checkpointing=spec_pb.CheckpointSpec(save_steps=save_steps))
 
 
 def metrics_of(attune, job):
