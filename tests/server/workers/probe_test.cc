@@ -6,25 +6,14 @@
 #include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "server/base/files.h"
-#include "server/workers/supervised_worker_pool.h"
-#include "server/workers/worker_endpoint.h"
-#include "tests/fakes/manual_clock.h"
-#include "tests/server/workers/scripted_worker.h"
+#include "tests/server/workers/pool_fixture.h"
 
 namespace attune::workers {
 namespace {
 
 using ::testing::HasSubstr;
 
-class NoListener final : public WorkerPoolListener {
- public:
-  void OnAttemptMessage(const AttemptId&, worker::v1::ConnectRequest) override {}
-  void OnAttemptEnded(const AttemptId&, AttemptEnd) override {}
-  void OnWorkersChanged() override {}
-};
-
-class ProbeTest : public ::testing::Test {
+class ProbeTest : public PoolFixture {
  protected:
   struct Answer {
     int64_t id = 0;
@@ -36,26 +25,6 @@ class ProbeTest : public ::testing::Test {
     }
   };
 
-  void SetUp() override { Start({.heartbeat_timeout = absl::Hours(9)}); }
-  void Start(SupervisedWorkerPoolOptions options) {
-    TearDown();
-    launcher_ = std::make_unique<ScriptedLauncher>();
-    pool_ = std::make_unique<SupervisedWorkerPool>(options, *launcher_, clock_);
-    endpoint_ = WorkerEndpoint::Start(directory_.path() + "/w.sock", pool_->service()).value();
-    pool_->Start(listener_);
-  }
-  void TearDown() override {
-    workers_.clear();
-    if (pool_ != nullptr) pool_->Stop(absl::ZeroDuration());
-    endpoint_ = nullptr;
-    pool_ = nullptr;
-  }
-  ScriptedWorker& Connect(size_t n) {
-    LaunchRequest request = launcher_->WaitForLaunch(n);
-    workers_.push_back(std::make_unique<ScriptedWorker>(endpoint_->address(), request.worker_id, request.secret));
-    EXPECT_TRUE(workers_.back()->SayHello());
-    return *workers_.back();
-  }
   std::shared_ptr<Answer> Probe(const std::string& model) {
     auto answer = std::make_shared<Answer>();
     worker::v1::Probe probe;
@@ -72,14 +41,6 @@ class ProbeTest : public ::testing::Test {
     message.mutable_probe_done()->mutable_plan()->mutable_memory()->set_peak_bytes(peak);
     worker.Send(message);
   }
-
-  TemporaryDirectory directory_;
-  ManualClock clock_;
-  NoListener listener_;
-  std::unique_ptr<ScriptedLauncher> launcher_;
-  std::unique_ptr<SupervisedWorkerPool> pool_;
-  std::unique_ptr<WorkerEndpoint> endpoint_;
-  std::vector<std::unique_ptr<ScriptedWorker>> workers_;
 };
 
 TEST_F(ProbeTest, EachHasAFreshWorker) {
