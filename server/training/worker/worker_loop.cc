@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "server/base/log.h"
+#include "server/training/recipes/quiet_reporter.h"
 #include "server/training/worker/channel_reporter.h"
 #include "server/training/worker/device_memory.h"
 #include "server/training/worker/job_session.h"
@@ -58,16 +59,9 @@ void RunEvaluationCommand(WorkerChannel& channel, const EvaluateCommand& command
 }
 
 // What a probe says goes to the worker's log, and whether its caller has left is asked as for an evaluation.
-class ProbeReporter final : public JobReporter {
+class ProbeReporter final : public QuietReporter {
  public:
   ProbeReporter(WorkerChannel& channel, int64_t request) : channel_(channel), request_(request) {}
-  void Started(int64_t, const std::string&, int) override {}
-  void Phase(const PhaseReport&) override {}
-  void Step(int64_t) override {}
-  void Progress(const ProgressReport&) override {}
-  void Metrics(const MetricReport&) override {}
-  void Evaluation(const EvaluationReport&) override {}
-  void CheckpointWritten(const CheckpointReport&) override {}
   void LogLine(const std::string& text) override { Log(LogLevel::kInfo, text, {{"plan", request_}}); }
   StopRequest Stop() override { return channel_.StopsRequest(request_) ? StopRequest::kCancel : StopRequest::kNone; }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "server/training/recipes/probe/phase_probe.h"
+#include "server/training/recipes/quiet_reporter.h"
 #include "server/training/steps/plan/checkpoint_interval.h"
 #include "server/training/steps/plan/job_estimate.h"
 
@@ -21,16 +22,9 @@ constexpr double kForwardShare = 1.0 / 3;
 struct Stopped {};
 
 // What a run of the recipe reports is of no interest here, but for what people should know.
-class QuietReporter final : public JobReporter {
+class ForwardingReporter final : public QuietReporter {
  public:
-  explicit QuietReporter(JobReporter& inner) : inner_(inner) {}
-  void Started(int64_t, const std::string&, int) override {}
-  void Phase(const PhaseReport&) override {}
-  void Step(int64_t) override {}
-  void Progress(const ProgressReport&) override {}
-  void Metrics(const MetricReport&) override {}
-  void Evaluation(const EvaluationReport&) override {}
-  void CheckpointWritten(const CheckpointReport&) override {}
+  explicit ForwardingReporter(JobReporter& inner) : inner_(inner) {}
   void LogLine(const std::string& text) override { inner_.LogLine(text); }
   StopRequest Stop() override { return inner_.Stop(); }
 
@@ -194,7 +188,7 @@ class JobProbe {
   const FineTuneSpec& spec_;
   const JobPaths& paths_;
   MemoryMeter& meter_;
-  QuietReporter reporter_;
+  ForwardingReporter reporter_;
   const int64_t runtime_bytes_, limit_;
   JobSetup setup_;
   const int64_t setup_peak_;
