@@ -101,8 +101,8 @@ def new_layers(architecture):
     return next(([prefix] for family, prefix in NEW_LAYERS.items() if architecture.startswith(family)), "head")
 
 
-def policies(architecture, epochs, learning_rate):
-    head = {"name": "head", "n_epochs": epochs, "trainable": new_layers(architecture), "learning_rate": 1e-3, "augment": False}
+def policies(architecture, epochs, learning_rate, head_learning_rate):
+    head = {"name": "head", "n_epochs": epochs, "trainable": new_layers(architecture), "learning_rate": head_learning_rate, "augment": False}
     return {"head": {"batch_size": 32, "phases": [head]},
             "full": {"batch_size": 32, "phases": [head, {"name": "all", "n_epochs": epochs, "trainable": "all", "learning_rate": learning_rate, "augment": True, "batch_norm": "frozen"}]},
             "scratch": {"batch_size": 32, "phases": [{"name": "all", "n_epochs": 2 * epochs, "trainable": "all", "learning_rate": 1e-3, "augment": True, "batch_norm": "train"}]}}
@@ -126,12 +126,12 @@ def bench_accuracy(options):
             pretrained = convert(os.path.join(directory, architecture), architecture, path, *settings.get(architecture, []))
             base = attune.add(pretrained, architecture.replace("_", "-"))
             for mode in options.modes:
-                policy = policies(architecture, options.epochs, options.learning_rate)[mode]
+                policy = policies(architecture, options.epochs, options.learning_rate, options.head_learning_rate)[mode]
                 figures = results.setdefault(f"{architecture}, {mode}", {"attune": [], "torchvision": []})
                 for seed in options.seeds:
                     model, name = pretrained, base
                     if mode == "scratch":
-                        model = convert(os.path.join(directory, f"{architecture}-{seed}"), architecture, "--reference-seed", seed)
+                        model = convert(os.path.join(directory, f"{architecture}-{seed}"), architecture, "--reference-seed", seed, *settings.get(architecture, []))
                         name = attune.add(model, f"{architecture.replace('_', '-')}-scratch-{seed}")
                     figures["attune"].append(attune.run(name, attune.dataset, **spec_of(policy, options.image_size, seed)).job.test_evaluation.values["accuracy"])
                     figures["torchvision"].append(trainer(model, images.folder, policy, "--seed", seed, *size_flags(options))["test_accuracy"])
@@ -141,7 +141,7 @@ def bench_accuracy(options):
     say("\n| model, mode | Attune | torchvision | points |\n|---|---|---|---|")
     for name, sides in mean.items():
         say(f"| {name} | {sides['attune']:.4f} | {sides['torchvision']:.4f} | {100 * (sides['attune'] - sides['torchvision']):+.2f} |")
-    print(json.dumps({"bench": "accuracy-vision", "images": images.counts, "image_size": options.image_size, "epochs": options.epochs, "learning_rate": options.learning_rate, "seeds": options.seeds,
+    print(json.dumps({"bench": "accuracy-vision", "images": images.counts, "image_size": options.image_size, "epochs": options.epochs, "learning_rate": options.learning_rate, "head_learning_rate": options.head_learning_rate, "seeds": options.seeds,
                       "test_accuracy": results, "mean": mean}))
 
 
@@ -222,6 +222,7 @@ def add_commands(commands):
     accuracy.add_argument("--weights", nargs="+", required=True, metavar="NAME=FILE", help="architecture and state_dict, for tools/import_torchvision.py")
     accuracy.add_argument("--set", nargs="+", default=[], metavar="NAME:KEY=VALUE", help="config.json of one architecture, for example inception_v3:image_mean=0,0,0")
     accuracy.add_argument("--learning-rate", type=float, default=1e-4, help="of all layers after the head")
+    accuracy.add_argument("--head-learning-rate", type=float, default=1e-3)
     accuracy.set_defaults(run=bench_accuracy)
     for command, epochs in ((speed, 10), (accuracy, 5)):
         command.add_argument("--images", required=command is accuracy, metavar="TAR", help="a tar with train/CLASS/FILE (and validation/, test/); speed: Fashion-MNIST by default")
