@@ -28,12 +28,18 @@ class WritableFile {
   virtual absl::Status Close() = 0;  // idempotent
 };
 
+// Memory, lengths and places in a file that are multiples of this can be written past the page cache.
+inline constexpr size_t kDirectAlignment = 4096;
+
 class Files {
  public:
   virtual ~Files() = default;
   virtual absl::StatusOr<std::unique_ptr<WritableFile>> Create(const std::string& path) = 0;  // truncates
   virtual absl::StatusOr<std::unique_ptr<WritableFile>> OpenForAppend(
       const std::string& path) = 0;  // creates when absent
+  // As Create, for a large file that nobody reads soon: what is aligned goes past the page cache, where the file system
+  // can do that. It costs no pages, and takes none from those who read.
+  virtual absl::StatusOr<std::unique_ptr<WritableFile>> CreateUncached(const std::string& path) { return Create(path); }
   virtual absl::Status Truncate(const std::string& path, int64_t size) = 0;
   virtual absl::Status Rename(const std::string& from, const std::string& to) = 0;
   virtual absl::Status SyncDirectory(const std::string& path) = 0;

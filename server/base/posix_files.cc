@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstdio>
 #include <filesystem>
 #include <string>
@@ -34,7 +35,8 @@ class FaultPoints {
 
 class PosixWritableFile final : public WritableFile {
  public:
-  PosixWritableFile(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
+  // `uncached`: of an empty file.
+  PosixWritableFile(int fd, std::string path, bool uncached) : fd_(fd), path_(std::move(path)), uncached_(uncached) {}
   ~PosixWritableFile() override {
     if (fd_ >= 0) close(fd_);
   }
@@ -44,13 +46,21 @@ class PosixWritableFile final : public WritableFile {
     const FaultPoints points("append");
     size_t torn = FaultPointsArmed() ? data.size() / 2 : 0;  // a test may want to see half of it
     while (!data.empty()) {
-      ssize_t written = write(fd_, data.data(), torn > 0 ? torn : data.size());
+      size_t size = torn > 0 ? torn : data.size();
+      if (uncached_) size = ChooseWay(data.data(), size);
+      ssize_t written = write(fd_, data.data(), size);
       if (std::exchange(torn, 0) > 0) FaultPoint("append.torn");
       if (written < 0) {
         if (errno == EINTR) continue;
+        if (errno == EINVAL && direct_) {  // this file system wants another alignment
+          SetDirect(false);
+          uncached_ = false;
+          continue;
+        }
         return ErrnoStatus(errno, "write", path_);
       }
       data.remove_prefix(static_cast<size_t>(written));
+      written_ += static_cast<size_t>(written);
     }
     return absl::OkStatus();
   }
@@ -72,15 +82,33 @@ class PosixWritableFile final : public WritableFile {
   }
 
  private:
+  // Turns O_DIRECT on or off, as what comes next allows. Returns how much of it goes that way.
+  size_t ChooseWay(const char* data, size_t size) {
+    const bool aligned = reinterpret_cast<uintptr_t>(data) % kDirectAlignment == 0 && written_ % kDirectAlignment == 0 && size >= kDirectAlignment;
+    if (aligned != direct_) SetDirect(aligned);
+    return direct_ ? size - size % kDirectAlignment : size;
+  }
+  void SetDirect(bool direct) {
+    const int flags = fcntl(fd_, F_GETFL);
+    if (flags < 0 || fcntl(fd_, F_SETFL, direct ? flags | O_DIRECT : flags & ~O_DIRECT) != 0) {
+      uncached_ = false;  // not on this file system
+      return;
+    }
+    direct_ = direct;
+  }
+
   int fd_;
   const std::string path_;
+  bool uncached_;
+  bool direct_ = false;
+  size_t written_ = 0;
 };
 
-absl::StatusOr<std::unique_ptr<WritableFile>> OpenForWriting(const std::string& path, int flags) {
+absl::StatusOr<std::unique_ptr<WritableFile>> OpenForWriting(const std::string& path, int flags, bool uncached = false) {
   const FaultPoints points("open");
   int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | flags, 0644);
   if (fd < 0) return ErrnoStatus(errno, "open", path);
-  return std::make_unique<PosixWritableFile>(fd, path);
+  return std::make_unique<PosixWritableFile>(fd, path, uncached);
 }
 
 class PosixFiles final : public Files {
@@ -91,6 +119,10 @@ class PosixFiles final : public Files {
 
   absl::StatusOr<std::unique_ptr<WritableFile>> OpenForAppend(const std::string& path) override {
     return OpenForWriting(path, O_APPEND);
+  }
+
+  absl::StatusOr<std::unique_ptr<WritableFile>> CreateUncached(const std::string& path) override {
+    return OpenForWriting(path, O_TRUNC, /*uncached=*/true);
   }
 
   absl::Status Truncate(const std::string& path, int64_t size) override {

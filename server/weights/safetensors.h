@@ -68,7 +68,12 @@ struct TensorView {
 // given order (data 8-byte aligned by header padding), syncs; not atomic: write into a directory that is renamed. Equal
 // input gives equal bytes. INVALID_ARGUMENT for duplicate names, names that are not UTF-8 and data that does not fit
 // dtype and shape. If `sha256` is not null it receives the hex digest of the file.
+//
+// kBypass is for large files: more spaces in the header put the data where tensors that lie one behind the other, from a
+// multiple of kDirectAlignment on, can go past the page cache. Other tensors are written as with kUse.
+enum class PageCache { kUse, kBypass };
 absl::Status WriteSafetensors(Files& files, const std::string& path, const std::vector<TensorView>& tensors,
-                              const std::map<std::string, std::string>& metadata, std::string* sha256 = nullptr);
+                              const std::map<std::string, std::string>& metadata, std::string* sha256 = nullptr,
+                              PageCache page_cache = PageCache::kUse);
 
 }  // namespace attune::weights

@@ -37,7 +37,7 @@ absl::Status CheckTensors(const std::vector<TensorView>& tensors) {
 
 // The length, the JSON and the spaces that align the data. Keys stand in the order of the Python library.
 absl::StatusOr<std::string> BuildHeader(const std::vector<TensorView>& tensors,
-                                        const std::map<std::string, std::string>& metadata) {
+                                        const std::map<std::string, std::string>& metadata, size_t alignment) {
   nlohmann::ordered_json json = nlohmann::ordered_json::object();
   for (const auto& [key, value] : metadata) {
     if (FirstInvalidUtf8(key).has_value() || FirstInvalidUtf8(value).has_value()) {
@@ -58,7 +58,8 @@ absl::StatusOr<std::string> BuildHeader(const std::vector<TensorView>& tensors,
     StrAppend(&text, text.size() > 1 ? "," : "", nlohmann::json(tensor.name).dump(), ":", entry.dump());
   }
   text += '}';
-  text.append((kAlignment - text.size() % kAlignment) % kAlignment, ' ');
+  const size_t end = sizeof(uint64_t) + text.size();
+  text.append((alignment - end % alignment) % alignment, ' ');
   if (static_cast<int64_t>(text.size()) > kMaxHeaderBytes) {
     return absl::InvalidArgumentError(
         StrCat("the header needs ", text.size(), " bytes and may have ", kMaxHeaderBytes));
@@ -67,13 +68,27 @@ absl::StatusOr<std::string> BuildHeader(const std::vector<TensorView>& tensors,
   return std::string(reinterpret_cast<const char*>(&length), sizeof(length)) + text;
 }
 
+// The tensors' bytes; those that lie one behind the other in memory in one piece.
+std::vector<std::string_view> Runs(const std::vector<TensorView>& tensors) {
+  std::vector<std::string_view> runs;
+  for (const TensorView& tensor : tensors) {
+    if (!runs.empty() && runs.back().data() + runs.back().size() == tensor.data.data()) {
+      runs.back() = {runs.back().data(), runs.back().size() + tensor.data.size()};
+    } else {
+      runs.push_back(tensor.data);
+    }
+  }
+  return runs;
+}
+
 }  // namespace
 
 absl::Status WriteSafetensors(Files& files, const std::string& path, const std::vector<TensorView>& tensors,
-                              const std::map<std::string, std::string>& metadata, std::string* sha256) {
+                              const std::map<std::string, std::string>& metadata, std::string* sha256, PageCache page_cache) {
+  const bool cached = page_cache == PageCache::kUse;
   ATTUNE_RETURN_IF_ERROR(CheckTensors(tensors));
-  ATTUNE_ASSIGN_OR_RETURN(std::string header, BuildHeader(tensors, metadata));
-  ATTUNE_ASSIGN_OR_RETURN(std::unique_ptr<WritableFile> file, files.Create(path));
+  ATTUNE_ASSIGN_OR_RETURN(std::string header, BuildHeader(tensors, metadata, cached ? kAlignment : kDirectAlignment));
+  ATTUNE_ASSIGN_OR_RETURN(std::unique_ptr<WritableFile> file, cached ? files.Create(path) : files.CreateUncached(path));
   std::optional<Sha256> hash;
   if (sha256 != nullptr) hash.emplace();
   auto write = [&](std::string_view data) -> absl::Status {
@@ -85,7 +100,7 @@ absl::Status WriteSafetensors(Files& files, const std::string& path, const std::
     return absl::OkStatus();
   };
   ATTUNE_RETURN_IF_ERROR(write(header));
-  for (const TensorView& tensor : tensors) ATTUNE_RETURN_IF_ERROR(write(tensor.data));
+  for (const std::string_view run : Runs(tensors)) ATTUNE_RETURN_IF_ERROR(write(run));
   ATTUNE_RETURN_IF_ERROR(file->Sync());
   ATTUNE_RETURN_IF_ERROR(file->Close());
   if (sha256 != nullptr) *sha256 = hash->HexDigest();

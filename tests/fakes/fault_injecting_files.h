@@ -110,6 +110,12 @@ class FaultInjectingFiles final : public Files {
     SetSyncedSize(path, 0);
     return std::make_unique<File>(*this, std::move(file), path);
   }
+  absl::StatusOr<std::unique_ptr<WritableFile>> CreateUncached(const std::string& path) override {
+    ATTUNE_RETURN_IF_ERROR(Enter(FileOp::kCreate, path));
+    ATTUNE_ASSIGN_OR_RETURN(std::unique_ptr<WritableFile> file, real_.CreateUncached(path));
+    SetSyncedSize(path, 0);
+    return std::make_unique<File>(*this, std::move(file), path);
+  }
   absl::StatusOr<std::unique_ptr<WritableFile>> OpenForAppend(const std::string& path) override {
     ATTUNE_RETURN_IF_ERROR(Enter(FileOp::kOpenForAppend, path));
     int64_t size = FileSize(path).value_or(0);

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <exception>
+#include <new>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -39,6 +40,20 @@ std::optional<int64_t> CheckpointKeeper::last_saved() const {
 absl::Duration CheckpointKeeper::cost() const {
   std::lock_guard lock(mutex_);
   return cost_;
+}
+
+void CheckpointKeeper::Prepare(const std::vector<NamedTensor>& tensors, const std::vector<NamedTensor>& optimizer) {
+  writer_.WaitIdle();
+  try {
+    weights_.Reserve(tensors);
+    optimizer_.Reserve(optimizer);
+  } catch (const std::bad_alloc&) {
+    return;  // Save does without
+  }
+  writer_.Run([this] {
+    weights_.Populate();
+    optimizer_.Populate();
+  });
 }
 
 void CheckpointKeeper::Save(const SaveRequest& request) {

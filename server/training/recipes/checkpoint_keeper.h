@@ -40,6 +40,8 @@ class CheckpointKeeper {
   // Starts with a checkpoint of an earlier attempt as the older one.
   void Resumed(int64_t step) { last_saved_ = step; }
 
+  // Has the memory for copies made ready while training goes on. Without it the first Save of so many tensors takes a second more for each gigabyte.
+  void Prepare(const std::vector<NamedTensor>& tensors, const std::vector<NamedTensor>& optimizer);
   // Waits for the checkpoint before, copies, and returns while the new one is being written; without memory for a copy, when it is written. Throws TrainingError when the one before failed fatally.
   void Save(const SaveRequest& request);
   // Throws TrainingError when a write has failed fatally. Does not wait.

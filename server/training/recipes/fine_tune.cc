@@ -106,6 +106,8 @@ class FineTuneRun {
     }
     Adjust();
     run_reporter_.BeginPhase(state_.phase, {phase.name, planned().index, optimizer_->parameter_count(), setup_.headed.parameter_count()});
+    prepared_ = false;
+    if (setup_.plan->SavesWithin(state_.phase, state_.step_in_phase, evaluation_ != nullptr)) PrepareToSave();
     Loop(phase);
     while (adjusted_ && !PhaseIsOver() && stop_ == StopRequest::kNone) {
       train_ = TrainingBatches(setup_, features_, spec_, state_.phase, [this] { return StopRequested(); });
@@ -152,6 +154,12 @@ class FineTuneRun {
     return change.any;
   }
 
+  // The memory for a checkpoint's copy is made ready while steps run.
+  void PrepareToSave() {
+    prepared_ = true;
+    keeper_.Prepare(average_.has_value() ? average_->Averaged(setup_.headed.tensors()) : setup_.headed.tensors(), ResumableTensors());
+  }
+
   // The resume part's tensors, and where weights are averaged the unaveraged ones.
   std::vector<NamedTensor> ResumableTensors() const {
     std::vector<NamedTensor> tensors = ResumeTensors(setup_, *optimizer_);
@@ -188,6 +196,8 @@ class FineTuneRun {
     const bool in_between = spec_.save_steps == 0 && interval_.Due(clock_.Now(), keeper_.cost());
     if (best || PhaseIsOver() || in_between || setup_.plan->CheckpointDue(state_.phase, state_.step_in_phase, state_.step)) {
       Save(best, /*required=*/PhaseIsOver() && IsLastPhase());
+    } else if (!prepared_ && spec_.save_steps == 0 && interval_.Nears(clock_.Now(), keeper_.cost())) {
+      PrepareToSave();
     }
     return !state_.phase_ended && !adjusted_;
   }
@@ -313,6 +323,7 @@ class FineTuneRun {
   std::unique_ptr<Optimizer> optimizer_;     // of the current phase
   std::optional<WeightAverage> average_;     // of the current phase's weights, which the model has; absent: the model has what is exported
   std::unique_ptr<BatchSource> train_;       // of the current phase
+  bool prepared_ = false;                    // PrepareToSave, in this phase
   std::optional<double> stall_;              // seconds that training stood still for the last checkpoint
   std::unique_ptr<BatchSource> evaluation_;  // of the current phase; null: nothing to evaluate on
   StopRequest stop_ = StopRequest::kNone;

@@ -21,7 +21,7 @@ class DirectoryWriter {
   absl::Status WriteTensors(const std::string& name, const std::vector<weights::TensorView>& tensors, const char* purpose) {
     const std::string path = absl::StrCat(directory_, "/", name);
     std::string sha256;
-    ATTUNE_RETURN_IF_ERROR(weights::WriteSafetensors(files_, path, tensors, {{"format", "pt"}}, &sha256));
+    ATTUNE_RETURN_IF_ERROR(weights::WriteSafetensors(files_, path, tensors, {{"format", "pt"}}, &sha256, weights::PageCache::kBypass));
     ATTUNE_ASSIGN_OR_RETURN(const int64_t size, FileSize(path));
     Record(name, size, sha256, purpose);
     return absl::OkStatus();

@@ -19,14 +19,18 @@ CheckpointWriter::~CheckpointWriter() {
 
 void CheckpointWriter::WaitIdle() {
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return !job_.has_value(); });
+  changed_.wait(lock, [this] { return work_ == nullptr; });
 }
 
 void CheckpointWriter::Write(CheckpointContent content, Done done) {
+  Run([this, content = std::move(content), done = std::move(done)] { done(WriteCheckpoint(files_, root_, content)); });
+}
+
+void CheckpointWriter::Run(std::function<void()> work) {
   WaitIdle();
   {
     std::lock_guard lock(mutex_);
-    job_.emplace(Job{std::move(content), std::move(done)});
+    work_ = std::move(work);
   }
   changed_.notify_all();
 }
@@ -34,13 +38,12 @@ void CheckpointWriter::Write(CheckpointContent content, Done done) {
 void CheckpointWriter::Work() {
   std::unique_lock lock(mutex_);
   while (true) {
-    changed_.wait(lock, [this] { return stopping_ || job_.has_value(); });
-    if (!job_.has_value()) return;
-    const Job& job = *job_;  // stays put: only this thread empties job_
+    changed_.wait(lock, [this] { return stopping_ || work_ != nullptr; });
+    if (work_ == nullptr) return;
     lock.unlock();
-    job.done(WriteCheckpoint(files_, root_, job.content));
+    work_();  // stays as it is: only this thread takes it away
     lock.lock();
-    job_.reset();
+    work_ = nullptr;
     changed_.notify_all();
   }
 }

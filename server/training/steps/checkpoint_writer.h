@@ -10,7 +10,6 @@
 #include <condition_variable>
 #include <functional>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <thread>
 
@@ -33,20 +32,18 @@ class CheckpointWriter {
   void WaitIdle();
   // Waits until idle, then hands `content` over. `done` runs before the writer is idle again.
   void Write(CheckpointContent content, Done done);
+  // Other work that training should not wait for, before it is time to write.
+  void Run(std::function<void()> work);
 
  private:
-  struct Job {
-    CheckpointContent content;
-    Done done;
-  };
   void Work();
 
   Files& files_;
   const std::string root_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::optional<Job> job_;  // guarded by mutex_; set from Write until it is done
-  bool stopping_ = false;   // guarded by mutex_
+  std::function<void()> work_;  // guarded by mutex_; set until it is done
+  bool stopping_ = false;       // guarded by mutex_
   std::thread thread_;
 };
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <new>
 #include <string_view>
 #include <utility>
 
@@ -22,6 +23,16 @@ namespace attune::training {
 namespace {
 
 constexpr int64_t kChunkBytes = 1 << 20;
+constexpr int64_t kHugePage = 2 << 20;
+#ifndef MADV_POPULATE_WRITE
+constexpr int MADV_POPULATE_WRITE = 23;  // <linux/mman.h>, since Linux 5.14
+#endif
+
+int64_t TotalBytes(const std::vector<NamedTensor>& tensors) {
+  int64_t total = 0;
+  for (const NamedTensor& named : tensors) total += static_cast<int64_t>(named.tensor.nbytes());
+  return total;
+}
 
 struct Copy {
   char* to;
@@ -86,14 +97,38 @@ void LoadTensors(const std::vector<NamedTensor>& into, const std::string& path) 
   for (const NamedTensor& tensor : into) LoadOne(tensor, **file, path);
 }
 
+char* HostBuffer::Reserve(int64_t bytes) {
+  if (bytes <= bytes_) return data_;
+  Release();
+  const int64_t rounded = (bytes + kHugePage - 1) / kHugePage * kHugePage;
+  void* data = mmap(nullptr, static_cast<size_t>(rounded), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (data == MAP_FAILED) throw std::bad_alloc();
+  madvise(data, static_cast<size_t>(rounded), MADV_HUGEPAGE);  // where there are none, small ones do
+  data_ = static_cast<char*>(data);
+  bytes_ = rounded;
+  return data_;
+}
+
+void HostBuffer::Populate() {
+  if (bytes_ == 0 || madvise(data_, static_cast<size_t>(bytes_), MADV_POPULATE_WRITE) == 0) return;
+  // Kernels before 5.14. Nothing that matters is there yet, or is written meanwhile.
+  const long page = sysconf(_SC_PAGE_SIZE);
+  for (int64_t at = 0; at < bytes_; at += page) static_cast<volatile char*>(data_)[at] = data_[at];
+}
+
+void HostBuffer::Release() {
+  if (data_ != nullptr) munmap(data_, static_cast<size_t>(bytes_));
+  data_ = nullptr;
+  bytes_ = 0;
+}
+
+void Snapshot::Reserve(const std::vector<NamedTensor>& tensors) { buffer_.Reserve(TotalBytes(tensors)); }
+
 void Snapshot::Capture(const std::vector<NamedTensor>& tensors) {
   at::NoGradGuard no_grad;
-  int64_t total = 0;
-  for (const NamedTensor& named : tensors) total += static_cast<int64_t>(named.tensor.nbytes());
-  if (!buffer_.defined() || buffer_.numel() < total) buffer_ = at::empty({total}, at::TensorOptions().dtype(at::kByte));
   views_.clear();
   borrowed_.clear();
-  char* next = static_cast<char*>(buffer_.mutable_data_ptr());
+  char* next = buffer_.Reserve(TotalBytes(tensors));
   std::vector<at::Tensor> sources;  // keeps copies of tensors that were not dense
   std::vector<Copy> copies;
   for (const NamedTensor& named : tensors) {
@@ -111,7 +146,7 @@ void Snapshot::Capture(const std::vector<NamedTensor>& tensors) {
 }
 
 void Snapshot::Borrow(const std::vector<NamedTensor>& tensors) {
-  buffer_ = at::Tensor();
+  buffer_.Release();
   views_.clear();
   borrowed_.clear();
   for (const NamedTensor& named : tensors) {

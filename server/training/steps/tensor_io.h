@@ -20,12 +20,35 @@ struct NamedTensor {
 // Fills each tensor from the file's tensor of the same name. Every name must be there with the same shape and type (F32, I64); other tensors of the file are not looked at.
 void LoadTensors(const std::vector<NamedTensor>& into, const std::string& path);
 
+// Memory of the machine whose pages are there when they are asked for: large ones where the kernel has them. Grows, and keeps what it has. Not thread-safe. Throws std::bad_alloc.
+class HostBuffer {
+ public:
+  HostBuffer() = default;
+  ~HostBuffer() { Release(); }
+  HostBuffer(const HostBuffer&) = delete;
+  HostBuffer& operator=(const HostBuffer&) = delete;
+
+  // At least so many bytes; what was there is lost when it grows. Of multiples of kDirectAlignment.
+  char* Reserve(int64_t bytes);
+  // Makes the kernel find the pages, which takes a second for a gigabyte and would else come with the first write to each. Any thread.
+  void Populate();
+  void Release();
+
+ private:
+  char* data_ = nullptr;
+  int64_t bytes_ = 0;
+};
+
 // A copy of tensors in the CPU's memory, to be written while training goes on. The memory is kept for the next capture.
 //
+//   snapshot.Reserve(tensors);      // optional: so that the first capture need not wait for memory
+//   std::thread([&] { snapshot.Populate(); });
 //   snapshot.Capture(tensors);
 //   weights::WriteSafetensors(files, path, snapshot.views(), {});
 class Snapshot {
  public:
+  void Reserve(const std::vector<NamedTensor>& tensors);
+  void Populate() { buffer_.Populate(); }
   // Overwrites what was captured before: nobody may be reading it.
   void Capture(const std::vector<NamedTensor>& tensors);
   // The same without a copy, where memory does not hold one: tensors must stay as they are while the views are read.
@@ -33,7 +56,7 @@ class Snapshot {
   const std::vector<weights::TensorView>& views() const { return views_; }
 
  private:
-  at::Tensor buffer_;                 // bytes
+  HostBuffer buffer_;
   std::vector<at::Tensor> borrowed_;  // dense, in the CPU's memory
   std::vector<weights::TensorView> views_;
 };

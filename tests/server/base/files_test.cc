@@ -55,6 +55,26 @@ TEST_F(FilesTest, OpenForAppendCreates) {
   EXPECT_TRUE(FileExists(Path("new")));
 }
 
+// Aligned pieces and others in every order, so that the way changes in the midst of the file.
+TEST_F(FilesTest, WhatGoesPastThePageCacheIsTheSameFile) {
+  constexpr size_t kPage = kDirectAlignment;
+  std::string memory(9 * kPage, '\0');
+  for (size_t i = 0; i < memory.size(); ++i) memory[i] = static_cast<char>('a' + i / 7 % 26);
+  const size_t skew = (kPage - reinterpret_cast<uintptr_t>(memory.data()) % kPage) % kPage;
+  const std::string_view aligned = std::string_view(memory).substr(skew, 8 * kPage);
+  std::string expected;
+  auto file = files_.CreateUncached(Path("a"));
+  ASSERT_TRUE(file.ok()) << file.status();
+  for (const std::string_view piece : {aligned.substr(0, 2 * kPage), aligned.substr(2 * kPage, kPage), aligned.substr(3 * kPage, kPage + 17), aligned.substr(5 * kPage, 3 * kPage),
+                                       aligned.substr(1, kPage - 17), aligned.substr(4 * kPage, 2 * kPage), std::string_view("end")}) {
+    ASSERT_TRUE((*file)->Append(piece).ok());
+    expected += piece;
+  }
+  ASSERT_TRUE((*file)->Sync().ok());
+  ASSERT_TRUE((*file)->Close().ok());
+  EXPECT_EQ(*ReadFile(Path("a")), expected);
+}
+
 TEST_F(FilesTest, MissingFilesAreNotFoundAndNamed) {
   std::string missing = Path("missing");
   for (const absl::Status& status :

@@ -243,6 +243,21 @@ TEST_F(SafetensorsTest, WriterKeepsOrderAndTellsItsHash) {
   EXPECT_EQ(header_length % 8, 0u);
 }
 
+TEST_F(SafetensorsTest, PastThePageCacheTheDataLiesOnAPageAndIsTheSame) {
+  const std::string memory(kDirectAlignment * 3 + 5, 'm'), elsewhere = "1234";
+  const std::vector<TensorView> tensors = {{"a", DType::kU8, {1000}, std::string_view(memory).substr(0, 1000)},
+                                           {"b", DType::kU8, {static_cast<int64_t>(memory.size()) - 1000}, std::string_view(memory).substr(1000)},
+                                           {"c", DType::kF32, {1}, elsewhere}};
+  std::string sha256;
+  ASSERT_TRUE(WriteSafetensors(Files::Posix(), Path(), tensors, {{"format", "pt"}}, &sha256, PageCache::kBypass).ok());
+  EXPECT_EQ(sha256, *Sha256OfFile(Path()));
+  auto file = SafetensorsFile::Open(Path());
+  ASSERT_TRUE(file.ok()) << file.status();
+  for (const TensorView& tensor : tensors) EXPECT_EQ((*file)->data(*(*file)->Find(tensor.name)), tensor.data) << tensor.name;
+  EXPECT_EQ((*file)->metadata().at("format"), "pt");
+  EXPECT_EQ((*FileSize(Path()) - static_cast<int64_t>(memory.size() + elsewhere.size())) % static_cast<int64_t>(kDirectAlignment), 0);
+}
+
 TEST_F(SafetensorsTest, WriterRefusesWhatTheReaderWould) {
   const std::string four = "1234";
   struct Case {

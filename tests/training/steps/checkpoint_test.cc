@@ -126,6 +126,18 @@ TEST(CheckpointWriter, ReportsEachResult) {
   EXPECT_THAT(Names(root.path()), ElementsAre("step-1", "step-3"));
 }
 
+TEST(CheckpointWriter, OtherWorkIsDoneInItsTurn) {
+  TemporaryDirectory root;
+  std::vector<std::string> done;
+  {
+    CheckpointWriter writer(Files::Posix(), root.path());
+    writer.Run([&] { done.push_back("ready"); });
+    writer.Write(Content(1, kData), [&](const absl::Status&) { done.push_back("written"); });
+    writer.Run([&] { done.push_back("ready again"); });
+  }
+  EXPECT_THAT(done, ElementsAre("ready", "written", "ready again"));
+}
+
 TEST(CheckpointWriter, WriteReturnsWhileTheFileIsBeingWritten) {
   TemporaryDirectory root;
   absl::Notification release;

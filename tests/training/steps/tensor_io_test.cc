@@ -52,6 +52,23 @@ TEST_F(TensorIoTest, ASnapshotDoesNotFollowItsTensors) {
   EXPECT_EQ(snapshot.views().size(), 1u);
 }
 
+TEST_F(TensorIoTest, MemoryThatWasMadeReadyIsUsedAndGrows) {
+  const at::Tensor a = Range({1000}, 0), b = Range({2'000'000}, 1);
+  Snapshot snapshot;
+  snapshot.Reserve({{"a", a}});
+  snapshot.Populate();
+  snapshot.Capture({{"a", a}});
+  const char* first = snapshot.views()[0].data.data();
+  EXPECT_EQ(reinterpret_cast<uintptr_t>(first) % kDirectAlignment, 0u);
+  snapshot.Capture({{"a", a}});
+  EXPECT_EQ(snapshot.views()[0].data.data(), first);
+  snapshot.Capture({{"a", a}, {"b", b}});
+  EXPECT_EQ(snapshot.views()[1].data, std::string_view(static_cast<const char*>(b.const_data_ptr()), b.nbytes()));
+  EXPECT_EQ(snapshot.views()[0].data.data() + a.nbytes(), snapshot.views()[1].data.data()) << "one behind the other";
+  snapshot.Populate();
+  EXPECT_EQ(snapshot.views()[1].data, std::string_view(static_cast<const char*>(b.const_data_ptr()), b.nbytes())) << "populating changes nothing";
+}
+
 TEST_F(TensorIoTest, NothingIsAFileToo) {
   LoadTensors({}, Write({}));
 }

@@ -17,6 +17,8 @@ class CheckpointInterval {
   void Saved(absl::Time now) { last_ = now; }
   // `cost`: of one checkpoint, as measured; zero before the first.
   bool Due(absl::Time now, absl::Duration cost) const { return now - last_ >= After(cost); }
+  // It will be before long.
+  bool Nears(absl::Time now, absl::Duration cost) const { return now - last_ >= 0.75 * After(cost); }
   // Between two of them.
   static absl::Duration After(absl::Duration cost) { return std::max(kLeast, kTimesItsCost * cost); }
 

@@ -103,6 +103,14 @@ int64_t TrainingPlan::EvaluationsLeft(int phase, int64_t steps_done) const {
   return CeilDiv(phases_[phase].steps - steps_done, options_.eval_steps > 0 ? options_.eval_steps : steps_per_epoch_);
 }
 
+bool TrainingPlan::SavesWithin(int phase, int64_t steps_done, bool evaluates) const {
+  const PlannedPhase& planned = phases_[static_cast<size_t>(phase)];
+  for (int64_t done = steps_done + 1; done < planned.steps; ++done) {
+    if (CheckpointDue(phase, done, planned.first_step + done) || (evaluates && EvaluationDue(phase, done, planned.first_step + done))) return true;
+  }
+  return false;
+}
+
 bool TrainingPlan::CheckpointDue(int phase, int64_t steps_done, int64_t job_step) const {
   return Due(options_.save_steps, phase, steps_done, job_step);
 }

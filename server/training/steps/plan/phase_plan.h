@@ -74,6 +74,8 @@ class TrainingPlan {
   // Whether to evaluate, or to save, when `steps_done` steps of the phase and `job_step` of the job are done. Always after a phase's last step.
   bool EvaluationDue(int phase, int64_t steps_done, int64_t job_step) const;
   bool CheckpointDue(int phase, int64_t steps_done, int64_t job_step) const;
+  // Whether checkpoints, or evaluations whose weights are kept where they are the best, come after `steps_done` and before the last step of the phase.
+  bool SavesWithin(int phase, int64_t steps_done, bool evaluates) const;
   // How many more EvaluationDue will say, about.
   int64_t EvaluationsLeft(int phase, int64_t steps_done) const;
 

@@ -16,6 +16,12 @@ TEST(CheckpointInterval, TakesAFiftiethOfTheTime) {
   EXPECT_TRUE(interval.Due(kStart + absl::Seconds(200), absl::Seconds(2)));
 }
 
+TEST(CheckpointInterval, IsToldOfBeforeItComes) {
+  const CheckpointInterval interval(kStart);
+  EXPECT_FALSE(interval.Nears(kStart + absl::Seconds(74), absl::Seconds(2)));
+  EXPECT_TRUE(interval.Nears(kStart + absl::Seconds(75), absl::Seconds(2)));
+}
+
 TEST(CheckpointInterval, CheapOnesAreNotMadeAllTheTime) {
   CheckpointInterval interval(kStart);
   EXPECT_FALSE(interval.Due(kStart + absl::Seconds(29), absl::Milliseconds(1)));

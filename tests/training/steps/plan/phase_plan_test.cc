@@ -107,6 +107,17 @@ TEST(TrainingPlan, EvaluatesEachNStepsOfTheJob) {
   EXPECT_THAT(checkpoints, ::testing::ElementsAre(5, 6, 12, 15));
 }
 
+TEST(TrainingPlan, SavesWithinAPhaseAreThoseBeforeItsEnd) {
+  const TrainingPlan by_steps({Steps(5), Steps(10)}, {.rows = 50, .batch_size = 10, .eval_steps = 4, .save_steps = 6});
+  EXPECT_FALSE(by_steps.SavesWithin(0, 0, /*evaluates=*/false)) << "that at its end";
+  EXPECT_TRUE(by_steps.SavesWithin(0, 0, /*evaluates=*/true)) << "step 4 may be the best";
+  EXPECT_FALSE(by_steps.SavesWithin(0, 4, /*evaluates=*/true));
+  EXPECT_TRUE(by_steps.SavesWithin(1, 6, /*evaluates=*/false)) << "step 12 of the job";
+  EXPECT_FALSE(by_steps.SavesWithin(1, 7, /*evaluates=*/false));
+  EXPECT_TRUE(TrainingPlan({Epochs(2)}, {.rows = 50, .batch_size = 10}).SavesWithin(0, 0, /*evaluates=*/false));
+  EXPECT_FALSE(TrainingPlan({Epochs(1)}, {.rows = 50, .batch_size = 10}).SavesWithin(0, 0, /*evaluates=*/true));
+}
+
 TEST(TrainingPlan, EpochsDoneHasAFraction) {
   TrainingPlan plan({Epochs(2)}, {.rows = 100, .batch_size = 10});
   EXPECT_DOUBLE_EQ(plan.EpochsDone(15), 1.5);
