@@ -24,15 +24,38 @@ def metrics_of(attune, job):
     return [(when(event), event.metrics) for event in attune.server.events(job) if event.WhichOneof("payload") == "metrics"]
 
 
+EVERY, AFTER = 50, 15  # steps between checkpoints; those after one that it may slow down
+
+
+def step_seconds(attune, job):
+    """Seconds of each step but the first, by when its metrics came."""
+    times = {m.step: at for at, m in metrics_of(attune, job.name)}
+    return {step: at - times[step - 1] for step, at in times.items() if step - 1 in times}
+
+
+def lost_share(saving, plain):
+    """What a checkpoint costs, as a share of the EVERY steps that it comes in: the two runs have the same batches, so the steps after a checkpoint are compared with the other
+    run's, and the others say how fast the machine was in each."""
+    after = {step for step in saving if step > EVERY and (step - 1) % EVERY < AFTER}
+    others = [step for step in saving if step in plain and step not in after]
+    pace = statistics.median(saving[step] / plain[step] for step in others)
+    lost = sum(saving[step] - pace * plain[step] for step in after if step in plain)
+    checkpoints = len({(step - 1) // EVERY for step in after})
+    return lost / checkpoints / (EVERY * pace * statistics.mean(plain.values()))
+
+
 def measure_throughput(attune, steps, rounds):
-    """Samples/s with a checkpoint each 50 steps, and with none before the end, in turns."""
-    speeds = {"every 50 steps": [], "none": []}
+    """Samples/s with a checkpoint each 50 steps, and with none before the end, in turns; and the share that is lost, step by step."""
+    speeds, shares = {"every 50 steps": [], "none": []}, []
     for turn in range(rounds):
-        for name, save_steps in (("every 50 steps", 50), ("none", 10**6)):
-            seconds = attune.run(**spec(steps, save_steps)).steps_seconds
-            speeds[name].append(steps * 32 / seconds)
-            say(f"round {turn + 1}: checkpoints {name}: {speeds[name][-1]:.1f} samples/s")
-    return speeds
+        seconds = {}
+        for name, save_steps in (("every 50 steps", EVERY), ("none", 10**6)):
+            run = attune.run(**spec(steps, save_steps))
+            seconds[name] = step_seconds(attune, run.job)
+            speeds[name].append(steps * 32 / run.steps_seconds)
+        shares.append(lost_share(seconds["every 50 steps"], seconds["none"]))
+        say(f"round {turn + 1}: " + ", ".join(f"checkpoints {name}: {values[-1]:.1f} samples/s" for name, values in speeds.items()) + f"; lost after checkpoints: {100 * shares[-1]:.2f} %")
+    return speeds, shares
 
 
 def measure_stalls(attune, count):
@@ -73,7 +96,7 @@ def bench_checkpoints(options, make_service):
     with tempfile.TemporaryDirectory() as directory:
         subprocess.run([os.path.join(harness.DEPS, "testenv", "bin", "python"), os.path.join(ROOT, "tools", "text_data.py"), directory, "--train", "4000", "--test", "64"], check=True)
         attune = make_service(directory)
-        speeds = measure_throughput(attune, options.steps, options.rounds)
+        speeds, shares = measure_throughput(attune, options.steps, options.rounds)
         stalls = measure_stalls(attune, options.stalls)
         restart = [measure_restart(attune) for _ in range(options.rounds)]
         lost = [measure_worker_loss(attune) for _ in range(options.rounds)]
@@ -81,9 +104,9 @@ def bench_checkpoints(options, make_service):
     median = {name: statistics.median(values) for name, values in speeds.items()}
     cost = 1 - median["every 50 steps"] / median["none"]
     p99 = stalls[min(len(stalls) - 1, int(0.99 * len(stalls)))]
-    say(f"a checkpoint each 50 steps costs {100 * cost:.1f} % of throughput")
+    say(f"a checkpoint each 50 steps costs {100 * statistics.median(shares):.2f} % of the time, by the steps after it; {100 * cost:.1f} % by whole runs")
     say(f"stall at a checkpoint, of {len(stalls)}: median {1000 * statistics.median(stalls):.1f} ms, p99 {1000 * p99:.1f} ms, most {1000 * stalls[-1]:.1f} ms")
     say("from the start of a new server to the next step: " + ", ".join(f"{s:.2f} s" for s in restart))
     say("from the death of a worker to the next step: " + ", ".join(f"{s:.2f} s" for s in lost))
-    print(json.dumps({"bench": "checkpoints", "samples_per_second": speeds, "median": median, "cost": cost, "stalls": stalls, "stall_p99": p99, "restart_seconds": restart,
+    print(json.dumps({"bench": "checkpoints", "samples_per_second": speeds, "median": median, "cost": cost, "lost_shares": shares, "stalls": stalls, "stall_p99": p99, "restart_seconds": restart,
                       "worker_loss_seconds": lost}))
