@@ -37,16 +37,16 @@ def test_a_change_is_repeated_by_the_attempt_after_a_crash(own_server, tiny_bert
     for pid in harness.worker_pids(server):
         os.kill(pid, signal.SIGKILL)
     done = server.wait(job)
-    assert done.state == Job.STATE_SUCCEEDED and done.attempt == 2, done
+    last = done.attempt  # 3 where the second had the idle worker, which was killed a moment later
+    assert done.state == Job.STATE_SUCCEEDED and last in (2, 3), done
     assert list(done.adjustments) == [adjustment]
     values = metrics(server, job)
-    again = [step for attempt, step in values if attempt == 2 and (1, step) in values]
+    again = [step for attempt, step in values if attempt == last and (1, step) in values]
     assert again and min(again) <= adjustment.after_step + 4
     for step in again:
         for name in ("loss", "learning_rate", "grad_norm"):
-            assert values[1, step][name] == values[2, step][name], (step, name)
-    last = max(step for _, step in values)
-    assert last == done.progress.total_steps == 36 + 20 * 36, "an epoch of the head over 144 rows, and twenty of everything"
+            assert values[1, step][name] == values[last, step][name], (step, name)
+    assert max(step for _, step in values) == done.progress.total_steps == 36 + 20 * 36, "an epoch of the head over 144 rows, and twenty of everything"
 
 
 def test_bad_changes_are_refused(own_server, tiny_bert):
