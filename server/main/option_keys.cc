@@ -91,6 +91,18 @@ std::vector<OptionKey> MakeKeys() {
        .target = [](O& o) -> Target { return &o.workers.memory_bytes; },
        .least = 0,
        .most = int64_t{1} << 50},
+      {.name = "share_devices_by",
+       .placeholder = "RULE",
+       .help = "What lets jobs run side by side on a device: \"memory\" (while what they take adds up to what it has; a plan measures it where nobody has said it) or \"slots\" "
+               "(any, as long as there are slots). Default memory.",
+       .target = [](O& o) -> Target { return &o.workers.share_devices_by; },
+       .choices = {"memory", "slots"}},
+      {.name = "job_memory_bytes",
+       .placeholder = "BYTES",
+       .help = "Memory of the machine that jobs on the CPU may take together. Default 0: nine tenths of what the machine, or its container, has.",
+       .target = [](O& o) -> Target { return &o.workers.job_memory_bytes; },
+       .least = 0,
+       .most = int64_t{1} << 50},
       {.name = "feature_cache_bytes",
        .placeholder = "BYTES",
        .help = "Disk for the outputs of frozen layers, which later epochs and jobs then need not compute again; the longest unused go first. Default 8589934592 (8 GiB); "

@@ -24,6 +24,8 @@ struct WorkerOptions {
   int64_t threads = 0;       // CPU threads of a job; 0: the cores, shared between the slots
   int64_t warm_workers = 1;  // started and idle
   int64_t memory_bytes = 0;  // that a worker may have; 0: no limit
+  std::string share_devices_by = "memory";  // or "slots"
+  int64_t job_memory_bytes = 0;             // of the CPU, for all jobs together; 0: nine tenths of what there is
   int64_t feature_cache_bytes = int64_t{8} << 30;  // of frozen layers' outputs, below data_dir; 0: none
 };
 

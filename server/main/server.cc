@@ -118,6 +118,8 @@ absl::Status Server::StartScheduler(workers::WorkerDescription description) {
                           scheduler::Scheduler::Create({.data_directory = directory_->path(),
                                                         .job_slots = static_cast<int>(options_.workers.job_slots),
                                                         .worker_threads = WorkerThreads(),
+                                                        .share_by_memory = options_.workers.share_devices_by == "memory",
+                                                        .job_memory_bytes = options_.workers.job_memory_bytes,
                                                         .feature_cache_bytes = options_.workers.feature_cache_bytes,
                                                         .drain_grace = absl::Seconds(options_.operation.drain_grace_seconds)},
                                                        {.store = *job_store_,

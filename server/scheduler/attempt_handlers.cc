@@ -37,6 +37,7 @@ v1::FailureInfo::Category CategoryOf(const absl::Status& status) {
 void JobScheduler::StartAttempt(LiveJob& live) {
   live.job.resource.set_attempt(live.attempt() + 1);
   live.starting = true;
+  live.run_seconds_at_start = live.job.resource.run_seconds();
   live.suspending = live.out_of_time = live.ending = live.test_reported = false;
   if (!ChangeState(live, State::STATE_PREPARING, "a worker loads weights and data")) return;
   std::set<std::string> registered;
@@ -121,7 +122,7 @@ void JobScheduler::AssignAttempt(const std::string& id, const AttemptPlaces& pla
                                .message = StrCat("the job could not be prepared: ", std::string(places.status.message())),
                                .retryable = true});
   }
-  worker::v1::Assign assignment = MakeAssignment(live->job.resource.effective_spec(), places);
+  worker::v1::Assign assignment = MakeAssignment(live->job.resource.effective_spec(), live->device, places);
   assignment.mutable_fence()->set_job(live->job.resource.name());
   assignment.mutable_fence()->set_attempt(live->attempt());
   *assignment.mutable_adjustments() = live->job.resource.adjustments();
@@ -135,9 +136,10 @@ void JobScheduler::AssignAttempt(const std::string& id, const AttemptPlaces& pla
   ChangeState(*live, State::STATE_QUEUED, StrCat("no worker took it: ", std::string(status.message())));
 }
 
-worker::v1::Assign JobScheduler::MakeAssignment(const v1::FineTuningSpec& effective_spec, const AttemptPlaces& places) const {
+worker::v1::Assign JobScheduler::MakeAssignment(const v1::FineTuningSpec& effective_spec, const std::string& device, const AttemptPlaces& places) const {
   worker::v1::Assign assignment;
   *assignment.mutable_effective_spec() = effective_spec;
+  assignment.mutable_effective_spec()->mutable_resources()->set_device(ConcreteDevice(device));
   assignment.set_model_dir(places.model_directory);
   assignment.set_dataset_dir(places.dataset_directory);
   assignment.set_replay_dataset_dir(places.replay_directory);

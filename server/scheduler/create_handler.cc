@@ -2,11 +2,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "google/protobuf/io/coded_stream.h"
-#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "server/base/ids.h"
 #include "server/base/nearest.h"
-#include "server/base/sha256.h"
 #include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
 #include "server/jobs/job_fields.h"
@@ -14,6 +11,7 @@
 #include "server/jobs/violations.h"
 #include "server/scheduler/checkpoint_files.h"
 #include "server/scheduler/job_scheduler.h"
+#include "server/scheduler/requests/message_digest.h"
 
 namespace attune::scheduler {
 namespace {
@@ -21,17 +19,9 @@ namespace {
 constexpr size_t kMaxRequestId = 128;
 constexpr int32_t kMostListed = 1000;  // of models or datasets, to name those that could be meant
 
-// SHA-256 of the request without its request_id: equal payloads give equal digests (maps are serialised in key order).
 std::string Digest(v1::CreateFineTuningJobRequest request) {
   request.clear_request_id();
-  std::string bytes;
-  {
-    google::protobuf::io::StringOutputStream output(&bytes);
-    google::protobuf::io::CodedOutputStream coded(&output);
-    coded.SetSerializationDeterministic(true);
-    request.SerializeToCodedStream(&coded);
-  }
-  return Sha256Hex(bytes);
+  return MessageDigest(request);
 }
 
 void CheckRequestFields(const v1::CreateFineTuningJobRequest& request, std::vector<jobs::FieldViolation>& violations) {
@@ -77,6 +67,7 @@ void JobScheduler::HandleCreate(const v1::CreateFineTuningJobRequest& request, J
   job.resource.set_name(jobs::JobName(job.id));
   job.resource.set_state(v1::FineTuningJob::STATE_QUEUED);
   job.resource.set_priority(job.resource.effective_spec().scheduling().priority());
+  LearnMemory(job.resource);
   *job.resource.mutable_create_time() = jobs::ToTimestamp(deps_.clock.Now());
   if (!job.request_id.empty()) requests_[job.request_id] = {digest, job.id};
 

@@ -32,7 +32,7 @@ absl::StatusOr<std::unique_ptr<Scheduler>> Scheduler::Create(SchedulerOptions op
 }
 
 JobScheduler::JobScheduler(SchedulerOptions options, SchedulerDependencies dependencies, workers::WorkerDescription description)
-    : options_(std::move(options)), deps_(dependencies), description_(std::move(description)) {
+    : options_(std::move(options)), deps_(dependencies), description_(std::move(description)), devices_(JobDevices(options_, description_)) {
   const ExecutorFactory make = deps_.make_executor ? deps_.make_executor : [](Executor::Task when_idle) { return std::make_shared<SerialExecutor>(std::move(when_idle)); };
   loop_ = make([this] { PlaceJobs(); });
   io_ = make(nullptr);

@@ -10,6 +10,7 @@
 //   verb_handlers.cc        cancel, pause, resume, update; changes of running jobs
 //   delete_handlers.cc      delete, delete checkpoint
 //   placing.cc              what runs where, and who gives way
+//   admission.cc            how much memory jobs take, and what devices have for them
 //   attempt_handlers.cc     starting attempts, what workers report, how attempts end
 //   checkpoint_handlers.cc  registration and retention of checkpoints
 //   evaluate_handler.cc     evaluations of checkpoints
@@ -19,6 +20,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -83,6 +85,9 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
     bool out_of_time = false;   // the attempt was asked to stop because the job has trained for as long as it may
     std::string gives_way_to;   // the job that it was suspended for; empty: the server shuts down
     int start_priority = 0;     // of the present attempt
+    std::string device;         // of the present attempt
+    bool unmeasurable = false;  // nobody can say how much memory it takes
+    double run_seconds_at_start = 0;  // of the present attempt
     absl::Time since = absl::InfinitePast();  // it waits, or trains, since then
     bool ending = false;        // the attempt's end is on its way through the I/O thread
     bool test_reported = false;  // the attempt has reported its result on the test split
@@ -112,6 +117,7 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
     std::vector<std::string> used;    // models and datasets, which may not be deleted meanwhile
     std::string id;                   // its output directory is that of a job that does not exist, so a server that was killed removes it when it starts
     int64_t disk_free_bytes = 0;
+    bool memory_only = false;
     int64_t probe = 0;                // the pool's number; 0: no worker was asked yet
     bool cancelled = false;
     std::function<void(absl::StatusOr<v1::PlanFineTuningJobResponse>)> done;
@@ -151,6 +157,19 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   template <typename Work, typename Then>
   void DoFileWork(Work work, Then then);
 
+  // admission.cc:
+  // Usable ones, with what jobs may have of their memory together.
+  static std::vector<DeviceMemory> JobDevices(const SchedulerOptions& options, const workers::WorkerDescription& description);
+  std::optional<int64_t> MemoryOf(const LiveJob& live) const;
+  // Sets memory_bytes where the spec or a plan of an equal job says it.
+  void LearnMemory(v1::FineTuningJob& job) const;
+  void RememberMemory(const v1::FineTuningSpec& effective_spec, int64_t bytes);
+  // Sees to it that the first of `wanted` is being measured, or nothing.
+  void MeasureFirst(const std::vector<std::string>& wanted);
+  void HandleMeasured(const std::string& id, const absl::StatusOr<v1::PlanFineTuningJobResponse>& result);
+  // Where the job runs, or would be planned: "cuda" is the first of them.
+  std::string ConcreteDevice(const std::string& device) const;
+
   // create_handler.cc:
   void HandleCreate(const v1::CreateFineTuningJobRequest& request, JobCallback done);
   absl::StatusOr<CheckedRequest> CheckRequest(const v1::CreateFineTuningJobRequest& request);
@@ -162,7 +181,10 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
 
   // plan_handler.cc:
   void HandlePlan(const v1::PlanFineTuningJobRequest& request, const std::shared_ptr<PlanInProgress>& plan);
+  // `resource`: a job that does not exist, or one that does under another id.
+  void PreparePlan(const std::shared_ptr<PlanInProgress>& plan, v1::FineTuningJob resource);
   void StartPlan(const std::shared_ptr<PlanInProgress>& plan, const AttemptPlaces& places);
+  void CancelPlan(PlanInProgress& plan);
   void FinishPlan(const std::shared_ptr<PlanInProgress>& plan, absl::StatusOr<v1::PlanFineTuningJobResponse> result);
 
   // Any thread. `handle` runs on the loop, unless the name is none.
@@ -196,7 +218,7 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   void DropDamagedCheckpoints(LiveJob& live, const std::vector<std::pair<int64_t, std::string>>& damaged);
   void AssignAttempt(const std::string& id, const AttemptPlaces& places);
   // Without fence.
-  worker::v1::Assign MakeAssignment(const v1::FineTuningSpec& effective_spec, const AttemptPlaces& places) const;
+  worker::v1::Assign MakeAssignment(const v1::FineTuningSpec& effective_spec, const std::string& device, const AttemptPlaces& places) const;
   LiveJob* FindAttempt(const workers::AttemptId& attempt);
   void HandleMessage(const workers::AttemptId& attempt, worker::v1::ConnectRequest message);
   void HandleStarted(LiveJob& live, const worker::v1::Started& started);
@@ -242,6 +264,7 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   const SchedulerOptions options_;
   const SchedulerDependencies deps_;
   const workers::WorkerDescription description_;
+  const std::vector<DeviceMemory> devices_;
 
   JobSnapshots snapshots_;
 
@@ -255,6 +278,9 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   ProjectUsage usage_;
   absl::Time predicted_at_ = absl::InfinitePast();
   absl::Time next_retry_ = absl::InfiniteFuture();  // of the jobs that wait for one
+  std::map<std::string, int64_t> memory_of_;   // by MemoryKey, newest plan
+  std::shared_ptr<PlanInProgress> measuring_;  // for a placement
+  std::string measured_id_;                    // the job that it is for
   bool draining_ = false;
   bool placement_due_ = true;
 

@@ -36,13 +36,16 @@ void JobScheduler::PlaceJobs() {
   state.now = now;
   state.aging_interval = options_.aging_interval;
   state.project_seconds = usage_.Seconds(now);
+  state.devices = devices_;
   const Placement placement = Place(QueuedJobs(), RunningJobs(), state);
   for (const Started& started : placement.start) {
     LiveJob& live = jobs_.at(started.id);
     live.start_priority = started.priority;
+    live.device = started.device;
     StartAttempt(live);
   }
   for (const Preempted& preempted : placement.preempt) Suspend(jobs_.at(preempted.id), jobs::JobName(preempted.by), /*tell=*/true);
+  MeasureFirst(placement.measure);
   snapshots_.SetWaiting(placement.waiting, placement.reason, placement.blocking_resource);
   placement_due_ = false;  // what starting changed is in this placement already
 }
@@ -70,7 +73,8 @@ std::vector<QueuedJob> JobScheduler::QueuedJobs() const {
   for (const auto& [order, id] : queue_) {
     const LiveJob& live = jobs_.at(id);
     if (live.job.resource.has_retry_time()) continue;
-    queued.push_back({id, order, live.job.resource.priority(), live.job.resource.effective_spec().scheduling().project(), live.since});
+    const v1::FineTuningSpec& spec = live.job.resource.effective_spec();
+    queued.push_back({id, order, live.job.resource.priority(), spec.scheduling().project(), live.since, spec.resources().device(), MemoryOf(live)});
   }
   return queued;
 }
@@ -79,10 +83,12 @@ std::vector<RunningJob> JobScheduler::RunningJobs() const {
   std::vector<RunningJob> running;
   for (const std::string& id : active_) {
     const LiveJob& live = jobs_.at(id);
-    RunningJob job{.id = id, .order = live.job.order, .priority = live.start_priority};
+    RunningJob job{.id = id, .order = live.job.order, .priority = live.start_priority, .device = live.device, .memory_bytes = MemoryOf(live)};
     job.leaving = live.suspending || live.out_of_time || live.ending || IsLeaving(live.state());
     // While its directories are made ready no worker has it, and nobody could be asked to stop.
     if (!live.attempt_open && !job.leaving) job.priority = std::numeric_limits<int>::max();
+    job.project = live.job.resource.effective_spec().scheduling().project();
+    if (live.state() == State::STATE_RUNNING) job.trained = absl::Seconds(std::max(0.0, live.job.resource.run_seconds() - live.run_seconds_at_start));
     const double eta = live.job.resource.progress().eta_seconds();
     if (eta > 0) job.left = absl::Seconds(eta);
     running.push_back(std::move(job));

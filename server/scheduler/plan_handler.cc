@@ -15,11 +15,13 @@ std::function<void()> JobScheduler::Plan(v1::PlanFineTuningJobRequest request, s
   plan->done = std::move(done);
   loop_->Post([this, plan, request = std::move(request)] { HandlePlan(request, plan); });
   return [this, loop = loop_, plan] {
-    loop->Post([this, plan] {
-      plan->cancelled = true;
-      if (plan->probe != 0) deps_.pool.CancelProbe(plan->probe);
-    });
+    loop->Post([this, plan] { CancelPlan(*plan); });
   };
+}
+
+void JobScheduler::CancelPlan(PlanInProgress& plan) {
+  plan.cancelled = true;
+  if (plan.probe != 0) deps_.pool.CancelProbe(plan.probe);
 }
 
 void JobScheduler::HandlePlan(const v1::PlanFineTuningJobRequest& request, const std::shared_ptr<PlanInProgress>& plan) {
@@ -27,7 +29,7 @@ void JobScheduler::HandlePlan(const v1::PlanFineTuningJobRequest& request, const
   v1::CreateFineTuningJobRequest create;
   if (request.has_spec()) *create.mutable_spec() = request.spec();
   plan->used = ResourcesOf(create.spec());
-  snapshots_.Hold(plan->used);
+  snapshots_.Hold(plan->used);  // at once: the check reads them
   absl::StatusOr<CheckedRequest> checked = CheckRequest(create);
   absl::Status status = checked.status();
   if (const std::string trouble = deps_.pool.Status().trouble; status.ok() && !trouble.empty()) {
@@ -37,11 +39,15 @@ void JobScheduler::HandlePlan(const v1::PlanFineTuningJobRequest& request, const
     snapshots_.Release(plan->used);
     return plan->done(status);
   }
+  PreparePlan(plan, std::move(checked->resource));
+}
+
+void JobScheduler::PreparePlan(const std::shared_ptr<PlanInProgress>& plan, v1::FineTuningJob resource) {
   plan->id = NewId('j');
-  plan->effective_spec = checked->resource.effective_spec();
+  plan->effective_spec = resource.effective_spec();
   jobs::Job job;
   job.id = plan->id;
-  job.resource = std::move(checked->resource);
+  job.resource = std::move(resource);
   DoFileWork(
       [this, job = std::move(job)] {
         std::pair<AttemptPlaces, absl::StatusOr<int64_t>> found{FindPlaces(job, {}, {}), 0};
@@ -58,7 +64,8 @@ void JobScheduler::StartPlan(const std::shared_ptr<PlanInProgress>& plan, const 
   if (plan->cancelled) return FinishPlan(plan, absl::CancelledError("cancelled before a worker had it"));
   if (!places.status.ok()) return FinishPlan(plan, places.status);
   worker::v1::Probe probe;
-  *probe.mutable_assignment() = MakeAssignment(plan->effective_spec, places);
+  *probe.mutable_assignment() = MakeAssignment(plan->effective_spec, plan->effective_spec.resources().device(), places);
+  probe.set_memory_only(plan->memory_only);
   plan->probe = deps_.pool.Probe(std::move(probe), [this, loop = loop_, plan](absl::StatusOr<v1::PlanFineTuningJobResponse> result) {
     loop->Post([this, plan, result = std::move(result)]() mutable { FinishPlan(plan, std::move(result)); });
   });
@@ -74,6 +81,7 @@ void JobScheduler::FinishPlan(const std::shared_ptr<PlanInProgress>& plan, absl:
   // The worker has no other input that a caller could be at fault for.
   if (absl::IsInvalidArgument(result.status())) return plan->done(jobs::ViolationsStatus({{"spec", std::string(result.status().message())}}));
   if (!result.ok()) return plan->done(result.status());
+  RememberMemory(plan->effective_spec, result->memory().peak_bytes());
   AddFacts(plan->effective_spec, plan->disk_free_bytes, &*result);
   plan->done(std::move(result));
 }

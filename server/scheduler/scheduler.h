@@ -48,6 +48,8 @@ struct SchedulerOptions {
   std::string data_directory;  // job j keeps its checkpoints in {data_directory}/jobs/{j}/checkpoints
   int job_slots = 1;           // jobs that run at once, at least 1
   int worker_threads = 0;      // CPU threads of a job that asks for none; 0: all cores
+  bool share_by_memory = true;   // whether jobs run side by side on a device only while their memory adds up to what it has; slots alone decide otherwise
+  int64_t job_memory_bytes = 0;  // of the CPU, that jobs may have together; 0: nine tenths of what it has
   int max_lost_attempts = 3;   // in a row, without a new checkpoint; then a job that does not say otherwise fails
   absl::Duration aging_interval = absl::Minutes(10);  // a job that waits gains a point of priority in each
   int64_t feature_cache_bytes = 0;  // that workers may keep of frozen layers' outputs, in {data_directory}/feature-cache; 0: none

@@ -113,6 +113,7 @@ const std::map<std::string, std::string>& Helps() {
       {"keep-last", "Checkpoints kept besides the best and the last, at least 1. Default: 2"},
       {"device", "auto, cpu, cuda or cuda:N. Default: auto"},
       {"threads", "CPU threads. Default: all that the server gives a worker"},
+      {"memory-bytes", "Most memory of the device that the job takes, as `jobs plan` says it: what it may run beside. Default: measured where that matters"},
       {"priority", "Place among waiting jobs, -100 to 100; higher goes first, and takes the worker of a lower one. Default: 0"},
       {"project", "Project that the job counts for: projects share the workers. Default: default"},
       {"max-run-seconds", "Seconds that the job may train; 0: no limit. Default: 0"},

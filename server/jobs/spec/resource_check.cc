@@ -63,6 +63,10 @@ void ResolveDevice(SpecContext& context) {
                                              "; use \"auto\" or \"cpu\""));
     return;
   }
+  if (device != nullptr && std::count_if(devices.begin(), devices.end(), [](const v1::Device& each) { return each.usable() && IsGpu(each); }) > 1) {
+    resolved = "cuda";  // which one is decided when it starts
+    return;
+  }
   if (device == nullptr) device = FirstUsable(devices, /*gpu=*/false);
   if (device == nullptr) {
     context.Fault("resources.device", StrCat("no device can be used here: ", WhyUnusable(devices, /*gpus_only=*/false)));
@@ -85,6 +89,7 @@ void CheckResources(SpecContext& context) {
   } else {
     context.AtLeast("resources.threads", resources.threads(), 1);
   }
+  if (resources.has_memory_bytes()) context.AtLeast<int64_t>("resources.memory_bytes", resources.memory_bytes(), 1);
 }
 
 }  // namespace attune::jobs

@@ -8,6 +8,8 @@
 #include <utility>
 
 #include "server/base/str_cat.h"
+#include "server/scheduler/policy/device_room.h"
+#include "server/scheduler/policy/quantities.h"
 
 namespace attune::scheduler {
 namespace {
@@ -38,10 +40,12 @@ void AppendFairly(std::vector<const QueuedJob*> jobs, const ClusterState& state,
   }
 }
 
-std::vector<const QueuedJob*> Rank(const std::vector<QueuedJob>& queued, const ClusterState& state) {
+std::vector<const QueuedJob*> Rank(const std::vector<QueuedJob>& queued, const std::vector<RunningJob>& running, const ClusterState& state) {
   std::map<int, std::vector<const QueuedJob*>, std::greater<>> by_priority;
   for (const QueuedJob& job : queued) by_priority[PriorityNow(job, state)].push_back(&job);
   std::map<std::string, double> seconds = state.project_seconds;
+  // What has just started will take its time, too: or a project would get every slot that comes free until its first job has trained for a while.
+  for (const RunningJob& job : running) seconds[job.project] += std::max(0.0, state.typical_seconds - absl::ToDoubleSeconds(job.trained));
   std::vector<const QueuedJob*> ranked;
   for (auto& [priority, jobs] : by_priority) AppendFairly(std::move(jobs), state, seconds, ranked);
   return ranked;
@@ -67,6 +71,30 @@ std::vector<Preempted> Preempt(const std::vector<const QueuedJob*>& waiting, con
   return preempt;
 }
 
+// The least important jobs of the device that make enough room by going, those that leave in any case before others; none where even all that may be asked do not.
+std::vector<Preempted> PreemptForMemory(const QueuedJob& waiting, const std::string& device, const std::vector<RunningJob>& running, const DeviceRoom& room) {
+  std::vector<const RunningJob*> victims;
+  std::set<std::string> gone;
+  for (const RunningJob& job : running) {
+    if (job.device != device) continue;
+    if (job.leaving) {
+      gone.insert(job.id);
+    } else if (job.priority < waiting.priority) {
+      victims.push_back(&job);
+    }
+  }
+  std::sort(victims.begin(), victims.end(),
+            [](const RunningJob* a, const RunningJob* b) { return std::pair(a->priority, -a->order) < std::pair(b->priority, -b->order); });
+  std::vector<Preempted> preempt;
+  for (const RunningJob* victim : victims) {
+    if (room.FitsWithout(waiting, device, gone)) break;
+    gone.insert(victim->id);
+    preempt.push_back({victim->id, waiting.id});
+  }
+  if (!room.FitsWithout(waiting, device, gone)) preempt.clear();
+  return preempt;
+}
+
 // The nth waiting job gets the nth slot that comes free, where all that run say when that is.
 void Predict(const std::vector<RunningJob>& running, absl::Time now, std::vector<Waiting>& waiting) {
   std::vector<absl::Duration> left;
@@ -75,10 +103,29 @@ void Predict(const std::vector<RunningJob>& running, absl::Time now, std::vector
   for (size_t i = 0; i < std::min(left.size(), waiting.size()); ++i) waiting[i].predicted_start = now + left[i];
 }
 
-void SayWhy(const ClusterState& state, int free_slots, Placement& placement) {
+// The job that comes next and has no room on its device, and how that stands; it is the first of those that wait.
+struct Blocked {
+  const QueuedJob* job = nullptr;
+  DeviceRoom::Answer answer;
+};
+
+std::string WhyNoRoom(const QueuedJob& job, const std::string& device, const DeviceRoom& room) {
+  const int64_t total = room.Total(device).value_or(0);
+  if (job.memory_bytes.value_or(0) > total) return StrCat("waits until it has ", device, " to itself");
+  const std::string left = StrCat("of ", BinaryBytes(total), " the running jobs leave ", BinaryBytes(room.Free(device)));
+  return StrCat("waits for memory of ", device, ": ", job.memory_bytes.has_value() ? StrCat("needs ", BinaryBytes(*job.memory_bytes), ", and ") : "", left);
+}
+
+void SayWhy(const ClusterState& state, int free_slots, const Blocked& blocked, const DeviceRoom& room, Placement& placement) {
   if (state.draining) {
     placement.reason = "waits for the server to start again: it is shutting down";
     placement.blocking_resource = "server";
+  } else if (blocked.job != nullptr && blocked.answer.fit == DeviceRoom::Fit::kUnknown) {
+    placement.reason = StrCat("waits until a plan has measured whether it fits beside what runs on ", blocked.answer.device);
+    placement.blocking_resource = "plan";
+  } else if (blocked.job != nullptr) {
+    placement.reason = WhyNoRoom(*blocked.job, blocked.answer.device, room);
+    placement.blocking_resource = "memory";
   } else if (free_slots <= 0) {
     placement.reason = state.job_slots == 1 ? std::string("waits for the running job to end") : StrCat("waits for one of ", state.job_slots, " running jobs to end");
     placement.blocking_resource = "job_slots";
@@ -91,26 +138,41 @@ void SayWhy(const ClusterState& state, int free_slots, Placement& placement) {
 }  // namespace
 
 Placement Place(const std::vector<QueuedJob>& queued, const std::vector<RunningJob>& running, const ClusterState& state) {
-  const std::vector<const QueuedJob*> ranked = Rank(queued, state);
+  const std::vector<const QueuedJob*> ranked = Rank(queued, running, state);
   const int free_slots = state.job_slots - static_cast<int>(running.size());
   const size_t can_start = state.draining ? 0 : std::max(0, std::min(free_slots, state.idle_workers));
   Placement placement;
+  DeviceRoom room(state.devices, running);
   std::vector<const QueuedJob*> waiting;
+  Blocked blocked;
   for (const QueuedJob* job : ranked) {
+    DeviceRoom::Answer answer;
     if (placement.start.size() < can_start) {
-      placement.start.push_back({job->id, PriorityNow(*job, state)});
-    } else {
-      waiting.push_back(job);
-      placement.waiting.push_back({job->id});
+      answer = room.Find(*job);
+      if (answer.fit == DeviceRoom::Fit::kFits) {
+        room.Take(*job, answer.device);
+        placement.start.push_back({job->id, PriorityNow(*job, state), answer.device});
+        continue;
+      }
+      if (blocked.job == nullptr) blocked = {job, answer};
+      room.Close(*job);
     }
+    waiting.push_back(job);
+    placement.waiting.push_back({job->id});
   }
   if (waiting.empty()) return placement;
   const int left = free_slots - static_cast<int>(placement.start.size());
-  SayWhy(state, left, placement);
-  if (left <= 0 && !state.draining) {
+  SayWhy(state, left, blocked, room, placement);
+  if (state.draining) return placement;
+  if (blocked.job != nullptr && blocked.answer.fit == DeviceRoom::Fit::kUnknown) {
+    if (!blocked.job->memory_bytes.has_value()) placement.measure.push_back(blocked.job->id);
+    for (const std::string& id : room.Unknown(blocked.answer.device)) placement.measure.push_back(id);
+  } else if (blocked.job != nullptr) {
+    placement.preempt = PreemptForMemory(*blocked.job, blocked.answer.device, running, room);
+  } else if (left <= 0) {
     placement.preempt = Preempt(waiting, running);
-    Predict(running, state.now, placement.waiting);
   }
+  if (left <= 0 || placement.blocking_resource == "memory") Predict(running, state.now, placement.waiting);
   return placement;
 }
 

@@ -1,21 +1,16 @@
 #include "server/scheduler/requests/plan_facts.h"
 
-#include <cmath>
-#include <cstdio>
+#include <string>
 
 #include "server/base/str_cat.h"
+#include "server/scheduler/policy/quantities.h"
+#include "server/scheduler/requests/message_digest.h"
 
 namespace attune::scheduler {
 namespace {
 
 // Besides those that keep_last keeps: the best, the last, and one that is being written.
 constexpr int64_t kMoreCheckpoints = 3;
-
-std::string OneDecimal(double value) {
-  char text[32];
-  std::snprintf(text, sizeof(text), value < 10 ? "%.1f" : "%.0f", value);
-  return text;
-}
 
 std::string Need(const v1::PlanFineTuningJobResponse& plan) {
   const std::string needs = StrCat("needs ", BinaryBytes(plan.memory().peak_bytes()));
@@ -37,15 +32,14 @@ std::string Smaller(const v1::FineTuningSpec& spec, const v1::PlanFineTuningJobR
 
 }  // namespace
 
-std::string BinaryBytes(int64_t bytes) {
-  const double mebibytes = static_cast<double>(bytes) / (1 << 20);
-  return mebibytes < 1000 ? StrCat(OneDecimal(mebibytes), " MiB") : StrCat(OneDecimal(mebibytes / 1024), " GiB");
-}
-
-std::string AboutSeconds(double seconds) {
-  if (seconds < 90) return StrCat(OneDecimal(seconds), " s");
-  if (seconds < 90 * 60) return StrCat(OneDecimal(seconds / 60), " min");
-  return StrCat(OneDecimal(seconds / 3600), " h");
+std::string MemoryKey(const v1::FineTuningSpec& effective_spec) {
+  v1::FineTuningSpec spec = effective_spec;
+  spec.clear_seed();
+  spec.clear_scheduling();
+  spec.mutable_resources()->clear_memory_bytes();
+  spec.mutable_hyperparameters()->clear_learning_rate();
+  for (v1::Phase& phase : *spec.mutable_phases()) phase.clear_learning_rate();
+  return MessageDigest(spec);
 }
 
 void AddFacts(const v1::FineTuningSpec& effective_spec, int64_t disk_free_bytes, v1::PlanFineTuningJobResponse* plan) {

@@ -9,6 +9,7 @@
 #include "server/training/recipes/evaluation.h"
 #include "server/training/recipes/fine_tune_spec.h"
 #include "server/training/recipes/prediction.h"
+#include "server/training/recipes/probe/probe_report.h"
 #include "server/training/steps/training_error.h"
 
 namespace attune::training {
@@ -42,6 +43,7 @@ struct EvaluateCommand {
 struct ProbeCommand {
   int64_t request = 0;
   AssignCommand assignment;
+  ProbeScope scope = ProbeScope::kMemoryAndTime;
 };
 
 struct ShutdownCommand {};

@@ -3,7 +3,7 @@
 
 namespace attune::training {
 
-ProbeCommand FromProto(const worker::v1::Probe& probe) { return {probe.request(), FromProto(probe.assignment())}; }
+ProbeCommand FromProto(const worker::v1::Probe& probe) { return {probe.request(), FromProto(probe.assignment()), probe.memory_only() ? ProbeScope::kMemory : ProbeScope::kMemoryAndTime}; }
 
 v1::PlanFineTuningJobResponse ToProto(const ProbeReport& report) {
   v1::PlanFineTuningJobResponse out;

@@ -36,11 +36,11 @@ AttemptOutcome RunAttempt(const FineTuneSpec& spec, const JobPaths& paths, JobRe
   return outcome;
 }
 
-ProbeOutcome RunProbe(const FineTuneSpec& spec, const JobPaths& paths, JobReporter& reporter, Files& files) {
+ProbeOutcome RunProbe(const FineTuneSpec& spec, const JobPaths& paths, ProbeScope scope, JobReporter& reporter, Files& files) {
   ProbeOutcome outcome;
   outcome.failure = RunGuarded([&] {
     MakeReady(spec);
-    outcome.report = ProbeJob(spec, paths, *MeterOf(spec.device), reporter, files);
+    outcome.report = ProbeJob(spec, paths, *MeterOf(spec.device), reporter, files, scope);
   });
   return outcome;
 }

@@ -42,7 +42,7 @@ struct ProbeOutcome {
 };
 
 // Of the reporter only Stop and LogLine are used. The process's memory is not what it was afterwards.
-ProbeOutcome RunProbe(const FineTuneSpec& spec, const JobPaths& paths, JobReporter& reporter, Files& files);
+ProbeOutcome RunProbe(const FineTuneSpec& spec, const JobPaths& paths, ProbeScope scope, JobReporter& reporter, Files& files);
 
 // `control.threads` is filled in.
 EvaluationOutcome RunEvaluation(const EvaluationRequest& request, EvaluationControl control);

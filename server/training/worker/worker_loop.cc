@@ -72,7 +72,7 @@ class ProbeReporter final : public QuietReporter {
 
 void RunProbeCommand(WorkerChannel& channel, Files& files, const ProbeCommand& command) {
   ProbeReporter reporter(channel, command.request);
-  const ProbeOutcome outcome = RunProbe(command.assignment.spec, command.assignment.paths, reporter, files);
+  const ProbeOutcome outcome = RunProbe(command.assignment.spec, command.assignment.paths, command.scope, reporter, files);
   if (outcome.report.has_value()) return channel.SendProbe(command.request, *outcome.report);
   if (!outcome.failure.has_value()) {
     return channel.SendProbe(command.request, FailureReport{.code = static_cast<int>(absl::StatusCode::kCancelled), .message = "the plan was cancelled"});

@@ -211,7 +211,7 @@ void PhaseProbe::Evaluate() {
   const int64_t batch_size = context_.spec.eval_batch_size;
   // The largest batch first: it decides how much memory evaluations need.
   std::vector<int64_t> chosen = context_.evaluation_sizes.Cut({InOrder(0, rows)}).Rows(batch_size);
-  if (static_cast<int64_t>(chosen.size()) < rows) {
+  if (static_cast<int64_t>(chosen.size()) < rows && !context_.memory_only) {
     for (int64_t row = 0; row < std::min(rows, (kSampledBatches - 1) * batch_size); ++row) chosen.push_back(row);
   }
   std::unique_ptr<BatchSource> batches;
@@ -271,13 +271,9 @@ void PhaseProbe::ReloadBest() {
 
 bool PhaseProbe::StepsFollowACheckpoint() const {
   if (context_.spec.lr_range_test.enabled) return false;
+  if (context_.memory_only) return true;
   if (found_.step_seconds * static_cast<double>(planned_.steps) > absl::ToDoubleSeconds(CheckpointInterval::After(absl::ZeroDuration()))) return true;
-  const TrainingPlan& plan = *context_.setup.plan;
-  for (int64_t done = 1; done < planned_.steps; ++done) {
-    if (plan.CheckpointDue(phase_, done, planned_.first_step + done)) return true;
-    if (found_.evaluation_seconds > 0 && plan.EvaluationDue(phase_, done, planned_.first_step + done)) return true;
-  }
-  return false;
+  return context_.setup.plan->SavesWithin(phase_, 0, /*evaluates=*/found_.evaluation_seconds > 0);
 }
 
 void PhaseProbe::Conclude() {
@@ -290,6 +286,16 @@ void PhaseProbe::Conclude() {
   } else if (found_.fitted_batch > 0) {
     found_.largest_batch = LargestBatch(found_.fit, limit, batch_size - 1, [this](int64_t rows) { return LargestUnits(rows); });
   }
+}
+
+void PhaseProbe::TimeSteps() {
+  const JobSetup& setup = context_.setup;
+  const Timed steps = OrdinarySteps(found_.fitted_batch);
+  const double rows = static_cast<double>(setup.rows(examples::Split::kTrain));
+  const double units_of_epoch = setup.replay == nullptr ? rows * context_.train_sizes.mean()
+                                                        : rows + static_cast<double>(setup.plan->batches_per_epoch() * setup.replay->rows_per_batch);
+  found_.step_seconds = steps.mean() * units_of_epoch / static_cast<double>(setup.plan->steps_per_epoch());
+  found_.spread = RelativeSpread(steps.per_unit);
 }
 
 PhaseFindings PhaseProbe::Run() {
@@ -322,12 +328,7 @@ PhaseFindings PhaseProbe::Run() {
   if (context_.spec.ema_decay > 0) average_.emplace(MovingTensors(setup.headed), context_.spec.ema_decay);
   Grow();
   if (found_.fitted_batch > 0) {
-    const Timed steps = OrdinarySteps(found_.fitted_batch);
-    const double rows = static_cast<double>(setup.rows(examples::Split::kTrain));
-    const double units_of_epoch = setup.replay == nullptr ? rows * context_.train_sizes.mean()
-                                                          : rows + static_cast<double>(setup.plan->batches_per_epoch() * setup.replay->rows_per_batch);
-    found_.step_seconds = steps.mean() * units_of_epoch / static_cast<double>(setup.plan->steps_per_epoch());
-    found_.spread = RelativeSpread(steps.per_unit);
+    if (!context_.memory_only) TimeSteps();
     Evaluate();
     Save();
     NotePeak();

@@ -36,6 +36,7 @@ struct ProbeContext {
   const RowSizes& evaluation_sizes;
   int64_t memory_limit = 0;         // 0: not known
   std::function<void()> check_stop;  // throws when the probe is to end
+  bool memory_only = false;          // times of what is found are 0
   bool may_reload = false;           // whether the last phase may end with an older checkpoint being loaded
   int kept_groups = 0, kept_evaluation_groups = 0;  // whose output the phase before would have kept: a phase with as many finds it
 };
@@ -81,6 +82,7 @@ class PhaseProbe {
   // One step of the phase's largest batch of so many rows.
   void LargestStep(int64_t batch_size);
   Timed OrdinarySteps(int64_t batch_size);
+  void TimeSteps();
   void Evaluate();
   void Save();
   void ReloadBest();

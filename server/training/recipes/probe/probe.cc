@@ -52,8 +52,8 @@ int64_t LearningValues(const JobSetup& setup, int phase_of_spec) {
 
 class JobProbe {
  public:
-  JobProbe(const FineTuneSpec& spec, const JobPaths& paths, MemoryMeter& meter, JobReporter& reporter, Files& files)
-      : spec_(spec), paths_(paths), meter_(meter), reporter_(reporter), runtime_bytes_(meter.InUseBytes()), limit_(meter.LimitBytes()), setup_(Prepare()),
+  JobProbe(const FineTuneSpec& spec, const JobPaths& paths, MemoryMeter& meter, JobReporter& reporter, Files& files, ProbeScope scope)
+      : spec_(spec), paths_(paths), scope_(scope), meter_(meter), reporter_(reporter), runtime_bytes_(meter.InUseBytes()), limit_(meter.LimitBytes()), setup_(Prepare()),
         setup_peak_(meter.PeakBytes()), job_features_(setup_, paths, files, reporter_), no_features_(setup_, WithoutCache(paths), files, reporter_),
         keeper_(files, paths.output_dir, setup_.fixed_files, reporter_), train_sizes_(setup_, examples::Split::kTrain), evaluation_sizes_(setup_, setup_.evaluation_split) {}
 
@@ -67,7 +67,7 @@ class JobProbe {
     for (int phase = 1; phase < phases; ++phase) {
       if (std::pair(learning[phase], costs[phase]) > std::pair(learning[largest], costs[largest])) largest = phase;
     }
-    ProbeContext context{spec_, paths_, setup_, job_features_, no_features_, keeper_, meter_, train_sizes_, evaluation_sizes_, limit_, [this] { CheckStop(); }};
+    ProbeContext context{spec_, paths_, setup_, job_features_, no_features_, keeper_, meter_, train_sizes_, evaluation_sizes_, limit_, [this] { CheckStop(); }, scope_ == ProbeScope::kMemory};
     std::vector<PhaseFindings> found(static_cast<size_t>(phases));
     std::vector<PhaseWork> work(static_cast<size_t>(phases));
     for (int phase = 0; phase < phases; ++phase) work[phase] = WorkOf(phase, costs[phase]);
@@ -163,7 +163,7 @@ class JobProbe {
     report.memory.activations =
         std::max<int64_t>(0, with_files - runtime_bytes_ - report.memory.parameters - report.memory.gradients - report.memory.optimizer);
     report.accumulation = static_cast<int>(AccumulationFor(spec_.batch_size, spec_.accumulation, report.largest_batch));
-    AddTime(std::move(work), learning, report);
+    if (scope_ == ProbeScope::kMemoryAndTime) AddTime(std::move(work), learning, report);
     return report;
   }
 
@@ -187,6 +187,7 @@ class JobProbe {
 
   const FineTuneSpec& spec_;
   const JobPaths& paths_;
+  const ProbeScope scope_;
   MemoryMeter& meter_;
   ForwardingReporter reporter_;
   const int64_t runtime_bytes_, limit_;
@@ -201,9 +202,9 @@ class JobProbe {
 
 }  // namespace
 
-std::optional<ProbeReport> ProbeJob(const FineTuneSpec& spec, const JobPaths& paths, MemoryMeter& meter, JobReporter& reporter, Files& files) {
+std::optional<ProbeReport> ProbeJob(const FineTuneSpec& spec, const JobPaths& paths, MemoryMeter& meter, JobReporter& reporter, Files& files, ProbeScope scope) {
   try {
-    return JobProbe(spec, paths, meter, reporter, files).Run();
+    return JobProbe(spec, paths, meter, reporter, files, scope).Run();
   } catch (const Stopped&) {
     return std::nullopt;
   }

@@ -19,6 +19,7 @@
 namespace attune::training {
 
 // Of the reporter only Stop and LogLine are used.
-std::optional<ProbeReport> ProbeJob(const FineTuneSpec& spec, const JobPaths& paths, MemoryMeter& meter, JobReporter& reporter, Files& files);
+std::optional<ProbeReport> ProbeJob(const FineTuneSpec& spec, const JobPaths& paths, MemoryMeter& meter, JobReporter& reporter, Files& files,
+                                    ProbeScope scope = ProbeScope::kMemoryAndTime);
 
 }  // namespace attune::training

@@ -7,6 +7,9 @@
 
 namespace attune::training {
 
+// kMemory leaves out what only time is measured by: the report's times are 0.
+enum class ProbeScope { kMemoryAndTime, kMemory };
+
 struct ProbedMemory {
   int64_t peak = 0, runtime = 0, parameters = 0, gradients = 0, optimizer = 0, activations = 0;  // bytes
 };

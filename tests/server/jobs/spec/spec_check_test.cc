@@ -145,6 +145,15 @@ TEST(SpecCheck, DevicesAreResolved) {
   }
 }
 
+TEST(SpecCheck, WhichOfSeveralGpusIsDecidedLater) {
+  SpecCheckInput input = ValidInput();
+  input.devices = {MakeDevice("cpu", true), MakeDevice("cuda:0", true), MakeDevice("cuda:1", false, "too old"), MakeDevice("cuda:2", true)};
+  for (const auto& [asked, resolved] : std::vector<std::pair<std::string, std::string>>{{"", "cuda"}, {"cuda", "cuda"}, {"cuda:2", "cuda:2"}, {"cpu", "cpu"}}) {
+    input.spec.mutable_resources()->set_device(asked);
+    EXPECT_EQ(CheckSpec(input).effective.resources().device(), resolved) << asked;
+  }
+}
+
 TEST(SpecCheck, DefaultThreadsAreTheServers) {
   SpecCheckInput input = ValidInput();
   input.default_threads = 3;
@@ -227,6 +236,7 @@ std::vector<FaultCase> OtherFaults() {
       {"NoUsableGpu", [](SpecCheckInput& i) { i.spec.mutable_resources()->set_device("cuda"); }, "spec.resources.device", {"cuda:0: no driver"}},
       {"NoUsableDevice", [](SpecCheckInput& i) { i.devices[0].set_usable(false); i.devices[0].set_unusable_reason("broken"); }, "spec.resources.device", {"cpu: broken"}},
       {"NoThreads", [](SpecCheckInput& i) { i.spec.mutable_resources()->set_threads(0); }, "spec.resources.threads", {"1 to 8"}},
+      {"NoMemory", [](SpecCheckInput& i) { i.spec.mutable_resources()->set_memory_bytes(0); }, "spec.resources.memory_bytes", {"at least 1"}},
       {"ManyThreads", [](SpecCheckInput& i) { i.spec.mutable_resources()->set_threads(9); }, "spec.resources.threads", {"1 to 8"}},
       {"MisspeltMetric", [](SpecCheckInput& i) { i.spec.mutable_evaluation()->set_metric_for_best_model("acuracy"); }, "spec.evaluation.metric_for_best_model",
        {"acuracy", "did you mean \"accuracy\""}},

@@ -98,6 +98,14 @@ TEST(Placement, ProjectsThatHadTheSameTakeTurns) {
   EXPECT_THAT(Ids(Place(jobs, {{"r", 0}}, Slots(1)).waiting), ElementsAre("a0", "b0", "a1", "b1", "a2"));
 }
 
+TEST(Placement, WhatHasJustStartedCountsForItsProject) {
+  const std::vector<QueuedJob> jobs = {{"a", 1, 0, "vision"}, {"b", 2, 0, "text"}};
+  RunningJob running{.id = "r", .project = "vision"};
+  EXPECT_THAT(Ids(Place(jobs, {running}, Slots(2)).start), ElementsAre("b")) << "or vision would have both slots";
+  running.trained = absl::Seconds(90);  // and was counted with that
+  EXPECT_THAT(Ids(Place(jobs, {running}, Slots(2)).start), ElementsAre("a"));
+}
+
 TEST(Preemption, TheLeastImportantGivesWay) {
   const std::vector<RunningJob> running = {{"mid", 1, 2}, {"low, old", 2, 0}, {"low, young", 3, 0}};
   const std::vector<QueuedJob> jobs = {{"h", 9, 5}};

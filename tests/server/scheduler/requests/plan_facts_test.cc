@@ -73,14 +73,17 @@ TEST(PlanFacts, AnUnknownLimitIsNotSaid) {
   EXPECT_THAT(plan.summary(), HasSubstr("needs 3.1 GiB; "));
 }
 
-TEST(PlanFacts, SizesAndTimesAreAsPreciseAsEstimates) {
-  EXPECT_EQ(BinaryBytes(870 << 20), "870 MiB");
-  EXPECT_EQ(BinaryBytes(1 << 20), "1.0 MiB");
-  EXPECT_EQ(BinaryBytes(24 * kGibibyte), "24 GiB");
-  EXPECT_EQ(AboutSeconds(4.26), "4.3 s");
-  EXPECT_EQ(AboutSeconds(89), "89 s");
-  EXPECT_EQ(AboutSeconds(300), "5.0 min");
-  EXPECT_EQ(AboutSeconds(3600 * 3.5), "3.5 h");
+TEST(MemoryKey, IsOfWhatDecidesHowMuchAJobTakes) {
+  v1::FineTuningSpec spec = Spec(), sweep = Spec(), larger = Spec();
+  sweep.set_seed(9);
+  sweep.mutable_hyperparameters()->set_learning_rate(1e-3);
+  sweep.mutable_scheduling()->set_priority(3);
+  sweep.mutable_resources()->set_memory_bytes(1);
+  spec.mutable_resources();
+  EXPECT_EQ(MemoryKey(spec), MemoryKey(sweep));
+  EXPECT_EQ(MemoryKey(Spec()), MemoryKey(sweep)) << "an empty message is none";
+  larger.mutable_hyperparameters()->set_batch_size(33);
+  EXPECT_NE(MemoryKey(spec), MemoryKey(larger));
 }
 
 }  // namespace

@@ -178,8 +178,15 @@ void Rules::OnAssign(const worker::v1::Assign& assignment) {
   job.reported.clear();
   const auto open = std::count_if(jobs_.begin(), jobs_.end(), [](const auto& entry) { return entry.second.open; });
   if (open > scenario_.job_slots) world_.Fail(open, " attempts run on ", scenario_.job_slots, " slots");
+  if (scenario_.job_memory > 0 && open > 1) {
+    int64_t memory = 0;
+    for (const auto& [other, each] : jobs_) memory += each.open ? MemoryOf(each.resource.effective_spec()) : 0;
+    if (memory > scenario_.job_memory) world_.Fail(open, " attempts take ", memory, " bytes of ", scenario_.job_memory, " with that of ", id);
+  }
   const std::string newest = job.checkpoints.empty() ? "" : assignment.output_dir() + "/checkpoints/step-" + std::to_string(*job.checkpoints.rbegin());
-  if (assignment.resume_dir() != newest) world_.Fail("job ", id, " goes on from \"", assignment.resume_dir(), "\" and could from \"", newest, "\"");
+  // One that a client wants deleted may be on its way out when those after it turn out to be damaged.
+  const bool may_have_lost_it = CheckpointsMayGo(id) && Damaged(id);
+  if (assignment.resume_dir() != newest && !may_have_lost_it) world_.Fail("job ", id, " goes on from \"", assignment.resume_dir(), "\" and could from \"", newest, "\"");
 }
 
 void Rules::OnDelivered(const worker::v1::ConnectRequest& message) {

@@ -59,6 +59,8 @@ class Rules {
   void CheckStored(const std::function<std::string(const std::string& job_id)>& outputs);
   // The newest registered checkpoint; 0: none.
   int64_t NewestCheckpoint(const std::string& job_id) const;
+  // A client has asked for the deletion of one: while its removal is not durable, an attempt that begins may take its files away.
+  bool CheckpointsMayGo(const std::string& job_id) { return told_[job_id].checkpoints_may_go; }
 
  private:
   // A job as the scheduler has written it, durable or not.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "absl/time/time.h"
+#include "attune/v1/training_spec.pb.h"
 #include "tests/server/scheduler/simulation/world.h"
 
 namespace attune::simulation {
@@ -16,12 +17,18 @@ struct Scenario {
   double call_lost = 0, call_doubled = 0;         // of requests and answers
   double stale = 0;                               // a worker's message comes once more after its attempt
   double worker_dies = 0, worker_hangs = 0, worker_fails = 0, worker_disobeys = 0;  // in a step
+  int64_t job_memory = 0;                         // bytes that jobs may have together; 0: whatever they ask
+  double memory_unsaid = 0;                       // of jobs whose specs do not say what they take
+  double plan_fails = 0;
   double launch_fails = 0, assign_refused = 0;
   double checkpoint_damaged = 0;                  // while its job waits
   double file_fails = 0;                          // an operation of the server's on files
   bool store_fails = false;                       // for seconds at a time
   absl::Duration server_lives = absl::InfiniteDuration();  // on average, until it is killed or shut down
 };
+
+// What a job of the simulation takes of its device, whether its spec says so or a plan must find out.
+inline int64_t MemoryOf(const v1::FineTuningSpec& spec) { return 2 * int64_t{spec.hyperparameters().batch_size()}; }
 
 inline Scenario DrawScenario(Random& random) {
   Scenario scenario;
@@ -47,6 +54,9 @@ inline Scenario DrawScenario(Random& random) {
   scenario.checkpoint_damaged = sometimes(0.2, 0.1, 0.5);
   scenario.file_fails = sometimes(0.2, 0.05, 0.3);
   scenario.store_fails = random.Chance(0.2);
+  if (random.Chance(0.5)) scenario.job_memory = random.Between(40, 150);
+  scenario.memory_unsaid = sometimes(0.7, 0.2, 1);
+  scenario.plan_fails = sometimes(0.3, 0.1, 0.5);
   if (random.Chance(0.6)) scenario.server_lives = absl::Seconds(random.Between(1, 30));
   return scenario;
 }

@@ -30,6 +30,8 @@ void SimulatedClients::Begin() {
     spec.set_dataset("datasets/tweets");
     spec.mutable_scheduling()->set_priority(static_cast<int32_t>(world_.random.Between(-1, 2)));
     spec.mutable_scheduling()->set_project(StrCat("p", world_.random.Between(0, 2)));
+    spec.mutable_hyperparameters()->set_batch_size(static_cast<int32_t>(world_.random.Between(1, 60)));
+    if (!world_.random.Chance(scenario_.memory_unsaid)) spec.mutable_resources()->set_memory_bytes(MemoryOf(spec));
     // A client without one does not try again, and so may not know of its job.
     if (world_.random.Chance(0.85)) wish->request.set_request_id(StrCat("request-", i));
     wishes_.push_back(std::move(wish));

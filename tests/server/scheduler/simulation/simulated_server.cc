@@ -52,7 +52,7 @@ void SimulatedServer::Start() {
   log_ = std::make_unique<jobs::GroupCommitEventLog>(store_, world_, jobs::EventLogOptions{.own_thread = false});
   observed_ = std::make_unique<ObservedLog>(*log_, rules_);
   pool_ = std::make_unique<SimulatedWorkers>(world_, scenario_, rules_);
-  scheduler::SchedulerOptions options{.data_directory = directory_, .job_slots = scenario_.job_slots, .aging_interval = scenario_.aging_interval};
+  scheduler::SchedulerOptions options{.data_directory = directory_, .job_slots = scenario_.job_slots, .job_memory_bytes = scenario_.job_memory, .aging_interval = scenario_.aging_interval};
   scheduler::SchedulerDependencies dependencies{store_, *observed_, *pool_, models_, datasets_, files_, world_};
   dependencies.make_executor = [this](scheduler::Executor::Task when_idle) { return std::make_shared<VirtualExecutor>(world_, std::move(when_idle)); };
   // Names in another order than that of creation.

@@ -95,6 +95,27 @@ void SimulatedWorkers::Stop(absl::Duration) {
   listener_ = nullptr;
 }
 
+int64_t SimulatedWorkers::Probe(worker::v1::Probe probe, ProbeCallback done) {
+  const int64_t id = ++last_probe_;
+  probes_[id] = std::move(done);
+  world_.AfterInServer(world_.random.Milliseconds(10, 3000), [this, id, memory = MemoryOf(probe.assignment().effective_spec())] {
+    auto found = probes_.extract(id);
+    if (found.empty()) return;
+    if (world_.FaultChance(scenario_.plan_fails)) return found.mapped()(absl::UnavailableError("the worker was lost"));
+    v1::PlanFineTuningJobResponse plan;
+    plan.set_device("cpu");
+    plan.mutable_memory()->set_peak_bytes(memory);
+    found.mapped()(std::move(plan));
+  });
+  return id;
+}
+
+void SimulatedWorkers::CancelProbe(int64_t id) {
+  world_.AfterInServer(world_.Latency(), [this, id] {
+    if (auto found = probes_.extract(id); !found.empty()) found.mapped()(absl::CancelledError("cancelled"));
+  });
+}
+
 void SimulatedWorkers::Load(const WorkerPtr& worker, const std::string& resume) {
   if (worker->gone) return;
   worker->trained = TrainedAtStart(worker->attempt.job);

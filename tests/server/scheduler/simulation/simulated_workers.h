@@ -32,8 +32,8 @@ class SimulatedWorkers final : public workers::WorkerPool {
   void Predict(worker::v1::Predict, PredictCallback done) override { done(absl::UnimplementedError("not simulated")); }
   int64_t Evaluate(worker::v1::Evaluate, EvaluateCallbacks callbacks) override { callbacks.done(absl::UnimplementedError("not simulated")); return 0; }
   void CancelEvaluation(int64_t) override {}
-  int64_t Probe(worker::v1::Probe, ProbeCallback done) override { done(absl::UnimplementedError("not simulated")); return 0; }
-  void CancelProbe(int64_t) override {}
+  int64_t Probe(worker::v1::Probe probe, ProbeCallback done) override;
+  void CancelProbe(int64_t id) override;
   void Adjust(const workers::AttemptId&, const v1::LiveSettings&) override {}
   workers::PoolStatus Status() override { return {.idle = idle_, .starting = starting_, .trouble = trouble_}; }
   void Stop(absl::Duration grace) override;
@@ -77,6 +77,8 @@ class SimulatedWorkers final : public workers::WorkerPool {
   workers::WorkerPoolListener* listener_ = nullptr;
   int idle_ = 0, starting_ = 0;
   std::string trouble_;
+  std::map<int64_t, ProbeCallback> probes_;
+  int64_t last_probe_ = 0;
   std::vector<WorkerPtr> open_;  // whose end has not reached the listener
 };
 

@@ -162,6 +162,23 @@ TEST(Probe, SaysHowManyRowsFit) {
   EXPECT_EQ(report.accumulation, 0);
 }
 
+TEST(Probe, MemoryAloneIsTheSameMemoryWithoutTimes) {
+  TinyJob job;
+  RecordingReporter reporter;
+  constexpr int64_t kMega = 1'000'000;
+  const std::vector<int64_t> peaks = {0, 10 * kMega, 10 * kMega, 10 * kMega, 20 * kMega, 30 * kMega, 50 * kMega, 90 * kMega};
+  FineTuneSpec spec = TinySpec();
+  spec.phases.erase(spec.phases.begin());
+  ScriptedMeter meter(peaks, 1000 * kMega), alone(peaks, 1000 * kMega);
+  const ProbeReport all = *ProbeJob(spec, job.paths("all"), meter, reporter, Files::Posix());
+  const ProbeReport memory = *ProbeJob(spec, job.paths("memory"), alone, reporter, Files::Posix(), ProbeScope::kMemory);
+  EXPECT_EQ(memory.memory.peak, all.memory.peak);
+  EXPECT_EQ(memory.checkpoint_bytes, all.checkpoint_bytes);
+  EXPECT_TRUE(memory.fits);
+  EXPECT_GT(all.seconds, 0);
+  EXPECT_EQ(memory.seconds, 0);
+}
+
 TEST(Probe, TheWeightsStayTheBaseModels) {
   TinyImageJob job;
   const JobPaths paths = job.paths("scratch");
