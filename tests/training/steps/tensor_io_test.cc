@@ -52,6 +52,18 @@ TEST_F(TensorIoTest, ASnapshotDoesNotFollowItsTensors) {
   EXPECT_EQ(snapshot.views().size(), 1u);
 }
 
+// Sizes and places that are no multiples of anything.
+TEST_F(TensorIoTest, EveryByteIsCopied) {
+  std::vector<NamedTensor> tensors;
+  for (int64_t count : {1, 3, 15, 16, 17, 63, 1000, 262'145}) tensors.push_back({"t" + std::to_string(count), Range({count}, static_cast<float>(count))});
+  Snapshot snapshot;
+  snapshot.Capture(tensors);
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const at::Tensor& tensor = tensors[i].tensor;
+    EXPECT_TRUE(snapshot.views()[i].data == std::string_view(static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes())) << tensors[i].name;
+  }
+}
+
 TEST_F(TensorIoTest, MemoryThatWasMadeReadyIsUsedAndGrows) {
   const at::Tensor a = Range({1000}, 0), b = Range({2'000'000}, 1);
   Snapshot snapshot;
