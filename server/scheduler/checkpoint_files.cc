@@ -1,5 +1,8 @@
 #include "server/scheduler/checkpoint_files.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cctype>
 #include <string_view>
 #include <vector>
@@ -134,6 +137,17 @@ absl::Status PrepareOutputDirectory(Files& files, const std::string& output_dire
     ATTUNE_RETURN_IF_ERROR(files.RemoveRecursively(StrCat(checkpoints, "/", name)));
   }
   return absl::OkStatus();
+}
+
+void ReadAhead(const std::string& directory) {
+  const absl::StatusOr<std::vector<std::string>> names = ListDirectory(directory);
+  if (!names.ok()) return;
+  for (const std::string& name : *names) {
+    const int file = open(StrCat(directory, "/", name).c_str(), O_RDONLY | O_CLOEXEC);
+    if (file < 0) continue;
+    posix_fadvise(file, 0, 0, POSIX_FADV_WILLNEED);
+    close(file);
+  }
 }
 
 }  // namespace attune::scheduler

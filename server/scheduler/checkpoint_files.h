@@ -39,4 +39,7 @@ void RemoveRubbish(Files& files, const std::string& output_directory);
 // reported.
 absl::Status PrepareOutputDirectory(Files& files, const std::string& output_directory, const std::set<std::string>& registered);
 
+// Has the kernel read the checkpoint's files into memory. Does not wait for that, and does nothing about errors: whoever reads them finds out.
+void ReadAhead(const std::string& directory);
+
 }  // namespace attune::scheduler

@@ -30,6 +30,12 @@ absl::Status JobScheduler::Recover() {
   }
   for (auto& [id, live] : jobs_) RecoverJob(live);
   RemoveOrphanedOutputs();
+  // What the first attempts go on from is read while workers start: checkpoints are written past the page cache.
+  int first = options_.job_slots;
+  for (auto next = queue_.begin(); next != queue_.end() && first > 0; ++next, --first) {
+    const jobs::CheckpointRecord* last = LastResumable(jobs_.at(next->second));
+    if (last != nullptr) io_->Post([directory = DirectoryOf(*last)] { ReadAhead(directory); });
+  }
   return deps_.events.Flush();
 }
 
