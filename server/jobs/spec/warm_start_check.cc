@@ -130,6 +130,19 @@ void CheckSamePast(SpecContext& context, const WarmStartSource& source) {
   }
 }
 
+// What goes on is the same to the bit with as many threads alone: those of the other job, unless the spec says otherwise and is told what that means.
+void GoOnWithItsThreads(SpecContext& context, const v1::FineTuningJob& job) {
+  const int theirs = job.effective_spec().resources().threads();
+  v1::ResourceSpec& ours = *context.effective.mutable_resources();
+  if (theirs <= 0 || theirs == ours.threads()) return;
+  if (!context.input.spec.resources().has_threads()) {
+    ours.set_threads(theirs);  // where there are fewer cores it is slower, but the same
+    return;
+  }
+  context.Warn(StrCat("resources.threads is ", ours.threads(), ", and ", job.name(), " has ", theirs, ": sums are rounded otherwise, so the model will not be that of ", job.name(),
+                      " to the bit; leave it out to go on as it would have"));
+}
+
 }  // namespace
 
 void CheckWarmStart(SpecContext& context) {
@@ -150,7 +163,10 @@ void CheckWarmStart(SpecContext& context) {
   warm_start.set_checkpoint(source.checkpoint.name());
   CheckSameModel(context, source.job);
   // What a spec with faults has become says nothing.
-  if (warm_start.part() == v1::WarmStart::PART_ALL && context.result.violations.empty()) CheckSamePast(context, source);
+  if (warm_start.part() == v1::WarmStart::PART_ALL && context.result.violations.empty()) {
+    CheckSamePast(context, source);
+    GoOnWithItsThreads(context, source.job);
+  }
 }
 
 }  // namespace attune::jobs

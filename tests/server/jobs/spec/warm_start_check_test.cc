@@ -65,6 +65,21 @@ TEST(WarmStartCheck, AllOfACheckpointGoesWithWhatDecidesOnlyTheRest) {
   EXPECT_THAT(CheckSpec(input).violations, IsEmpty()) << Text(CheckSpec(input).violations);
 }
 
+TEST(WarmStartCheck, AllOfACheckpointGoesOnWithAsManyThreads) {
+  SpecCheckInput input = WarmInput(v1::WarmStart::PART_ALL);
+  input.warm_start.job.mutable_effective_spec()->mutable_resources()->set_threads(3);
+  SpecCheckResult result = CheckSpec(input);
+  EXPECT_EQ(result.effective.resources().threads(), 3) << "the default is another number";
+  EXPECT_THAT(result.warnings, ::testing::Not(::testing::Contains(::testing::HasSubstr("threads"))));
+  input.spec.mutable_resources()->set_threads(2);
+  result = CheckSpec(input);
+  EXPECT_EQ(result.effective.resources().threads(), 2);
+  EXPECT_THAT(result.warnings, ::testing::Contains(::testing::HasSubstr("threads is 2, and fineTuningJobs/")));
+  input.spec.mutable_warm_start()->set_part(v1::WarmStart::PART_WEIGHTS);
+  EXPECT_EQ(CheckSpec(input).effective.resources().threads(), 2);
+  EXPECT_THAT(CheckSpec(input).warnings, ::testing::Not(::testing::Contains(::testing::HasSubstr("threads"))));
+}
+
 TEST(WarmStartCheck, AnEffectiveSpecOfUnfreezingGoesOn) {
   SpecCheckInput input = ValidInput();
   input.spec.mutable_gradual_unfreezing()->set_epochs_per_group(1);
