@@ -1,5 +1,5 @@
-// Which memory jobs are counted with where they share a device: what their spec says, what equal jobs were found to take, what earlier attempts had, or else a plan that is made
-// when a placement depends on it.
+// Which memory jobs are counted with where they share a device: what their spec says, what a plan found equal jobs to take, or else a plan that is made when a placement depends
+// on it; and more where they have had more.
 #include <algorithm>
 #include <utility>
 

@@ -51,6 +51,11 @@ std::vector<const QueuedJob*> Rank(const std::vector<QueuedJob>& queued, const s
   return ranked;
 }
 
+// And of the least important the youngest, which has the least to lose.
+void LeastImportantFirst(std::vector<const RunningJob*>& jobs) {
+  std::sort(jobs.begin(), jobs.end(), [](const RunningJob* a, const RunningJob* b) { return std::pair(a->priority, -a->order) < std::pair(b->priority, -b->order); });
+}
+
 // A job that waits behind one that cannot displace anybody must not either: the slot would not be its own.
 std::vector<Preempted> Preempt(const std::vector<const QueuedJob*>& waiting, const std::vector<RunningJob>& running) {
   std::vector<const RunningJob*> victims;
@@ -59,9 +64,7 @@ std::vector<Preempted> Preempt(const std::vector<const QueuedJob*>& waiting, con
     leaving += job.leaving;
     if (!job.leaving) victims.push_back(&job);
   }
-  // The least important first, and of those the youngest, which has the least to lose.
-  std::sort(victims.begin(), victims.end(),
-            [](const RunningJob* a, const RunningJob* b) { return std::pair(a->priority, -a->order) < std::pair(b->priority, -b->order); });
+  LeastImportantFirst(victims);
   std::vector<Preempted> preempt;
   for (size_t i = leaving; i < waiting.size() && preempt.size() < victims.size(); ++i) {
     const RunningJob& victim = *victims[preempt.size()];
@@ -83,8 +86,7 @@ std::vector<Preempted> PreemptForMemory(const QueuedJob& waiting, const std::str
       victims.push_back(&job);
     }
   }
-  std::sort(victims.begin(), victims.end(),
-            [](const RunningJob* a, const RunningJob* b) { return std::pair(a->priority, -a->order) < std::pair(b->priority, -b->order); });
+  LeastImportantFirst(victims);
   std::vector<Preempted> preempt;
   for (const RunningJob* victim : victims) {
     if (room.FitsWithout(waiting, device, gone)) break;
