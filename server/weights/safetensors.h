@@ -42,6 +42,9 @@ class SafetensorsFile {
   const TensorInfo* Find(std::string_view name) const;                 // null when absent
   std::string_view data(const TensorInfo& info) const;                 // end - begin bytes, maybe unaligned
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
+  // Pages that have been read count as the process's memory until the file is closed, a whole model's at the end of a
+  // load: those of a part of data() no longer do. Reading it again is allowed, and costs what it did.
+  static void GiveBack(std::string_view part);
 
   // INVALID_ARGUMENT naming the first tensor that has a NaN or infinity (floating types only). Reads everything.
   absl::Status CheckFinite() const;

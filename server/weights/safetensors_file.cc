@@ -1,4 +1,8 @@
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 
 #include "server/base/status_macros.h"
@@ -105,6 +109,13 @@ const TensorInfo* SafetensorsFile::Find(std::string_view name) const {
 
 std::string_view SafetensorsFile::data(const TensorInfo& info) const {
   return data_section_.substr(static_cast<size_t>(info.begin), static_cast<size_t>(info.end - info.begin));
+}
+
+void SafetensorsFile::GiveBack(std::string_view part) {
+  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGE_SIZE));
+  const auto address = reinterpret_cast<uintptr_t>(part.data());
+  const uintptr_t begin = (address + page - 1) / page * page, end = (address + part.size()) / page * page;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
 }
 
 absl::Status SafetensorsFile::CheckFinite() const {

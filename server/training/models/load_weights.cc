@@ -7,6 +7,7 @@
 #include <utility>
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 
 #include "absl/strings/str_cat.h"
@@ -21,6 +22,8 @@ namespace {
 using architectures::Architecture;
 using weights::SafetensorsFile;
 using weights::TensorInfo;
+
+constexpr int64_t kPieceValues = 4 << 20;
 
 at::ScalarType TorchType(const TensorInfo& info, bool whole_numbers, const std::string& path) {
   switch (info.dtype) {
@@ -88,7 +91,16 @@ void Loader::Copy(at::Tensor into, const TensorInfo& info) {
     aligned.assign(bytes);
     bytes = aligned;
   }
-  into.copy_(at::from_blob(const_cast<char*>(bytes.data()), expected, at::TensorOptions().dtype(type)));
+  // Piece by piece, so that what is mapped stays small.
+  const at::Tensor dense = into.is_contiguous() ? into : at::empty(expected, into.options().memory_format(at::MemoryFormat::Contiguous));
+  const at::Tensor flat = dense.view({-1});
+  for (int64_t begin = 0; begin < flat.numel(); begin += kPieceValues) {
+    const int64_t count = std::min(kPieceValues, flat.numel() - begin);
+    const std::string_view piece = bytes.substr(static_cast<size_t>(begin) * at::elementSize(type), static_cast<size_t>(count) * at::elementSize(type));
+    flat.narrow(0, begin, count).copy_(at::from_blob(const_cast<char*>(piece.data()), {count}, at::TensorOptions().dtype(type)));
+    if (aligned.empty()) SafetensorsFile::GiveBack(piece);
+  }
+  if (!into.is_contiguous()) into.copy_(dense);
   used_.insert(&info);
 }
 

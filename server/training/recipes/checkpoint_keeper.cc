@@ -60,7 +60,7 @@ void CheckpointKeeper::Save(const SaveRequest& request) {
   writer_.WaitIdle();
   Check();
   const auto start = std::chrono::steady_clock::now();
-  const bool copied = Copy(request);
+  const bool copied = BeginCopy(request);
   CheckpointContent content;
   content.step = request.state.step;
   content.weights = weights_.views();
@@ -68,16 +68,22 @@ void CheckpointKeeper::Save(const SaveRequest& request) {
   content.files = fixed_files_;
   content.files.push_back({kTrainingStateFile, std::make_shared<const std::string>(request.state.ToJson()), true});
   CheckpointReport report{request.state.step, CheckpointDirectory(request.state.step), request.metrics, request.is_best};
-  writer_.Write(std::move(content), [this, report = std::move(report), required = request.required, start](const absl::Status& status) {
+  const auto written = [this, report = std::move(report), required = request.required, start](const absl::Status& status) {
     Written(report, required, absl::FromChrono(std::chrono::steady_clock::now() - start), status);
-  });
+  };
+  writer_.Write(std::move(content), written, [this] { FinishCopy(); });
   if (!copied) writer_.WaitIdle();  // it reads the tensors themselves
 }
 
-bool CheckpointKeeper::Copy(const SaveRequest& request) {
+void CheckpointKeeper::FinishCopy() {
+  weights_.Finish();
+  optimizer_.Finish();
+}
+
+bool CheckpointKeeper::BeginCopy(const SaveRequest& request) {
   try {
-    weights_.Capture(request.tensors);
-    optimizer_.Capture(request.optimizer);
+    weights_.Begin(request.tensors);
+    optimizer_.Begin(request.optimizer);
     return true;
   } catch (const std::exception& error) {
     if (!IsOutOfMemory(error)) throw;

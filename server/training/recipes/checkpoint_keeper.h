@@ -1,7 +1,9 @@
-// CheckpointKeeper: what a recipe asks for checkpoints. Copies the tensors, writes in the background, reports, and decides what a failed write means: while an older
+// CheckpointKeeper: what a recipe asks for checkpoints. Copies the tensors and writes in the background, reports, and decides what a failed write means: while an older
 // checkpoint exists and training goes on, a warning; otherwise the job's failure. The training thread alone.
 //
 //   keeper.Save({.step = 120, .tensors = headed.tensors(), .optimizer = optimizer.State(), .state = state, .is_best = true});
+//   ...                      // forward, backward
+//   keeper.FinishCopy();     // weights and optimizer may change
 //   if (keeper.Settle()) tracker.ForgetBest(...);   // the checkpoint in flight was the best and is lost
 #pragma once
 
@@ -42,8 +44,11 @@ class CheckpointKeeper {
 
   // Has the memory for copies made ready while training goes on. Without it the first Save of so many tensors takes a second more for each gigabyte.
   void Prepare(const std::vector<NamedTensor>& tensors, const std::vector<NamedTensor>& optimizer);
-  // Waits for the checkpoint before, copies, and returns while the new one is being written; without memory for a copy, when it is written. Throws TrainingError when the one before failed fatally.
+  // Waits for the checkpoint before, and returns while the new one is being copied and written; without memory for a copy, when it is written. Until FinishCopy or Settle only what
+  // a forward pass changes (NamedTensor::moves_in_forward) may change. Throws TrainingError when the one before failed fatally.
   void Save(const SaveRequest& request);
+  // Returns when all is copied, at once where nothing is. A thread of its own has most often done it.
+  void FinishCopy();
   // Throws TrainingError when a write has failed fatally. Does not wait.
   void Check();
   // Waits for the checkpoint in flight; throws as Check does. True when it failed, harmlessly, and was the best.
@@ -57,8 +62,8 @@ class CheckpointKeeper {
   std::string PathOf(int64_t step) const;
 
  private:
-  // Copies what is to be written; false where memory does not hold a copy, and the tensors themselves are.
-  bool Copy(const SaveRequest& request);
+  // Begins to copy what is to be written; false where memory does not hold a copy, and the tensors themselves are.
+  bool BeginCopy(const SaveRequest& request);
   void Written(const CheckpointReport& report, bool required, absl::Duration took, const absl::Status& status);
 
   JobReporter& reporter_;

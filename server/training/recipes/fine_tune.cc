@@ -113,6 +113,7 @@ class FineTuneRun {
       train_ = TrainingBatches(setup_, features_, spec_, state_.phase, [this] { return StopRequested(); });
       if (train_ != nullptr) Loop(phase);
     }
+    FinishCopy();
     // A phase's result is its average: the next phase, whose frozen layers must be those of its evaluations, and the test go on from it.
     if (average_.has_value() && PhaseIsOver()) {
       average_->Adopt();
@@ -136,6 +137,10 @@ class FineTuneRun {
     LoopCallbacks callbacks = {[this] { return StopRequested(); }, [this](const StepReport& report) { return AfterStep(report); }};
     callbacks.divided = [this](int64_t after_step, int parts) { reporter_.Adjusted(adjustments_.Divide(after_step, parts)); };
     UseAdapters(setup_, callbacks);
+    callbacks.before_update = [this, adapters = std::move(callbacks.before_update)] {
+      FinishCopy();
+      adapters();
+    };
     RunPhase(*setup_.headed.model, *setup_.headed.task, *optimizer_, *train_, *setup_.plan, loop, options, callbacks);
   }
 
@@ -152,6 +157,13 @@ class FineTuneRun {
     }
     for (const Adjustment& news : change.news) reporter_.Adjusted(news);
     return change.any;
+  }
+
+  // What the last checkpoint holds is about to change.
+  void FinishCopy() {
+    const auto start = std::chrono::steady_clock::now();
+    keeper_.FinishCopy();
+    if (stall_.has_value()) *stall_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   }
 
   // The memory for a checkpoint's copy is made ready while steps run.

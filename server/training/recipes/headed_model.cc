@@ -50,7 +50,7 @@ int64_t HeadedModel::parameter_count() const {
 std::vector<NamedTensor> HeadedModel::tensors() const {
   std::vector<NamedTensor> all;
   for (const Parameter& parameter : parameters()) all.push_back({parameter.name, parameter.tensor});
-  for (const Buffer& buffer : model->buffers()) all.push_back({buffer.name, buffer.tensor});
+  for (const Buffer& buffer : model->buffers()) all.push_back({buffer.name, buffer.tensor, /*moves_in_forward=*/true});
   return all;
 }
 

@@ -267,7 +267,7 @@ std::vector<NamedTensor> MovingTensors(const HeadedModel& headed) {
   for (const Parameter& parameter : headed.parameters()) {
     if (parameter.tensor.requires_grad()) moving.push_back({parameter.name, parameter.tensor});
   }
-  for (const Buffer& buffer : headed.model->buffers()) moving.push_back({buffer.name, buffer.tensor});
+  for (const Buffer& buffer : headed.model->buffers()) moving.push_back({buffer.name, buffer.tensor, /*moves_in_forward=*/true});
   return moving;
 }
 

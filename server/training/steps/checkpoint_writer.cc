@@ -22,8 +22,11 @@ void CheckpointWriter::WaitIdle() {
   changed_.wait(lock, [this] { return work_ == nullptr; });
 }
 
-void CheckpointWriter::Write(CheckpointContent content, Done done) {
-  Run([this, content = std::move(content), done = std::move(done)] { done(WriteCheckpoint(files_, root_, content)); });
+void CheckpointWriter::Write(CheckpointContent content, Done done, std::function<void()> before) {
+  Run([this, content = std::move(content), done = std::move(done), before = std::move(before)] {
+    if (before) before();
+    done(WriteCheckpoint(files_, root_, content));
+  });
 }
 
 void CheckpointWriter::Run(std::function<void()> work) {

@@ -3,8 +3,8 @@
 //
 //   CheckpointWriter writer(files, output_dir + "/checkpoints");
 //   writer.WaitIdle();                         // nobody reads the snapshot any more
-//   snapshot.Capture(tensors);
-//   writer.Write(content, [](const absl::Status& status) { ... });   // the callback runs on the writer's thread
+//   snapshot.Begin(tensors);
+//   writer.Write(content, [](const absl::Status& status) { ... }, [&] { snapshot.Finish(); });   // the callback runs on the writer's thread
 #pragma once
 
 #include <condition_variable>
@@ -30,8 +30,8 @@ class CheckpointWriter {
 
   // Returns at once when nothing is being written; otherwise when that is done.
   void WaitIdle();
-  // Waits until idle, then hands `content` over. `done` runs before the writer is idle again.
-  void Write(CheckpointContent content, Done done);
+  // Waits until idle, then hands `content` over. `before` runs before it is read, `done` before the writer is idle again.
+  void Write(CheckpointContent content, Done done, std::function<void()> before = nullptr);
   // Other work that training should not wait for, before it is time to write.
   void Run(std::function<void()> work);
 

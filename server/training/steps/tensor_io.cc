@@ -13,7 +13,6 @@
 #include <string_view>
 #include <utility>
 
-#include <ATen/Parallel.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
@@ -25,7 +24,8 @@
 namespace attune::training {
 namespace {
 
-constexpr int64_t kChunkBytes = 1 << 20;
+constexpr int64_t kPieceBytes = 1 << 20;
+constexpr size_t kReadBytes = 16 << 20;
 constexpr int64_t kHugePage = 2 << 20;
 #ifndef MADV_POPULATE_WRITE
 constexpr int MADV_POPULATE_WRITE = 23;  // <linux/mman.h>, since Linux 5.14
@@ -36,12 +36,6 @@ int64_t TotalBytes(const std::vector<NamedTensor>& tensors) {
   for (const NamedTensor& named : tensors) total += static_cast<int64_t>(named.tensor.nbytes());
   return total;
 }
-
-struct Copy {
-  char* to;
-  const char* from;
-  int64_t bytes;
-};
 
 // Past the caches: what is written here is not read soon, and its lines need not be fetched before they are overwritten, which memcpy leaves out for larger pieces only.
 void StreamCopy(char* to, const char* from, int64_t bytes) {
@@ -60,27 +54,17 @@ void StreamCopy(char* to, const char* from, int64_t bytes) {
   std::memcpy(to, from, static_cast<size_t>(bytes));
 }
 
-// With all threads: one core cannot fill the memory bus.
-void CopyAll(const std::vector<Copy>& copies) {
-  std::vector<Copy> chunks;
-  for (const Copy& copy : copies) {
-    for (int64_t done = 0; done < copy.bytes; done += kChunkBytes) {
-      chunks.push_back({copy.to + done, copy.from + done, std::min(kChunkBytes, copy.bytes - done)});
-    }
-  }
-  at::parallel_for(0, static_cast<int64_t>(chunks.size()), 1, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) StreamCopy(chunks[i].to, chunks[i].from, chunks[i].bytes);
-  });
-}
-
 weights::DType TypeOf(const at::Tensor& tensor) { return tensor.scalar_type() == at::kLong ? weights::DType::kI64 : weights::DType::kF32; }
 
-// Pages of a mapped file that have been read would count as the process's memory until the file is closed: a whole model's, at the end of a job.
-void GiveBack(std::string_view mapped) {
-  const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGE_SIZE));
-  const auto address = reinterpret_cast<uintptr_t>(mapped.data());
-  const uintptr_t begin = (address + page - 1) / page * page, end = (address + mapped.size()) / page * page;
-  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+// Piece by piece, so that what is mapped stays small.
+void CopyFrom(std::string_view bytes, char* to) {
+  while (!bytes.empty()) {
+    const std::string_view piece = bytes.substr(0, kReadBytes);
+    std::memcpy(to, piece.data(), piece.size());
+    weights::SafetensorsFile::GiveBack(piece);
+    to += piece.size();
+    bytes.remove_prefix(piece.size());
+  }
 }
 
 void LoadOne(const NamedTensor& into, const weights::SafetensorsFile& file, const std::string& path) {
@@ -98,13 +82,11 @@ void LoadOne(const NamedTensor& into, const weights::SafetensorsFile& file, cons
   const std::string_view bytes = file.data(*info);
   at::Tensor target = into.tensor.detach();
   if (target.is_cpu() && target.is_contiguous()) {
-    std::memcpy(target.mutable_data_ptr(), bytes.data(), bytes.size());
-    GiveBack(bytes);
+    CopyFrom(bytes, static_cast<char*>(target.mutable_data_ptr()));
     return;
   }
   at::Tensor staging = at::empty(shape, at::TensorOptions().dtype(into.tensor.scalar_type()));
-  std::memcpy(staging.mutable_data_ptr(), bytes.data(), bytes.size());
-  GiveBack(bytes);
+  CopyFrom(bytes, static_cast<char*>(staging.mutable_data_ptr()));
   target.copy_(staging);
 }
 
@@ -144,34 +126,51 @@ void HostBuffer::Release() {
 
 void Snapshot::Reserve(const std::vector<NamedTensor>& tensors) { buffer_.Reserve(TotalBytes(tensors)); }
 
-void Snapshot::Capture(const std::vector<NamedTensor>& tensors) {
-  at::NoGradGuard no_grad;
+void Snapshot::Forget() {
   views_.clear();
-  borrowed_.clear();
+  sources_.clear();
+  pieces_.clear();
+  taken_ = copied_ = 0;
+  finished_ = true;
+}
+
+void Snapshot::Begin(const std::vector<NamedTensor>& tensors) {
+  at::NoGradGuard no_grad;
+  Forget();
   char* next = buffer_.Reserve(TotalBytes(tensors));
-  std::vector<at::Tensor> sources;  // keeps copies of tensors that were not dense
-  std::vector<Copy> copies;
   for (const NamedTensor& named : tensors) {
     const int64_t bytes = static_cast<int64_t>(named.tensor.nbytes());
-    if (named.tensor.is_cpu()) {
-      sources.push_back(named.tensor.contiguous());
-      copies.push_back({next, static_cast<const char*>(sources.back().const_data_ptr()), bytes});
-    } else {
+    if (!named.tensor.is_cpu() || named.moves_in_forward) {
       at::from_blob(next, named.tensor.sizes(), at::TensorOptions().dtype(named.tensor.scalar_type())).copy_(named.tensor.detach());
+    } else {
+      sources_.push_back(named.tensor.detach().contiguous());
+      const char* from = static_cast<const char*>(sources_.back().const_data_ptr());
+      for (int64_t done = 0; done < bytes; done += kPieceBytes) pieces_.push_back({next + done, from + done, std::min(kPieceBytes, bytes - done)});
     }
     views_.push_back({named.name, TypeOf(named.tensor), named.tensor.sizes().vec(), {next, static_cast<size_t>(bytes)}});
     next += bytes;
   }
-  CopyAll(copies);
+  finished_ = pieces_.empty();
+}
+
+void Snapshot::Finish() {
+  const size_t count = pieces_.size();
+  for (size_t i = taken_++; i < count; i = taken_++) {
+    StreamCopy(pieces_[i].to, pieces_[i].from, pieces_[i].bytes);
+    if (++copied_ < count) continue;
+    sources_.clear();  // else a phase's optimizer would live on here until the next checkpoint
+    finished_ = true;
+    finished_.notify_all();
+  }
+  finished_.wait(false);
 }
 
 void Snapshot::Borrow(const std::vector<NamedTensor>& tensors) {
+  Forget();
   buffer_.Release();
-  views_.clear();
-  borrowed_.clear();
   for (const NamedTensor& named : tensors) {
-    borrowed_.push_back(named.tensor.detach().to(at::kCPU).contiguous());
-    const at::Tensor& dense = borrowed_.back();
+    sources_.push_back(named.tensor.detach().to(at::kCPU).contiguous());
+    const at::Tensor& dense = sources_.back();
     views_.push_back({named.name, TypeOf(dense), dense.sizes().vec(), {static_cast<const char*>(dense.const_data_ptr()), dense.nbytes()}});
   }
 }

@@ -12,9 +12,9 @@ WeightAverage::WeightAverage(const std::vector<NamedTensor>& tensors, double dec
   at::NoGradGuard no_grad;
   for (const NamedTensor& named : tensors) {
     if (!named.tensor.is_floating_point()) continue;
-    index_[named.name] = names_.size();
-    names_.push_back(named.name);
-    tensors_.push_back(named.tensor.detach());
+    index_[named.name] = named_.size();
+    named_.push_back({named.name, named.tensor.detach(), named.moves_in_forward});
+    tensors_.push_back(named_.back().tensor);
     averages_.push_back(named.tensor.detach().clone());
   }
 }
@@ -49,7 +49,7 @@ std::vector<NamedTensor> WeightAverage::Averaged(std::vector<NamedTensor> tensor
 
 std::vector<NamedTensor> WeightAverage::Raw() const {
   std::vector<NamedTensor> raw;
-  for (size_t i = 0; i < names_.size(); ++i) raw.push_back({"raw." + names_[i], tensors_[i]});
+  for (const NamedTensor& named : named_) raw.push_back({"raw." + named.name, named.tensor, named.moves_in_forward});
   return raw;
 }
 

@@ -36,8 +36,8 @@ class WeightAverage {
 
  private:
   const double decay_;
-  std::vector<std::string> names_;
-  std::vector<at::Tensor> tensors_, averages_;  // tensors_ alias the model's
+  std::vector<NamedTensor> named_;              // alias the model's
+  std::vector<at::Tensor> tensors_, averages_;  // tensors_ are those of named_
   std::map<std::string, size_t> index_;
 };
 

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "server/training/recipes/fine_tune.h"
+#include "server/training/recipes/headed_model.h"
 #include "server/training/recipes/predictor.h"
 #include "tests/training/tiny_image_job.h"
 
@@ -201,6 +202,15 @@ TEST(ImageJob, TheLastGroupsLearnAndNothingBelow) {
   const int last = static_cast<int>(model->groups().size()) - 1;
   for (const Parameter& parameter : model->parameters()) EXPECT_EQ(before.at(parameter.name) != after.at(parameter.name), parameter.group == last) << parameter.name;
   for (const Buffer& buffer : model->buffers()) EXPECT_EQ(before.at(buffer.name) != after.at(buffer.name), buffer.group == last) << buffer.name;
+}
+
+// Checkpoints are copied while the next step's forward pass runs.
+TEST(ImageJob, RunningStatisticsAreKnownToMoveInForwardPasses) {
+  const HeadedModel headed = CreateHeadedModel(TinyImageConfig(), HeadOptionsOf(TinyImageSpec(), {"a", "b"}, {}));
+  size_t moving = 0;
+  for (const NamedTensor& named : headed.tensors()) moving += named.moves_in_forward ? 1 : 0;
+  EXPECT_GT(moving, 0u);
+  EXPECT_EQ(moving, headed.model->buffers().size());
 }
 
 TEST(ImageJob, HiddenLayersOfTheHeadAreSavedAndLoaded) {
