@@ -101,14 +101,17 @@ def make_cases(server, directory, images):
     rows = server.import_dataset(harness.sentiment_csv(160)).name
     small = spec_pb.Hyperparameters(n_epochs=12, batch_size=4, learning_rate=1e-3)  # long enough for a kill in most lives
     cases = [Case("texts", server, texts, rows, hyperparameters=small),
-             Case("texts, unfreezing", server, texts, rows, hyperparameters=small, gradual_unfreezing=spec_pb.UnfreezeSpec(epochs_per_group=1))]
+             Case("texts, unfreezing", server, texts, rows, hyperparameters=small, gradual_unfreezing=spec_pb.UnfreezeSpec(epochs_per_group=1)),
+             Case("texts, bf16", server, texts, rows, hyperparameters=small, precision=spec_pb.PRECISION_BF16)]
     if images:
         import subprocess
         out = os.path.join(directory, "mobilenet")
         subprocess.run([sys.executable, os.path.join(harness.SOURCE, "tools", "import_torchvision.py"), "--reference-seed", "1", "--architecture", "mobilenet_v2", "--set",
                         "width_mult=0.25", "--set", "image_size=32", "--out", out], check=True, stdout=subprocess.DEVNULL)
-        cases.append(Case("images, augmented", server, server.import_model(out, "tiny-mobilenet").name, server.import_dataset(pictures(), "pictures.tar").name,
-                          hyperparameters=spec_pb.Hyperparameters(n_epochs=6, batch_size=4, learning_rate=1e-3, ema_decay=0.9)))
+        mobilenet, shown = server.import_model(out, "tiny-mobilenet").name, server.import_dataset(pictures(), "pictures.tar").name
+        cases.append(Case("images, augmented", server, mobilenet, shown, hyperparameters=spec_pb.Hyperparameters(n_epochs=6, batch_size=4, learning_rate=1e-3, ema_decay=0.9)))
+        cases.append(Case("images, unfreezing, bf16", server, mobilenet, shown, precision=spec_pb.PRECISION_BF16, gradual_unfreezing=spec_pb.UnfreezeSpec(epochs_per_group=1),
+                          hyperparameters=spec_pb.Hyperparameters(n_epochs=2, batch_size=4, learning_rate=1e-3)))
     return cases
 
 
@@ -117,7 +120,7 @@ class Matrix:
         self.rng = random.Random(seed)
         self.server = harness.Server(os.path.join(directory, "data"))
         self.token = os.path.join(directory, "token")
-        self.kills = collections.Counter()
+        self.kills, self.jobs = collections.Counter(), collections.Counter()
         self.restarts = []  # seconds from a server's start to the next training step
         self.server.start()
         self.cases = make_cases(self.server, directory, images)
@@ -183,6 +186,7 @@ class Matrix:
             try:
                 self.use(case, request_id, content)
                 self.verify(case, content)
+                self.jobs[case.name] += 1
                 return
             except grpc.RpcError as error:
                 # A server that was killed; anything else is an error of the server's.
@@ -235,8 +239,9 @@ class Matrix:
         found = server.uploads.GetUpload(upload_pb.GetUploadRequest(name=self.upload), timeout=harness.DEADLINE)
         check(found.committed_bytes == len(content), "an acknowledged upload has", found.committed_bytes, "of", len(content), "bytes")
 
-    def report(self, jobs):
-        print(f"{sum(self.kills.values())} kills in {jobs} jobs: " + ", ".join(f"{count} of a {kind}" for kind, count in sorted(self.kills.items())))
+    def report(self):
+        print("jobs: " + ", ".join(f"{count} of {name}" for name, count in self.jobs.items()))
+        print(f"{sum(self.kills.values())} kills in {sum(self.jobs.values())} jobs: " + ", ".join(f"{count} of a {kind}" for kind, count in sorted(self.kills.items())))
         print("0 acknowledged operations lost, 0 terminal events or checkpoints twice, all models equal to those of undisturbed runs")
         if self.restarts:
             worst = sorted(self.restarts)
@@ -246,16 +251,14 @@ class Matrix:
 def run(kills, seed, images=True, progress=lambda text: None):
     with tempfile.TemporaryDirectory() as directory:
         matrix = Matrix(directory, seed, images)
-        jobs = 0
         try:
             while sum(matrix.kills.values()) < kills:
                 matrix.run_job()
-                jobs += 1
-                progress(f"{sum(matrix.kills.values())} kills, {jobs} jobs")
+                progress(f"{sum(matrix.kills.values())} kills, {sum(matrix.jobs.values())} jobs")
         except BaseException:
-            print(f"seed {seed}, job {jobs + 1} ({matrix.job}), plan {matrix.plan}, server's log:\n{matrix.server.log_text()[-6000:]}", file=sys.stderr)
+            print(f"seed {seed}, job {sum(matrix.jobs.values()) + 1} ({matrix.job}), plan {matrix.plan}, server's log:\n{matrix.server.log_text()[-6000:]}", file=sys.stderr)
             raise
-        matrix.report(jobs)
+        matrix.report()
         return matrix
 
 
