@@ -64,29 +64,45 @@ def measure_stalls(attune, count):
     return sorted(m.values["checkpoint_stall_seconds"] for _, m in metrics_of(attune, job.name) if "checkpoint_stall_seconds" in m.values)
 
 
-def measure_restart(attune):
-    """Seconds from the start of a server whose predecessor was killed to the first metrics of the job that it goes on with."""
+def read_checkpoints(attune):
+    """So that they are in the page cache, which checkpoints are written past."""
+    for folder, _, names in os.walk(os.path.join(attune.server.data_dir, "jobs")):
+        for name in names:
+            with open(os.path.join(folder, name), "rb") as file:
+                while file.read(1 << 24):
+                    pass
+
+
+def until_next_step(event, begin):
+    """Seconds until the first step of a new attempt began, and until it ended."""
+    return when(event) - 32 / event.metrics.values["samples_per_second"] - begin, when(event) - begin
+
+
+def measure_restart(attune, cached):
+    """The same from the start of a server whose predecessor was killed, with the checkpoint in the page cache or on disk alone."""
     job = attune.server.create_job(attune.model, attune.dataset.name, **spec(10**4, 20)).name
     attune.server.wait_for_event(job, "checkpoint_saved", count=1)
     attune.server.kill()
+    if cached:
+        read_checkpoints(attune)
     begin = time.time()
     attune.server.start()
     again = next(event for event in attune.server.events(job) if event.attempt == 2 and event.WhichOneof("payload") == "metrics")
-    seconds = when(again) - begin
+    seconds = until_next_step(again, begin)
     attune.server.jobs.CancelFineTuningJob(harness.job_pb.CancelFineTuningJobRequest(name=job))
     attune.server.wait(job)
     return seconds
 
 
 def measure_worker_loss(attune):
-    """The same after the loss of the worker alone: from its death to the first metrics."""
+    """The same from the death of the worker alone."""
     job = attune.server.create_job(attune.model, attune.dataset.name, **spec(10**4, 20)).name
     attune.server.wait_for_event(job, "checkpoint_saved", count=1)
     training = max(harness.worker_pids(attune.server), key=lambda pid: int(open(f"/proc/{pid}/stat", encoding="utf-8").read().rsplit(")", 1)[1].split()[11]))  # the busiest
     begin = time.time()
     os.kill(training, signal.SIGKILL)
     again = next(event for event in attune.server.events(job) if event.attempt == 2 and event.WhichOneof("payload") == "metrics")
-    seconds = when(again) - begin
+    seconds = until_next_step(again, begin)
     attune.server.jobs.CancelFineTuningJob(harness.job_pb.CancelFineTuningJobRequest(name=job))
     attune.server.wait(job)
     return seconds
@@ -98,7 +114,7 @@ def bench_checkpoints(options, make_service):
         attune = make_service(directory)
         speeds, shares = measure_throughput(attune, options.steps, options.rounds)
         stalls = measure_stalls(attune, options.stalls)
-        restart = [measure_restart(attune) for _ in range(options.rounds)]
+        restart = {name: [measure_restart(attune, cached) for _ in range(options.rounds)] for name, cached in (("in the page cache", True), ("on disk alone", False))}
         lost = [measure_worker_loss(attune) for _ in range(options.rounds)]
         attune.close()
     median = {name: statistics.median(values) for name, values in speeds.items()}
@@ -106,7 +122,9 @@ def bench_checkpoints(options, make_service):
     p99 = stalls[min(len(stalls) - 1, int(0.99 * len(stalls)))]
     say(f"a checkpoint each 50 steps costs {100 * statistics.median(shares):.2f} % of the time, by the steps after it; {100 * cost:.1f} % by whole runs")
     say(f"stall at a checkpoint, of {len(stalls)}: median {1000 * statistics.median(stalls):.1f} ms, p99 {1000 * p99:.1f} ms, most {1000 * stalls[-1]:.1f} ms")
-    say("from the start of a new server to the next step: " + ", ".join(f"{s:.2f} s" for s in restart))
-    say("from the death of a worker to the next step: " + ", ".join(f"{s:.2f} s" for s in lost))
+    spell = lambda times: ", ".join(f"{begins:.2f} s until it begins and {ends:.2f} s until it ends" for begins, ends in times)
+    for name, times in restart.items():
+        say(f"from the start of a new server to the next step, with the checkpoint {name}: {spell(times)}")
+    say(f"from the death of a worker to the next step: {spell(lost)}")
     print(json.dumps({"bench": "checkpoints", "samples_per_second": speeds, "median": median, "cost": cost, "lost_shares": shares, "stalls": stalls, "stall_p99": p99, "restart_seconds": restart,
                       "worker_loss_seconds": lost}))

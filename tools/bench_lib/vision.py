@@ -127,20 +127,23 @@ def bench_accuracy(options):
             base = attune.add(pretrained, architecture.replace("_", "-"))
             for mode in options.modes:
                 policy = policies(architecture, options.epochs, options.learning_rate, options.head_learning_rate)[mode]
-                figures = results.setdefault(f"{architecture}, {mode}", {"attune": [], "torchvision": []})
+                figures = results.setdefault(f"{architecture}, {mode}", {side: [] for side in options.sides})
                 for seed in options.seeds:
                     model, name = pretrained, base
                     if mode == "scratch":
                         model = convert(os.path.join(directory, f"{architecture}-{seed}"), architecture, "--reference-seed", seed, *settings.get(architecture, []))
                         name = attune.add(model, f"{architecture.replace('_', '-')}-scratch-{seed}")
-                    figures["attune"].append(attune.run(name, attune.dataset, **spec_of(policy, options.image_size, seed)).job.test_evaluation.values["accuracy"])
-                    figures["torchvision"].append(trainer(model, images.folder, policy, "--seed", seed, *size_flags(options))["test_accuracy"])
-                    say(f"{architecture}, {mode}, seed {seed}: attune {figures['attune'][-1]:.4f}, torchvision {figures['torchvision'][-1]:.4f}")
+                    if "attune" in figures:
+                        figures["attune"].append(attune.run(name, attune.dataset, **spec_of(policy, options.image_size, seed)).job.test_evaluation.values["accuracy"])
+                    if "torchvision" in figures:
+                        figures["torchvision"].append(trainer(model, images.folder, policy, "--seed", seed, *size_flags(options))["test_accuracy"])
+                    say(f"{architecture}, {mode}, seed {seed}: " + ", ".join(f"{side} {values[-1]:.4f}" for side, values in figures.items()))
         attune.close()
     mean = {name: {side: statistics.mean(values) for side, values in figures.items()} for name, figures in results.items()}
     say("\n| model, mode | Attune | torchvision | points |\n|---|---|---|---|")
     for name, sides in mean.items():
-        say(f"| {name} | {sides['attune']:.4f} | {sides['torchvision']:.4f} | {100 * (sides['attune'] - sides['torchvision']):+.2f} |")
+        points = f"{100 * (sides['attune'] - sides['torchvision']):+.2f}" if len(sides) == 2 else ""
+        say(f"| {name} | " + " | ".join(f"{sides[side]:.4f}" if side in sides else "" for side in ("attune", "torchvision")) + f" | {points} |")
     print(json.dumps({"bench": "accuracy-vision", "images": images.counts, "image_size": options.image_size, "epochs": options.epochs, "learning_rate": options.learning_rate, "head_learning_rate": options.head_learning_rate, "seeds": options.seeds,
                       "test_accuracy": results, "mean": mean}))
 
@@ -219,6 +222,7 @@ def add_commands(commands):
     accuracy = commands.add_parser("accuracy-vision", help="quality on images")
     accuracy.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
     accuracy.add_argument("--modes", nargs="+", choices=["head", "full", "scratch"], default=["head", "full", "scratch"])
+    accuracy.add_argument("--sides", nargs="+", choices=["attune", "torchvision"], default=["attune", "torchvision"])
     accuracy.add_argument("--weights", nargs="+", required=True, metavar="NAME=FILE", help="architecture and state_dict, for tools/import_torchvision.py")
     accuracy.add_argument("--set", nargs="+", default=[], metavar="NAME:KEY=VALUE", help="config.json of one architecture, for example inception_v3:image_mean=0,0,0")
     accuracy.add_argument("--learning-rate", type=float, default=1e-4, help="of all layers after the head")
