@@ -139,7 +139,9 @@ TEST_F(TextEvaluationTest, PlantedWrongLabelsAreTheFirstSuspects) {
     EXPECT_NE(suspect.labels, suspect.predicted_labels);
     EXPECT_NEAR(suspect.margin, suspect.label_probability - suspect.predicted_probability, 1e-9) << "of two classes";
     EXPECT_NEAR(suspect.loss, -std::log(suspect.label_probability), 1e-6);
-    if (i > 0) EXPECT_LE(output->suspects[i - 1].margin, suspect.margin);
+    if (i > 0) {
+      EXPECT_LE(output->suspects[i - 1].margin, suspect.margin);
+    }
   }
   EXPECT_EQ(watched.progress.front(), (std::pair<int64_t, int64_t>(0, 150)));
   EXPECT_EQ(watched.progress.back(), (std::pair<int64_t, int64_t>(150, 150)));
