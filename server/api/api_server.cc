@@ -122,6 +122,8 @@ absl::Status ApiServer::Listen(prometheus::Registry& registry) {
   return absl::OkStatus();
 }
 
+void ApiServer::SetReady(bool ready) { server_->GetHealthCheckService()->SetServingStatus("", ready); }
+
 void ApiServer::SetServing(bool serving) {
   grpc::HealthCheckServiceInterface* health = server_->GetHealthCheckService();
   health->SetServingStatus(serving);  // the server as a whole, and all known services

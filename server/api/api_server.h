@@ -59,6 +59,8 @@ class ApiServer {
 
   // What health checks say, for the whole server and for each service. True from Start on.
   void SetServing(bool serving);
+  // What they say for the whole server alone: whether it should get new calls. The services answer on. Not after SetServing(false).
+  void SetReady(bool ready);
 
   // Ends watches with UNAVAILABLE, takes no new calls, and cuts those that have not ended within `grace`. False when imports are still running
   // after that: they run on until the destructor returns or the process ends (which the stores survive). Once only.

@@ -68,6 +68,8 @@ class ArtifactStore {
   virtual absl::Status DeleteUpload(const std::string& id) = 0;
   // Removes uploads past their expire_time. Returns how many.
   virtual absl::StatusOr<int64_t> RemoveExpiredUploads() = 0;
+  // Uploads that are not complete.
+  virtual absl::StatusOr<int64_t> CountOpenUploads() = 0;
 
   // Path of a complete upload's content, read-only. FAILED_PRECONDITION when it is not complete.
   virtual absl::StatusOr<std::string> UploadPath(const std::string& id) = 0;

@@ -104,6 +104,8 @@ absl::Status LocalArtifactStore::DeleteUpload(const std::string& id) {
   return absl::OkStatus();
 }
 
+absl::StatusOr<int64_t> LocalArtifactStore::CountOpenUploads() { return storage_.rows().CountOpen(); }
+
 absl::StatusOr<int64_t> LocalArtifactStore::RemoveExpiredUploads() {
   const absl::Time now = clock_.Now();
   ATTUNE_ASSIGN_OR_RETURN(std::vector<UploadRow> expired, storage_.rows().ExpiredAt(now));

@@ -43,6 +43,7 @@ class LocalArtifactStore final : public ArtifactStore {
   absl::StatusOr<std::unique_ptr<UploadWriter>> OpenUpload(const std::string& id, int64_t offset) override;
   absl::Status DeleteUpload(const std::string& id) override;
   absl::StatusOr<int64_t> RemoveExpiredUploads() override;
+  absl::StatusOr<int64_t> CountOpenUploads() override;
   absl::StatusOr<std::string> UploadPath(const std::string& id) override;
   absl::Status MaterializeUpload(const std::string& id, const std::string& path) override;
 

@@ -109,6 +109,11 @@ absl::StatusOr<std::vector<UploadRow>> UploadRows::ExpiredAt(absl::Time now) {
   return FromSql(rows);
 }
 
+absl::StatusOr<int64_t> UploadRows::CountOpen() {
+  ATTUNE_ASSIGN_OR_RETURN(std::vector<SqlRow> rows, database_.Query("SELECT COUNT(*) FROM uploads WHERE complete = 0"));
+  return rows.empty() ? 0 : rows[0].Int(0);
+}
+
 absl::Status UploadRows::UpdateOne(std::string_view sql, const std::vector<SqlValue>& args) {
   ATTUNE_ASSIGN_OR_RETURN(int64_t changed, database_.Execute(sql, args));
   if (changed == 1) return absl::OkStatus();

@@ -44,6 +44,7 @@ class UploadRows {
   absl::StatusOr<std::optional<UploadRow>> FindByRequestId(const std::string& request_id);
   absl::StatusOr<std::vector<UploadRow>> All();
   absl::StatusOr<std::vector<UploadRow>> ExpiredAt(absl::Time now);
+  absl::StatusOr<int64_t> CountOpen();
 
   absl::Status SetCommitted(const std::string& id, int64_t committed_bytes, absl::Time expire_time);
   // Back to active, with no bytes.

@@ -86,7 +86,9 @@ class EventFeeds::Subscription final : public EventSubscription {
   // Sequences have no holes, so what lies between the cursor and this event was left out.
   void Deliver(SharedEvent event, std::vector<Item>& items) {
     int64_t dropped = event.sequence - cursor_ - 1;
+    if (dropped > 0) feeds_.dropped_.Increment(static_cast<double>(dropped));
     cursor_ = scanned_ = event.sequence;
+    watcher_->taken = event.sequence;
     items.push_back({std::move(event), dropped});
   }
 
@@ -160,7 +162,20 @@ absl::StatusOr<std::unique_ptr<EventSubscription>> EventFeeds::Subscribe(const s
     Unsubscribe(job_id, feed, watcher);
     return status;
   }
+  watcher->taken = after_sequence;
   return std::make_unique<Subscription>(*this, job_id, std::move(feed), std::move(watcher), after_sequence, replay_until);
+}
+
+WatchStats EventFeeds::Stats() const {
+  WatchStats stats;
+  absl::MutexLock lock(&mutex_);
+  for (const auto& [job, feed] : feeds_) {
+    for (const std::shared_ptr<Watcher>& watcher : feed->watchers) {
+      ++stats.watchers;
+      stats.most_behind = std::max(stats.most_behind, feed->committed - watcher->taken.load());
+    }
+  }
+  return stats;
 }
 
 void EventFeeds::TakeWaiting(const Feed& feed, Woken& woken) {

@@ -6,6 +6,7 @@
 // the sequence are what it missed. So there is no gap and no duplicate, and no buffer that a dead watcher could fill.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -18,6 +19,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "prometheus/counter.h"
 #include "server/jobs/job_event_log.h"
 #include "server/jobs/job_store.h"
 
@@ -28,7 +30,8 @@ SharedEvent ToSharedEvent(const StoredEvent& event);
 
 class EventFeeds {
  public:
-  EventFeeds(JobStore& store, size_t ring_events) : store_(store), ring_events_(ring_events) {}
+  // `dropped` counts what slow watchers miss.
+  EventFeeds(JobStore& store, size_t ring_events, prometheus::Counter& dropped) : store_(store), ring_events_(ring_events), dropped_(dropped) {}
 
   struct Watcher;
   // Watchers that wait for what was published. Waking takes long when there are many, so the caller chooses when.
@@ -39,6 +42,7 @@ class EventFeeds {
   // Ends the job's subscriptions: Take gives NOT_FOUND.
   void Remove(const std::string& job_id, Woken& woken);
   static void Wake(const Woken& woken);
+  WatchStats Stats() const;
   absl::StatusOr<std::unique_ptr<EventSubscription>> Subscribe(const std::string& job_id, int64_t after_sequence, WatchCallback wake);
 
  private:
@@ -58,7 +62,8 @@ class EventFeeds {
 
   JobStore& store_;
   const size_t ring_events_;
-  absl::Mutex mutex_;
+  prometheus::Counter& dropped_;
+  mutable absl::Mutex mutex_;
   // Jobs with watchers. Shared with subscriptions, which may outlive the entry of a removed job.
   std::map<std::string, std::shared_ptr<Feed>> feeds_ ABSL_GUARDED_BY(mutex_);
 };
@@ -66,6 +71,7 @@ class EventFeeds {
 // One watcher; shared by its subscription and a wake-up that is under way.
 struct EventFeeds::Watcher {
   bool waiting = true;  // guarded by EventFeeds::mutex_: it has taken everything and wants to be woken
+  std::atomic<int64_t> taken = 0;  // last sequence that was taken
   absl::Mutex mutex;    // held during the callback, so that unsubscribing waits for it
   WatchCallback wake ABSL_GUARDED_BY(mutex);  // null once unsubscribed
 };

@@ -1,6 +1,7 @@
 #include "server/jobs/group_commit_event_log.h"
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 
 #include "absl/synchronization/notification.h"
@@ -37,7 +38,7 @@ absl::StatusOr<std::unique_ptr<JobEventLog>> JobEventLog::Create(JobStore& store
 }
 
 GroupCommitEventLog::GroupCommitEventLog(JobStore& store, const Clock& clock, EventLogOptions options)
-    : store_(store), clock_(clock), options_(options), feeds_(store, options.shared_ring_events) {
+    : store_(store), clock_(clock), options_(options), registry_(options.registry), metrics_(registry_.get()), feeds_(store, options.shared_ring_events, metrics_.dropped) {
   if (options_.own_thread) writer_ = std::thread([this] { Write(); });
 }
 
@@ -61,6 +62,7 @@ void GroupCommitEventLog::Enqueue(Entry entry) {
   absl::MutexLock lock(&mutex_);
   if (failing_ && IsDroppable(entry.kind) && !entry.options.done && queue_.size() >= options_.max_waiting) {
     ++shed_;
+    metrics_.shed.Increment();
     return;
   }
   queue_.push_back(std::move(entry));
@@ -129,6 +131,11 @@ bool GroupCommitEventLog::HasWaiting() const {
   return !queue_.empty() || !group_.empty();
 }
 
+bool GroupCommitEventLog::Failing() const {
+  absl::MutexLock lock(&mutex_);
+  return failing_;
+}
+
 void GroupCommitEventLog::LoseGroup() {
   Log(LogLevel::kError, "job events were lost at shutdown", {{"entries", group_.size()}, {"error", error_.ToString()}});
   for (Entry& entry : group_) {
@@ -165,7 +172,8 @@ absl::Status GroupCommitEventLog::TryCommit(Group& group) {
     events.push_back({entry.job_id, sequence, entry.kind, entry.event->SerializeAsString()});
     changes.push_back(AddEvent{events.back()});
   }
-  if (!changes.empty()) ATTUNE_RETURN_IF_ERROR(store_.Commit(changes));
+  if (!changes.empty()) ATTUNE_RETURN_IF_ERROR(CommitToStore(changes));
+  metrics_.committed.Increment(static_cast<double>(events.size()));
 
   for (auto& [job_id, sequence] : newest) newest_[job_id] = sequence;
   for (const StoredEvent& event : events) {
@@ -182,6 +190,14 @@ absl::Status GroupCommitEventLog::TryCommit(Group& group) {
   }
   EventFeeds::Wake(woken);
   return absl::OkStatus();
+}
+
+absl::Status GroupCommitEventLog::CommitToStore(const std::vector<JobChange>& changes) {
+  const auto start = std::chrono::steady_clock::now();
+  absl::Status status = store_.Commit(changes);
+  metrics_.commit_seconds.Observe(std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+  if (!status.ok()) metrics_.commit_failures.Increment();
+  return status;
 }
 
 absl::StatusOr<int64_t> GroupCommitEventLog::NextSequence(const std::string& job_id, std::map<std::string, int64_t>& newest) {
@@ -212,6 +228,7 @@ void GroupCommitEventLog::Shed(Group& group, const absl::Status& error) {
     }
   }
   group = std::move(kept);
+  metrics_.shed.Increment(static_cast<double>(shed));
   absl::MutexLock lock(&mutex_);
   shed_ += shed;
 }

@@ -13,7 +13,9 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "server/jobs/event_feed.h"
+#include "server/jobs/event_metrics.h"
 #include "server/jobs/job_event_log.h"
+#include "server/metrics/registry_or_own.h"
 
 namespace attune::jobs {
 
@@ -34,6 +36,8 @@ class GroupCommitEventLog final : public JobEventLog {
   absl::StatusOr<std::vector<v1::JobEvent>> List(const std::string& job_id, int64_t after_sequence, int limit) override;
   absl::StatusOr<std::vector<v1::MetricPoint>> ListMetrics(const std::string& job_id, int64_t after_sequence, int limit,
                                                            int64_t* last_sequence) override;
+  WatchStats Watchers() const override { return feeds_.Stats(); }
+  bool Failing() const override;
 
  private:
   struct Entry {
@@ -49,6 +53,7 @@ class GroupCommitEventLog final : public JobEventLog {
   // What is left of the group when the log goes while the store fails.
   void LoseGroup();
   absl::Status TryCommit(Group& group);
+  absl::Status CommitToStore(const std::vector<JobChange>& changes);
   void NoteOutcome(const absl::Status& status);
   void Shed(Group& group, const absl::Status& error);
   void FailWaitingEntries(const absl::Status& error);
@@ -57,6 +62,8 @@ class GroupCommitEventLog final : public JobEventLog {
   JobStore& store_;
   const Clock& clock_;
   const EventLogOptions options_;
+  metrics::RegistryOrOwn registry_;
+  EventMetrics metrics_;
   EventFeeds feeds_;
 
   mutable absl::Mutex mutex_;

@@ -21,6 +21,7 @@
 #include "absl/time/time.h"
 #include "attune/v1/fine_tuning_job.pb.h"
 #include "attune/v1/job_event.pb.h"
+#include "prometheus/registry.h"
 #include "server/base/clock.h"
 #include "server/jobs/job_store.h"
 
@@ -58,6 +59,7 @@ struct EventLogOptions {
   size_t max_group = 512;            // entries in one transaction
   size_t max_waiting = 8192;         // entries; when more wait while commits fail, metrics and log lines are not taken
   absl::Duration retry_interval = absl::Milliseconds(500);
+  prometheus::Registry* registry = nullptr;  // of its metrics; null: nobody looks at them
   bool own_thread = true;            // false: the owner calls GroupCommitEventLog::CommitNext, and what waits when the log goes is dropped
 };
 
@@ -66,6 +68,11 @@ struct AppendOptions {
   std::vector<JobChange> changes;           // durable in the same transaction
   std::function<void(absl::Status)> done;   // runs on the writer thread once it is durable, or with the error; must not block
   bool fail_fast = false;                   // a failed commit drops the entry, and done gets the error
+};
+
+struct WatchStats {
+  int watchers = 0;
+  int64_t most_behind = 0;  // events that the slowest watcher has not taken
 };
 
 class JobEventLog {
@@ -86,6 +93,9 @@ class JobEventLog {
   // Stored metric points in sequence order with sequence > after_sequence; last_sequence receives where to go on.
   virtual absl::StatusOr<std::vector<v1::MetricPoint>> ListMetrics(const std::string& job_id, int64_t after_sequence,
                                                                    int limit, int64_t* last_sequence) = 0;
+  virtual WatchStats Watchers() const = 0;
+  // Whether the last commit failed: what is appended waits, or is lost (see above).
+  virtual bool Failing() const = 0;
 };
 
 }  // namespace attune::jobs

@@ -19,7 +19,10 @@
 #include "server/base/str_cat.h"
 #include "server/jobs/sqlite_job_store.h"
 #include "server/main/command_line.h"
-#include "server/main/scheduler_gauges.h"
+#include "server/main/gauges/scheduler_gauges.h"
+#include "server/main/gauges/watch_gauges.h"
+#include "server/metrics/gauges.h"
+#include "server/metrics/gpu/gpu_gauges.h"
 #include "server/workers/local_process_launcher.h"
 #include "server/workers/supervised_worker_pool.h"
 #include "server/workers/worker_describe.h"
@@ -37,6 +40,8 @@ std::vector<std::pair<std::string, std::string>> WorkerEnvironment(const WorkerO
 }
 
 constexpr absl::Duration kUpkeepInterval = absl::Minutes(10);
+constexpr absl::Duration kMeasuringInterval = absl::Minutes(1);
+constexpr absl::Duration kReadinessInterval = absl::Seconds(1);
 // What calls and idle workers may take once the jobs have been drained.
 constexpr absl::Duration kCallGrace = absl::Seconds(5);
 constexpr absl::Duration kWorkerGrace = absl::Seconds(5);
@@ -89,7 +94,7 @@ absl::Status Server::OpenStores() {
       datasets_, datasets::DatasetStore::Create({.root = directory_->Below("datasets")}, *database_, *artifacts_, files, clock,
                                                 [this](const std::string& model) { return catalogue_->Tokenizer(model); }));
   ATTUNE_ASSIGN_OR_RETURN(job_store_, jobs::SqliteJobStore::Create(*database_));
-  ATTUNE_ASSIGN_OR_RETURN(event_log_, jobs::JobEventLog::Create(*job_store_, clock));
+  ATTUNE_ASSIGN_OR_RETURN(event_log_, jobs::JobEventLog::Create(*job_store_, clock, {.registry = registry_.get()}));
   return absl::OkStatus();
 }
 
@@ -99,7 +104,7 @@ absl::Status Server::StartWorkers() {
       launcher_, workers::LocalProcessLauncher::Create(
                      {.worker_path = options_.workers.binary, .server_address = StrCat("unix:", socket_path), .extra_env = WorkerEnvironment(options_.workers)}));
   auto pool = std::make_unique<workers::SupervisedWorkerPool>(
-      workers::SupervisedWorkerPoolOptions{.warm_workers = static_cast<int>(options_.workers.warm_workers)}, *launcher_,
+      workers::SupervisedWorkerPoolOptions{.warm_workers = static_cast<int>(options_.workers.warm_workers), .registry = registry_.get()}, *launcher_,
       Clock::System());
   grpc::Service& service = pool->service();
   pool_ = std::move(pool);
@@ -128,7 +133,8 @@ absl::Status Server::StartScheduler(workers::WorkerDescription description) {
                                                         .models = *catalogue_,
                                                         .datasets = *datasets_,
                                                         .files = Files::Posix(),
-                                                        .clock = Clock::System()},
+                                                        .clock = Clock::System(),
+                                                        .registry = registry_.get()},
                                                        std::move(description)));
   auto in_use = [this](const std::string& name) { return scheduler_->IsInUse(name); };
   datasets_->SetInUseCheck(in_use);
@@ -137,6 +143,7 @@ absl::Status Server::StartScheduler(workers::WorkerDescription description) {
 }
 
 absl::Status Server::StartServing() {
+  server_metrics_ = std::make_unique<ServerMetrics>(*registry_, kServerVersion, scheduler_->libtorch_version());
   absl::StatusOr<std::unique_ptr<api::ApiServer>> api = api::ApiServer::Start(
       {.listen_address = options_.listen.address,
        .facts = {.version = kServerVersion, .start_time = absl::Now(), .data_dir = directory_->path()},
@@ -150,25 +157,39 @@ absl::Status Server::StartServing() {
        .registry = *registry_});
   if (!api.ok()) return Annotate(api.status(), "listen: ", "");
   api_ = *std::move(api);
-  if (!options_.operation.metrics_listen.empty()) {
-    auto exposer = metrics::MetricsExposer::Start(options_.operation.metrics_listen,
-                                                  {registry_, std::make_shared<SchedulerGauges>(*scheduler_)});
-    if (!exposer.ok()) return Annotate(exposer.status(), "metrics_listen: ", "");
-    metrics_ = *std::move(exposer);
-  }
+  if (!options_.operation.metrics_listen.empty()) ATTUNE_RETURN_IF_ERROR(StartMetrics());
   upkeep_ = std::make_unique<PeriodicTask>(kUpkeepInterval, [this] {
     absl::StatusOr<int64_t> removed = artifacts_->RemoveExpiredUploads();
     if (!removed.ok()) Log(LogLevel::kWarning, "expired uploads were not removed", {{"error", removed.status().ToString()}});
   });
+  readiness_ = std::make_unique<Readiness>(ReadinessSources{.log = *event_log_, .files = Files::Posix(), .directory = directory_->path()}, [this](bool ready) {
+    server_metrics_->ready.Set(ready ? 1 : 0);
+    api_->SetReady(ready);
+  });
+  checking_ = std::make_unique<PeriodicTask>(kReadinessInterval, [this] { readiness_->Check(); });
   if (!options_.listen.port_file.empty()) {
     ATTUNE_RETURN_IF_ERROR(WriteFileAtomically(Files::Posix(), options_.listen.port_file, StrCat(api_->port(), "\n")));
   }
   return absl::OkStatus();
 }
 
+absl::Status Server::StartMetrics() {
+  storage_gauges_ = std::make_shared<StorageGauges>(directory_->path(), *artifacts_, Files::Posix());
+  curves_ = std::make_unique<Curves>(*scheduler_, *event_log_);
+  metrics::MetricsExposer::Sources sources = {registry_, std::make_shared<SchedulerGauges>(*scheduler_), std::make_shared<WatchGauges>(*event_log_), storage_gauges_};
+  if (auto nvml = metrics::Nvml::Load(); nvml != nullptr) sources.push_back(std::make_shared<metrics::GpuGauges>(std::move(nvml)));
+  auto exposer = metrics::MetricsExposer::Start(options_.operation.metrics_listen, std::move(sources), {{"/jobs", [this](const metrics::HttpRequest& request) { return curves_->Answer(request); }}});
+  if (!exposer.ok()) return Annotate(exposer.status(), "metrics_listen: ", "");
+  metrics_ = *std::move(exposer);
+  measuring_ = std::make_unique<PeriodicTask>(kMeasuringInterval, [this] { storage_gauges_->Measure(); });
+  return absl::OkStatus();
+}
+
 Server::~Server() {
+  checking_.reset();
   if (api_ != nullptr) api_->SetServing(false);
   api_.reset();
+  measuring_.reset();
   metrics_.reset();  // its gauges ask the scheduler
   upkeep_.reset();
   scheduler_.reset();
@@ -181,6 +202,8 @@ void Server::RequestShutdown() {
 
 bool Server::Wait() {
   shutdown_requested_.WaitForNotification();
+  checking_.reset();
+  server_metrics_->ready.Set(0);
   api_->SetServing(false);
   // Clients can watch their jobs go back to the queue meanwhile.
   scheduler_->Drain();

@@ -22,9 +22,13 @@
 #include "server/datasets/dataset_store.h"
 #include "server/jobs/job_event_log.h"
 #include "server/jobs/job_store.h"
+#include "server/main/curves.h"
 #include "server/main/data_directory.h"
+#include "server/main/gauges/server_metrics.h"
+#include "server/main/gauges/storage_gauges.h"
 #include "server/main/options.h"
 #include "server/main/periodic_task.h"
+#include "server/main/readiness.h"
 #include "server/metrics/exposer.h"
 #include "server/scheduler/scheduler.h"
 #include "server/workers/worker_endpoint.h"
@@ -55,6 +59,7 @@ class Server {
   absl::Status StartWorkers();
   absl::Status StartScheduler(workers::WorkerDescription description);
   absl::Status StartServing();
+  absl::Status StartMetrics();
   int WorkerThreads() const;
 
   const ServerOptions options_;
@@ -73,9 +78,15 @@ class Server {
   std::unique_ptr<workers::WorkerPool> pool_;
   std::unique_ptr<workers::WorkerEndpoint> endpoint_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
+  std::unique_ptr<ServerMetrics> server_metrics_;
   std::unique_ptr<api::ApiServer> api_;
+  std::shared_ptr<StorageGauges> storage_gauges_;
+  std::unique_ptr<Curves> curves_;
   std::unique_ptr<metrics::MetricsExposer> metrics_;
+  std::unique_ptr<PeriodicTask> measuring_;
   std::unique_ptr<PeriodicTask> upkeep_;
+  std::unique_ptr<Readiness> readiness_;
+  std::unique_ptr<PeriodicTask> checking_;
 };
 
 // attune-worker in this program's directory.

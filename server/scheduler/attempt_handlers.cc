@@ -1,7 +1,9 @@
 // Attempts: how they start, what their workers report, and how they end.
+#include <algorithm>
 #include <utility>
 #include <variant>
 
+#include "absl/strings/ascii.h"
 #include "server/base/log.h"
 #include "server/base/str_cat.h"
 #include "server/jobs/backoff.h"
@@ -39,6 +41,8 @@ void JobScheduler::StartAttempt(LiveJob& live) {
   live.starting = true;
   live.run_seconds_at_start = live.job.resource.run_seconds();
   live.suspending = live.out_of_time = live.ending = live.test_reported = false;
+  live.work.Clear();
+  metrics_.Placed(live.job.resource, deps_.clock.Now() - live.since);
   if (!ChangeState(live, State::STATE_PREPARING, "a worker loads weights and data")) return;
   std::set<std::string> registered;
   for (const auto& [step, checkpoint] : live.checkpoints) registered.insert(checkpoint.directory);
@@ -155,6 +159,7 @@ worker::v1::Assign JobScheduler::MakeAssignment(const v1::FineTuningSpec& effect
 
 void JobScheduler::DropDamagedCheckpoints(LiveJob& live, const std::vector<std::pair<int64_t, std::string>>& damaged) {
   for (const auto& [step, why] : damaged) {
+    metrics_.CheckpointDamaged();
     live.checkpoints.erase(step);
     if (live.job.resource.best_checkpoint() == jobs::CheckpointName(live.job.id, step)) ChooseBest(live);
     const std::string text = StrCat("the checkpoint at step ", step, " is damaged and was dropped (", why, "); ", GoesOnFrom(live));
@@ -184,6 +189,7 @@ void JobScheduler::HandleMessage(const workers::AttemptId& attempt, worker::v1::
       // The first word of when it will end tells waiting jobs when they will start.
       placement_due_ = placement_due_ || (live->job.resource.progress().eta_seconds() == 0 && message.progress().eta_seconds() > 0);
       *live->job.resource.mutable_progress() = std::move(*message.mutable_progress());
+      CountWork(*live, message.work_done());
       CheckRunTime(*live);
       return Publish(*live);
     case Kind::kEvaluation:
@@ -202,7 +208,23 @@ void JobScheduler::HandleMessage(const workers::AttemptId& attempt, worker::v1::
   }
 }
 
+void JobScheduler::CountWork(LiveJob& live, const worker::v1::WorkDone& done) {
+  if (live.architecture.empty()) {
+    const absl::StatusOr<v1::Model> model = deps_.models.Get(live.job.resource.spec().base_model());
+    live.architecture = model.ok() ? model->architecture() : "unknown";
+  }
+  const int64_t begin = live.resumed_from + live.work.steps(), end = live.resumed_from + done.steps();
+  if (live.furthest_step == 0 && live.resumed_from == 0 && done.steps() > 0) {
+    metrics_.FirstStep(live.job.resource, deps_.clock.Now() - jobs::FromTimestamp(live.job.resource.create_time()));
+  }
+  metrics_.Worked(live.job.resource, live.architecture, live.work, done, /*repeated=*/std::min(end, live.furthest_step) - begin);
+  live.furthest_step = std::max(live.furthest_step, end);
+  live.work = done;
+}
+
 void JobScheduler::HandleStarted(LiveJob& live, const worker::v1::Started& started) {
+  live.resumed_from = started.resumed_from_step();
+  live.training_since = deps_.clock.Now();
   if (live.state() != State::STATE_PREPARING) return;  // cancelling or pausing already
   ChangeState(live, State::STATE_RUNNING,
               StrCat("on ", started.device(), " with ", started.threads(), started.threads() == 1 ? " thread" : " threads",
@@ -216,6 +238,7 @@ void JobScheduler::HandleEnd(const workers::AttemptId& attempt, const workers::A
   if (const auto* finished = std::get_if<worker::v1::Finished>(&end.how)) return HandleFinished(*live, *finished, end.log_tail);
   if (const auto* lost = std::get_if<workers::WorkerLost>(&end.how)) return HandleLost(*live, *lost, end.log_tail);
   const auto& failed = std::get<worker::v1::Failed>(end.how);
+  if (failed.not_finite()) metrics_.NotFinite();
   RetryOrFail(*live, {.category = failed.category(),
                       .code = failed.code(),
                       .message = failed.message(),
@@ -270,6 +293,7 @@ void JobScheduler::HandleLost(LiveJob& live, const workers::WorkerLost& lost, co
   }
   AppendTail(live, log_tail);
   if (lost.reason == workers::ExitReason::kOutOfMemory && DivideBatches(live)) {
+    metrics_.Retried(workers::ExitReasonName(lost.reason));
     return Requeue(live, StrCat(lost.description, "; the next attempt computes each batch in more parts"), Level::LEVEL_WARNING);
   }
   ++live.job.lost_attempts;
@@ -280,6 +304,7 @@ void JobScheduler::HandleLost(LiveJob& live, const workers::WorkerLost& lost, co
                        .step = live.job.resource.progress().step(),
                        .log_tail = log_tail});
   }
+  metrics_.Retried(workers::ExitReasonName(lost.reason));
   // The first time at once: most workers are lost to something that does not happen again.
   std::string why = lost.description;
   if (live.job.lost_attempts > 1) {
@@ -310,6 +335,7 @@ void JobScheduler::RetryOrFail(LiveJob& live, const Failure& failure) {
     if (allowed > 0 && done >= allowed) StrAppend(&last.message, " (after ", done, done == 1 ? " retry" : " retries", ")");
     return Fail(live, last);
   }
+  metrics_.Retried(absl::AsciiStrToLower(jobs::RetryKey(failure.category)));
   AppendTail(live, failure.log_tail);
   (*live.job.resource.mutable_retries())[jobs::RetryKey(failure.category)] = done + 1;
   const std::string what = StrCat("attempt ", live.attempt(), " failed (", failure.message, ")");

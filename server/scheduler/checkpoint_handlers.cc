@@ -51,6 +51,7 @@ void JobScheduler::RegisterCheckpoint(const workers::AttemptId& attempt, const w
   Publish(*live);
   snapshots_.PutCheckpoints(live->job.id, live->checkpoints);
   live->unstored.insert(record.step);
+  metrics_.CheckpointSaved(written.seconds(), record.resource.size_bytes());
   auto durable = [this, loop = loop_, id = live->job.id, step = record.step](absl::Status stored) {
     if (!stored.ok()) return;
     loop->Post([this, id, step] {

@@ -98,6 +98,7 @@ void JobScheduler::AddJob(jobs::Job job, const std::vector<std::string>& warning
   live.since = deps_.clock.Now();
   queue_.emplace(order, id);
   placement_due_ = true;
+  metrics_.Created(live.job.resource);
   Publish(live);
   snapshots_.SetJobsAhead(id, static_cast<int>(queue_.size()) - 1);  // until the placement that follows
   for (const std::string& warning : warnings) Append(live, WarningEvent(warning, 0));

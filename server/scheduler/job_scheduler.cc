@@ -32,7 +32,7 @@ absl::StatusOr<std::unique_ptr<Scheduler>> Scheduler::Create(SchedulerOptions op
 }
 
 JobScheduler::JobScheduler(SchedulerOptions options, SchedulerDependencies dependencies, workers::WorkerDescription description)
-    : options_(std::move(options)), deps_(dependencies), description_(std::move(description)), devices_(JobDevices(options_, description_)) {
+    : options_(std::move(options)), deps_(dependencies), description_(std::move(description)), devices_(JobDevices(options_, description_)), registry_(deps_.registry), metrics_(registry_.get()) {
   const ExecutorFactory make = deps_.make_executor ? deps_.make_executor : [](Executor::Task when_idle) { return std::make_shared<SerialExecutor>(std::move(when_idle)); };
   loop_ = make([this] { PlaceJobs(); });
   io_ = make(nullptr);
@@ -119,8 +119,13 @@ absl::StatusOr<v1::ListFineTuningJobsResponse> JobScheduler::ListJobs(const v1::
 bool JobScheduler::IsInUse(const std::string& resource_name) { return snapshots_.IsInUse(resource_name); }
 
 SchedulerCounts JobScheduler::Counts() {
-  auto [running, queued] = snapshots_.CountRunningAndQueued();
-  return {.job_slots = options_.job_slots, .running = running, .queued = queued, .idle_workers = deps_.pool.Status().idle};
+  SchedulerCounts counts = snapshots_.Count(deps_.clock.Now(), [this](const std::string& project) { return metrics_.ProjectLabel(project); });
+  counts.job_slots = options_.job_slots;
+  const workers::PoolStatus pool = deps_.pool.Status();
+  counts.idle_workers = pool.idle;
+  counts.starting_workers = pool.starting;
+  counts.busy_workers = pool.busy;
+  return counts;
 }
 
 absl::StatusOr<v1::Checkpoint> JobScheduler::GetCheckpoint(const std::string& name) {
@@ -224,6 +229,7 @@ bool JobScheduler::ChangeState(LiveJob& live, jobs::State to, const std::string&
   if (jobs::IsFinal(to)) {
     *resource.mutable_end_time() = jobs::ToTimestamp(deps_.clock.Now());
     resource.mutable_progress()->set_eta_seconds(0);
+    metrics_.Ended(resource);
   }
   if (to == v1::FineTuningJob::STATE_QUEUED) {
     queue_.emplace(live.job.order, live.job.id);
@@ -251,7 +257,9 @@ void JobScheduler::Append(const LiveJob& live, v1::JobEvent event, std::vector<j
   deps_.events.Append(live.job.id, std::move(event), {.changes = std::move(changes)});
 }
 
-void JobScheduler::Publish(const LiveJob& live) { snapshots_.PutJob(live.job); }
+void JobScheduler::Publish(const LiveJob& live) {
+  snapshots_.PutJob(live.job, live.state() == v1::FineTuningJob::STATE_RUNNING ? live.training_since : live.since);
+}
 
 std::string JobScheduler::OutputDirectory(const std::string& job_id) const { return StrCat(options_.data_directory, "/jobs/", job_id); }
 

@@ -30,9 +30,11 @@
 #include "server/jobs/job.h"
 #include "server/jobs/job_state.h"
 #include "server/jobs/spec/spec_check.h"
+#include "server/metrics/registry_or_own.h"
 #include "server/scheduler/executors/executor.h"
 #include "server/scheduler/job_reports.h"
 #include "server/scheduler/job_snapshots.h"
+#include "server/scheduler/metrics/job_metrics.h"
 #include "server/scheduler/policy/placement_policy.h"
 #include "server/scheduler/policy/project_usage.h"
 #include "server/scheduler/scheduler.h"
@@ -88,10 +90,15 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
     std::string device;         // of the present attempt
     bool unmeasurable = false;  // nobody can say how much memory it takes
     double run_seconds_at_start = 0;  // of the present attempt
-    absl::Time since = absl::InfinitePast();  // it waits, or trains, since then
+    absl::Time since = absl::InfinitePast();  // it waits, or what it has trained is counted, since then
+    absl::Time training_since = absl::InfinitePast();  // in the present attempt
     bool ending = false;        // the attempt's end is on its way through the I/O thread
     bool test_reported = false;  // the attempt has reported its result on the test split
     bool deleting = false;
+    std::string architecture;       // of the base model, once it has been asked for
+    worker::v1::WorkDone work;      // of the present attempt, so far
+    int64_t resumed_from = 0;       // step that the present attempt began at
+    int64_t furthest_step = 0;      // that any attempt has reached
     jobs::State state() const { return job.resource.state(); }
     int attempt() const { return job.resource.attempt(); }
   };
@@ -222,6 +229,7 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   LiveJob* FindAttempt(const workers::AttemptId& attempt);
   void HandleMessage(const workers::AttemptId& attempt, worker::v1::ConnectRequest message);
   void HandleStarted(LiveJob& live, const worker::v1::Started& started);
+  void CountWork(LiveJob& live, const worker::v1::WorkDone& done);
   void HandleEnd(const workers::AttemptId& attempt, const workers::AttemptEnd& end);
   void HandleFinished(LiveJob& live, const worker::v1::Finished& finished, const std::vector<std::string>& log_tail);
   void HandleLost(LiveJob& live, const workers::WorkerLost& lost, const std::vector<std::string>& log_tail);
@@ -267,6 +275,8 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   const std::vector<DeviceMemory> devices_;
 
   JobSnapshots snapshots_;
+  metrics::RegistryOrOwn registry_;
+  JobMetrics metrics_;
 
   // Loop only.
   std::map<std::string, LiveJob> jobs_;  // by id

@@ -12,6 +12,7 @@
 #include "server/jobs/job_filter.h"
 #include "server/jobs/job_state.h"
 #include "server/jobs/timestamps.h"
+#include "server/scheduler/metrics/job_metrics.h"
 
 namespace attune::scheduler {
 namespace {
@@ -60,13 +61,14 @@ v1::Checkpoint ToResource(const ResolvedCheckpoint& checkpoint) {
   return resource;
 }
 
-void JobSnapshots::PutJob(const jobs::Job& job) {
+void JobSnapshots::PutJob(const jobs::Job& job, absl::Time since) {
   auto copy = std::make_shared<const v1::FineTuningJob>(job.resource);
   absl::MutexLock lock(&mutex_);
   Entry& entry = entries_[job.id];
   const bool waits = job.resource.state() == v1::FineTuningJob::STATE_QUEUED;
   if (waits && (entry.job == nullptr || entry.job->state() != job.resource.state() || entry.job->state_reason() != copy->state_reason())) entry.version = ++versions_;
   entry.order = job.order;
+  entry.since = since;
   entry.job = std::move(copy);
   if (entry.checkpoints == nullptr) entry.checkpoints = std::make_shared<const CheckpointMap>();
   by_order_[job.order] = job.id;
@@ -257,15 +259,29 @@ bool JobSnapshots::IsInUse(const std::string& resource_name) const {
   return false;
 }
 
-std::pair<int, int> JobSnapshots::CountRunningAndQueued() const {
+SchedulerCounts JobSnapshots::Count(absl::Time now, const std::function<std::string(const std::string&)>& project_label) const {
+  SchedulerCounts counts;
+  std::map<std::pair<std::string, std::string>, QueueCount> queues;
   absl::ReaderMutexLock lock(&mutex_);
-  int running = 0, queued = 0;
   for (const std::string& id : unfinished_) {
-    const jobs::State state = entries_.at(id).job->state();
-    running += jobs::HoldsSlot(state);
-    queued += state == v1::FineTuningJob::STATE_QUEUED;
+    const Entry& entry = entries_.at(id);
+    const jobs::State state = entry.job->state();
+    const absl::Duration in_state = entry.since == absl::InfinitePast() ? absl::ZeroDuration() : std::max(absl::ZeroDuration(), now - entry.since);
+    counts.running += jobs::HoldsSlot(state);
+    if (state == v1::FineTuningJob::STATE_QUEUED) {
+      ++counts.queued;
+      const std::string project = project_label(entry.job->effective_spec().scheduling().project()), priority = PriorityClass(entry.job->priority());
+      QueueCount& queue = queues.try_emplace({project, priority}, QueueCount{project, priority, 0, absl::ZeroDuration()}).first->second;
+      ++queue.queued;
+      queue.longest_wait = std::max(queue.longest_wait, in_state);
+    } else if (state == v1::FineTuningJob::STATE_RUNNING) {
+      absl::Duration age = in_state;
+      if (!entry.checkpoints->empty()) age = std::min(age, now - jobs::FromTimestamp(entry.checkpoints->rbegin()->second.resource.create_time()));
+      counts.oldest_checkpoint = std::max(counts.oldest_checkpoint, age);
+    }
   }
-  return {running, queued};
+  for (auto& [key, queue] : queues) counts.queues.push_back(std::move(queue));
+  return counts;
 }
 
 }  // namespace attune::scheduler

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -18,6 +19,7 @@
 #include "attune/v1/fine_tuning_job.pb.h"
 #include "server/jobs/job.h"
 #include "server/scheduler/policy/placement_policy.h"
+#include "server/scheduler/scheduler.h"
 
 namespace attune::scheduler {
 
@@ -32,7 +34,8 @@ struct ResolvedCheckpoint {
 class JobSnapshots {
  public:
   // For the scheduler thread.
-  void PutJob(const jobs::Job& job);
+  // `since`: when it came into its state.
+  void PutJob(const jobs::Job& job, absl::Time since);
   void PutCheckpoints(const std::string& job_id, const CheckpointMap& checkpoints);  // all of them
   void Remove(const std::string& job_id);
   // Waiting jobs in the order in which they will start, and what the first waits for.
@@ -50,12 +53,13 @@ class JobSnapshots {
   bool IsInUse(const std::string& resource_name) const;
   // 0 unless the job waits; another number whenever what Get says of its waiting has changed.
   int64_t WaitingVersion(const std::string& name) const;
-  // Jobs that hold a slot, and jobs that wait.
-  std::pair<int, int> CountRunningAndQueued() const;
+  // What is known of jobs: running ones, waiting ones, and the age of checkpoints. `project_label` names projects.
+  SchedulerCounts Count(absl::Time now, const std::function<std::string(const std::string&)>& project_label) const;
 
  private:
   struct Entry {
     int64_t order = 0;
+    absl::Time since = absl::InfinitePast();  // in its state
     std::shared_ptr<const v1::FineTuningJob> job;
     std::shared_ptr<const CheckpointMap> checkpoints;
     int jobs_ahead = 0;

@@ -44,7 +44,10 @@ void JobScheduler::PlaceJobs() {
     live.device = started.device;
     StartAttempt(live);
   }
-  for (const Preempted& preempted : placement.preempt) Suspend(jobs_.at(preempted.id), jobs::JobName(preempted.by), /*tell=*/true);
+  for (const Preempted& preempted : placement.preempt) {
+    metrics_.GaveWay();
+    Suspend(jobs_.at(preempted.id), jobs::JobName(preempted.by), /*tell=*/true);
+  }
   MeasureFirst(placement.measure);
   snapshots_.SetWaiting(placement.waiting, placement.reason, placement.blocking_resource);
   placement_due_ = false;  // what starting changed is in this placement already

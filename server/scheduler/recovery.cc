@@ -40,6 +40,7 @@ absl::Status JobScheduler::Recover() {
 }
 
 void JobScheduler::RecoverJob(LiveJob& live) {
+  live.furthest_step = live.job.resource.progress().step();
   DropBrokenCheckpoints(live);
   Publish(live);
   snapshots_.PutCheckpoints(live.job.id, live.checkpoints);
@@ -77,6 +78,7 @@ void JobScheduler::DropBrokenCheckpoints(LiveJob& live) {
       continue;
     }
     Log(LogLevel::kWarning, "a checkpoint cannot be used any more", {{"checkpoint", it->second.resource.name()}, {"error", status.ToString()}});
+    metrics_.CheckpointDamaged();
     changes.push_back(jobs::RemoveCheckpoint{live.job.id, it->first});
     it = live.checkpoints.erase(it);
   }

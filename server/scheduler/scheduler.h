@@ -25,6 +25,7 @@
 #include "attune/v1/model.pb.h"
 #include "attune/v1/prediction.pb.h"
 #include "attune/v1/system.pb.h"
+#include "prometheus/registry.h"
 #include "server/base/clock.h"
 #include "server/base/files.h"
 #include "server/catalogue/model_catalogue.h"
@@ -37,11 +38,21 @@
 
 namespace attune::scheduler {
 
+// Waiting jobs of a project and a class of priorities.
+struct QueueCount {
+  std::string project;   // as metrics name it: "other" for those beyond the first
+  std::string priority;  // "low", "normal" or "high"
+  int queued = 0;
+  absl::Duration longest_wait;
+};
+
 struct SchedulerCounts {
   int job_slots = 0;
   int running = 0;
   int queued = 0;
-  int idle_workers = 0;
+  int idle_workers = 0, starting_workers = 0, busy_workers = 0;
+  std::vector<QueueCount> queues;
+  absl::Duration oldest_checkpoint;  // of running jobs: since the last durable one, or the start of training, of the job where that is longest ago
 };
 
 struct SchedulerOptions {
@@ -72,6 +83,7 @@ struct SchedulerDependencies {
   const Clock& clock;
   ExecutorFactory make_executor = nullptr;                    // of its two executors; null: threads
   std::function<std::string(char prefix)> new_id = nullptr;  // of jobs; null: NewId
+  prometheus::Registry* registry = nullptr;                  // of its metrics; null: nobody looks at them
 };
 
 class Scheduler {

@@ -156,6 +156,7 @@ void JobScheduler::HandleAdjusted(LiveJob& live, const v1::Adjustment& adjustmen
   *job.add_adjustments() = adjustment;
   std::rotate(job.mutable_adjustments()->begin() + place, job.mutable_adjustments()->end() - 1, job.mutable_adjustments()->end());
   Publish(live);
+  if (adjustment.has_batch_parts()) metrics_.BatchesDivided();
   const std::string after = StrCat("after step ", adjustment.after_step(), ": ", Words(adjustment));
   Append(live, adjustment.has_batch_parts() ? WarningEvent(after, live.attempt()) : LogEvent(after, live.attempt()), {jobs::PutJob{live.job}});
 }

@@ -25,6 +25,8 @@ SupervisedWorkerPool::SupervisedWorkerPool(SupervisedWorkerPoolOptions options, 
       launcher_(launcher),
       clock_(clock),
       service_(*this),
+      registry_(options.registry),
+      metrics_(registry_.get()),
       predictions_{.queue = RequestQueue("predictions", options.max_waiting_predictions, options.max_waiting_prediction_bytes),
                    .noun = "prediction",
                    .advice = "send fewer or shorter texts at once",
@@ -114,6 +116,7 @@ PoolStatus SupervisedWorkerPool::Status() {
   for (const auto& [id, worker] : workers_) {
     status.idle += worker->state == WorkerState::kIdle && worker->session != nullptr;
     status.starting += worker->state == WorkerState::kStarting;
+    status.busy += worker->state == WorkerState::kAttempt || worker->state == WorkerState::kServing;
   }
   return status;
 }
@@ -177,6 +180,7 @@ absl::Status SupervisedWorkerPool::OnHello(const std::shared_ptr<WorkerSession>&
     worker.facts.said_hello = true;
     worker.state = WorkerState::kIdle;
     worker.last_heard = clock_.Now();
+    metrics_.start_seconds.Observe(absl::ToDoubleSeconds(worker.last_heard - worker.started));
     worker.deadline = absl::InfiniteFuture();
     trouble_.clear();
     if (stopping_) session->Send(ShutdownCommand());

@@ -25,9 +25,11 @@
 #include "absl/time/time.h"
 #include "server/base/clock.h"
 #include "server/workers/launch_backoff.h"
+#include "server/metrics/registry_or_own.h"
 #include "server/workers/memory_kills.h"
 #include "server/workers/request_queue.h"
 #include "server/workers/worker_launcher.h"
+#include "server/workers/worker_metrics.h"
 #include "server/workers/worker_pool.h"
 #include "server/workers/worker_session.h"
 
@@ -49,6 +51,7 @@ struct SupervisedWorkerPoolOptions {
   absl::Duration probe_wait_timeout = absl::Minutes(30);  // of a plan that waits for others
   absl::Duration probe_timeout = absl::Minutes(15);       // of one under way
   size_t max_waiting_probes = 8;
+  prometheus::Registry* registry = nullptr;  // of its metrics; null: nobody looks at them
 };
 
 class SupervisedWorkerPool final : public WorkerPool, private WorkerSessionHost {
@@ -151,6 +154,8 @@ class SupervisedWorkerPool final : public WorkerPool, private WorkerSessionHost 
   WorkerLauncher& launcher_;
   const Clock& clock_;
   WorkerConnectService service_;
+  metrics::RegistryOrOwn registry_;
+  WorkerMetrics metrics_;
 
   absl::Mutex mutex_;
   WorkerPoolListener* listener_ ABSL_GUARDED_BY(mutex_) = nullptr;

@@ -54,6 +54,7 @@ class WorkerPoolListener {
 struct PoolStatus {
   int idle = 0;
   int starting = 0;
+  int busy = 0;         // with an attempt, predictions, evaluations or a plan
   std::string trouble;  // why workers can't be started; empty when they can
 };
 

@@ -101,6 +101,7 @@ void SupervisedWorkerPool::Launch(const std::string& worker_id, const std::strin
       if (found->second->kill_sent) actions.push_back([this, worker_id] { launcher_.Kill(worker_id); });
       return;
     }
+    metrics_.Exited(ExitReason::kLaunchFailed);
     JudgeExit(*found->second, ExitReason::kLaunchFailed, std::string(status.message()));
     workers_.erase(found);
     NotifyChanged(actions);
@@ -139,6 +140,7 @@ void SupervisedWorkerPool::RemoveIfGone(const std::string& worker_id, Actions& a
   std::string description = DescribeExit(reason, worker.facts.status);
   Log(reason == ExitReason::kClean || reason == ExitReason::kIdleShutdown ? LogLevel::kInfo : LogLevel::kWarning, "worker gone",
       {{"worker", worker.id}, {"reason", ExitReasonName(reason)}, {"exit", worker.facts.status.ToString()}});
+  metrics_.Exited(reason);
   JudgeExit(worker, reason, description);
   if (worker.attempt.has_value()) {
     EndAttempt(worker, {WorkerLost{reason, description}, std::move(worker.log_tail)}, actions);

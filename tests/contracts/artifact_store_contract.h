@@ -287,8 +287,10 @@ TEST_P(ArtifactStoreContract, UploadsExpireAfterTheirLastByte) {
   EXPECT_EQ(store().OpenUpload(idle.id, 0).status().code(), absl::StatusCode::kNotFound);
   EXPECT_NE(CreateUpload({.filename = "idle", .size_bytes = 2, .request_id = "r"}).id, idle.id);
   EXPECT_EQ(*store().RemoveExpiredUploads(), 0) << "the new one with its request_id took the old one's place";
+  EXPECT_EQ(*store().CountOpenUploads(), 2);
   EXPECT_EQ(store().GetUpload(busy.id)->committed_bytes, 1);
   UploadInfo complete = Uploaded("complete", "abc");
+  EXPECT_EQ(*store().CountOpenUploads(), 2) << "a complete one is not open";
   harness_->clock().Advance(absl::Hours(25));
   EXPECT_EQ(*store().RemoveExpiredUploads(), 3);
   EXPECT_EQ(store().GetUpload(complete.id).status().code(), absl::StatusCode::kNotFound);

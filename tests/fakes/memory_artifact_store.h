@@ -60,6 +60,7 @@ class MemoryArtifactStore final : public artifacts::ArtifactStore {
     return Files::Posix().Remove(PathOf(id));
   }
   absl::StatusOr<int64_t> RemoveExpiredUploads() override { return 0; }
+  absl::StatusOr<int64_t> CountOpenUploads() override { return 0; }
 
   // Uploads are made by Put.
   absl::StatusOr<artifacts::UploadInfo> CreateUpload(const artifacts::CreateUploadOptions&) override {

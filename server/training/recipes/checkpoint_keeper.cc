@@ -100,7 +100,9 @@ void CheckpointKeeper::Written(const CheckpointReport& report, bool required, ab
       cost_ = took;
       last_saved_ = report.step;
     }
-    reporter_.CheckpointWritten(report);
+    CheckpointReport written = report;
+    written.seconds = absl::ToDoubleSeconds(took);
+    reporter_.CheckpointWritten(written);
     return;
   }
   const std::string what = absl::StrCat("checkpoint ", report.directory, " could not be written: ", std::string(status.message()), Advice(status));

@@ -50,9 +50,11 @@ std::shared_ptr<const FeatureTable> FeatureCache::Table(const FeatureRequest& re
                                         view.kind == RowView::kFixed ? absl::StrCat(", view ", view.number, ",") : "");
   if (std::shared_ptr<const FeatureTable> table = store_->Find(key); table != nullptr && table->rows() == rows) {
     reporter_.LogLine(absl::StrCat(what, " is known already: those layers are not run"));
+    reporter_.FeaturesLookedUp(/*found=*/true);
     return table;
   }
   reporter_.LogLine(absl::StrCat("computing ", what, " once"));
+  reporter_.FeaturesLookedUp(/*found=*/false);
   const auto batches = setup_.input->Batches(request.split, {.rows = rows, .batch_size = kPrefixBatch, .seed = request.rows.seed, .shuffle = false}, view, nullptr);
   const EvaluateOptions options = {setup_.device, setup_.precision, setup_.input->loader_threads(setup_.threads)};
   try {

@@ -12,12 +12,20 @@
 
 namespace attune::training {
 
+// Since the attempt began.
+struct WorkReport {
+  int64_t steps = 0, samples = 0, tokens = 0;
+  double step_seconds = 0, input_wait_seconds = 0;                // the latter of the former
+  int64_t feature_cache_hits = 0, feature_cache_misses = 0;  // sets of rows; filled in where it is sent
+};
+
 struct ProgressReport {
   int64_t step = 0, total_steps = 0;
   double epoch = 0;
   std::string phase;
   double eta_seconds = 0, samples_per_second = 0, loss = 0;
   int64_t peak_memory_bytes = 0;  // filled in where it is sent
+  WorkReport work;
 };
 
 struct MetricReport {
@@ -48,6 +56,7 @@ struct CheckpointReport {
   std::string directory;  // "step-120"
   std::map<std::string, double> metrics;
   bool is_best = false;
+  double seconds = 0;  // from the copy until it is durable
 };
 
 struct PhaseReport {
@@ -75,6 +84,8 @@ class JobReporter {
   virtual void Evaluation(const EvaluationReport& report) = 0;
   virtual void CheckpointWritten(const CheckpointReport& report) = 0;
   virtual void LogLine(const std::string& text) = 0;
+  // The output of frozen layers over a set of rows was in the feature cache, or has to be computed.
+  virtual void FeaturesLookedUp(bool found) { (void)found; }
   // A change took effect. Comes before any checkpoint of a later step.
   virtual void Adjusted(const Adjustment&) {}
   // All that the owner has changed so far, when there is news since it was last asked. Asked after each optimizer step.

@@ -36,6 +36,11 @@ void RunReporter::Step(const StepReport& step, const std::map<std::string, doubl
   tokens_.Add(static_cast<double>(step.tokens));
   loss_.Add(step.loss);
   waited_.Add(step.waited_seconds);
+  ++work_.steps;
+  work_.samples += step.rows;
+  work_.tokens += step.tokens;
+  work_.step_seconds += step.seconds;
+  work_.input_wait_seconds += step.waited_seconds;
   seconds_per_cost_ = seconds_.value() / costs_[phase_];
   rows_per_step_ = rows_.value();
   const absl::Time now = clock_.Now();
@@ -80,6 +85,7 @@ ProgressReport RunReporter::MakeProgress(const StepReport& step) const {
   report.eta_seconds = EstimateSeconds(remaining, seconds_per_cost_, seconds_per_evaluation_ > 0 ? seconds_per_evaluation_ : guess);
   report.samples_per_second = Rate(rows_, seconds_);
   report.loss = loss_.value();
+  report.work = work_;
   return report;
 }
 

@@ -43,6 +43,7 @@ class RunReporter {
   double seconds_per_cost_ = 0;
   double rows_per_step_ = 0;
   double seconds_per_evaluation_ = 0;
+  WorkReport work_;
 };
 
 // An evaluation as it is reported.

@@ -42,12 +42,12 @@ void ThrowNotFinite(const Model& model, const Task& task, const at::Tensor& targ
   }
   const std::string what = std::isnan(step.loss) ? "the loss became NaN" : std::isinf(step.loss) ? "the loss became infinite" : "the gradients became infinite or NaN";
   if (step.job_step == 1) {
-    throw TrainingError(FailureCategory::kData,
+    throw NotFiniteError(FailureCategory::kData,
                         absl::StrCat("step 1: ", what, " before any weight had changed: the base model's weights are too large for this arithmetic; ",
                                      step.precision == Precision::kBf16 ? "try precision fp32, or " : "", "import a sound copy of the model"),
                         step.job_step);
   }
-  throw TrainingError(FailureCategory::kUser,
+  throw NotFiniteError(FailureCategory::kUser,
                       absl::StrCat("step ", step.job_step, ": ", what, " at learning rate ", step.learning_rate,
                                    "; lower learning_rate, lengthen the warm-up (warmup_ratio), or clip gradients (max_grad_norm of 1)",
                                    step.precision == Precision::kBf16 ? ", or use precision fp32" : "", ". Checkpoints saved before this step are kept"),

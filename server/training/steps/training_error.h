@@ -26,6 +26,12 @@ class TrainingError : public std::runtime_error {
   int64_t step_;
 };
 
+// The loss or the gradients became NaN or infinite.
+class NotFiniteError final : public TrainingError {
+ public:
+  using TrainingError::TrainingError;
+};
+
 // Whose fault an error of a file or a store is: a full disk is RESOURCE, what cannot be read as what it should be is DATA, the rest SYSTEM.
 inline FailureCategory CategoryOf(const absl::Status& status) {
   switch (status.code()) {

@@ -40,6 +40,7 @@ class ChannelReporter final : public JobReporter {
     Log(LogLevel::kInfo, text, {{"job", attempt_.job}, {"attempt", attempt_.attempt}});
     channel_.SendLogLine(attempt_, text);
   }
+  void FeaturesLookedUp(bool found) override { ++(found ? cache_hits_ : cache_misses_); }
   StopRequest Stop() override { return channel_.Stop(attempt_); }
 
   int64_t step() const { return step_; }  // the last one that ended
@@ -48,6 +49,8 @@ class ChannelReporter final : public JobReporter {
   void SendProgress() {
     if (!progress_.has_value()) return;
     progress_->peak_memory_bytes = memory_.PeakBytes();
+    progress_->work.feature_cache_hits = cache_hits_;
+    progress_->work.feature_cache_misses = cache_misses_;
     channel_.Send(attempt_, *progress_);
   }
 
@@ -56,6 +59,7 @@ class ChannelReporter final : public JobReporter {
   const AttemptFence attempt_;
   MemoryMeter& memory_;
   int64_t step_ = 0;                        // the training thread's
+  int64_t cache_hits_ = 0, cache_misses_ = 0;  // the training thread's
   std::optional<ProgressReport> progress_;  // the training thread's
 };
 

@@ -57,6 +57,7 @@ struct FailureReport {
   int64_t step = 0;
   bool retryable = false;
   bool process_lost = false;  // the process cannot go on
+  bool not_finite = false;  // the loss or the gradients became NaN or infinite
 };
 
 }  // namespace attune::training

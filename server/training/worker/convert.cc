@@ -301,12 +301,25 @@ v1::PhaseStarted ToProto(const PhaseReport& report) {
   return out;
 }
 
+worker::v1::WorkDone ToProto(const WorkReport& report) {
+  worker::v1::WorkDone out;
+  out.set_steps(report.steps);
+  out.set_samples(report.samples);
+  out.set_tokens(report.tokens);
+  out.set_step_seconds(report.step_seconds);
+  out.set_input_wait_seconds(report.input_wait_seconds);
+  out.set_feature_cache_hits(report.feature_cache_hits);
+  out.set_feature_cache_misses(report.feature_cache_misses);
+  return out;
+}
+
 worker::v1::CheckpointWritten ToProto(const CheckpointReport& report) {
   worker::v1::CheckpointWritten out;
   out.set_step(report.step);
   out.set_directory(report.directory);
   CopyValues(report.metrics, *out.mutable_metrics());
   out.set_is_best(report.is_best);
+  out.set_seconds(report.seconds);
   return out;
 }
 
@@ -330,6 +343,7 @@ worker::v1::Failed ToProto(const FailureReport& failure) {
   out.set_step(failure.step);
   out.set_retryable(failure.retryable);
   out.set_process_lost(failure.process_lost);
+  out.set_not_finite(failure.not_finite);
   return out;
 }
 

@@ -22,6 +22,7 @@ Adjustment FromProto(const v1::Adjustment& adjustment);
 worker::v1::Fence ToProto(const AttemptFence& fence);
 v1::Adjustment ToProto(const Adjustment& adjustment);
 v1::JobProgress ToProto(const ProgressReport& report);
+worker::v1::WorkDone ToProto(const WorkReport& report);
 v1::MetricPoint ToProto(const MetricReport& report);
 v1::Evaluation ToProto(const EvaluationReport& report);
 v1::PhaseStarted ToProto(const PhaseReport& report);

@@ -39,6 +39,7 @@ FailureReport OfTrainingError(const TrainingError& error) {
       break;
   }
   report.step = error.step();
+  report.not_finite = dynamic_cast<const NotFiniteError*>(&error) != nullptr;
   return report;
 }
 

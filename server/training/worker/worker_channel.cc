@@ -307,6 +307,7 @@ void WorkerChannel::Send(const AttemptFence& attempt, const PhaseReport& report)
 void WorkerChannel::Send(const AttemptFence& attempt, const ProgressReport& report) {
   ConnectRequest message = About(attempt);
   *message.mutable_progress() = ToProto(report);
+  *message.mutable_work_done() = ToProto(report.work);
   state_->Enqueue(std::move(message));
 }
 

@@ -72,6 +72,7 @@ class FakeArtifactStore final : public artifacts::ArtifactStore {
     return absl::OkStatus();
   }
   absl::StatusOr<int64_t> RemoveExpiredUploads() override { return 0; }
+  absl::StatusOr<int64_t> CountOpenUploads() override { return 0; }
   absl::StatusOr<std::string> UploadPath(const std::string& id) override { return absl::UnimplementedError("in memory"); }
   absl::Status MaterializeUpload(const std::string& id, const std::string& path) override {
     return absl::UnimplementedError("in memory");

@@ -11,6 +11,7 @@
 #include "gtest/gtest.h"
 #include "prometheus/counter.h"
 #include "prometheus/registry.h"
+#include "server/metrics/label_limit.h"
 
 namespace attune::metrics {
 namespace {
@@ -42,6 +43,29 @@ TEST(MetricsExposerTest, ServesTheRegistryOnAFreePort) {
   std::string page = HttpGet((*exposer)->port(), "/metrics");
   EXPECT_NE(page.find("200 OK"), std::string::npos) << page;
   EXPECT_NE(page.find("attune_test_total{kind=\"unit\"} 3"), std::string::npos) << page;
+}
+
+TEST(MetricsExposerTest, PagesAreServedBesideIt) {
+  auto exposer = MetricsExposer::Start("127.0.0.1:0", {}, {{"/jobs", [](const HttpRequest& request) {
+                                                              return HttpReply{.status = request.path == "/jobs" ? 200 : 404, .body = request.path + "?" + request.query};
+                                                            }}});
+  ASSERT_TRUE(exposer.ok()) << exposer.status();
+  std::string page = HttpGet((*exposer)->port(), "/jobs?x=1");
+  EXPECT_NE(page.find("200 OK"), std::string::npos) << page;
+  EXPECT_NE(page.find("application/json"), std::string::npos) << page;
+  EXPECT_NE(page.find("\r\n\r\n/jobs?x=1"), std::string::npos) << page;
+  page = HttpGet((*exposer)->port(), "/jobs/a%20b/metrics");
+  EXPECT_NE(page.find("404"), std::string::npos) << page;
+  EXPECT_NE(page.find("/jobs/a b/metrics?"), std::string::npos) << "decoded, and all below the prefix: " << page;
+  EXPECT_NE(HttpGet((*exposer)->port(), "/elsewhere").find("404"), std::string::npos);
+}
+
+TEST(LabelLimitTest, LateValuesShareOne) {
+  LabelLimit limit(2);
+  EXPECT_EQ(limit.Of("a"), "a");
+  EXPECT_EQ(limit.Of("b"), "b");
+  EXPECT_EQ(limit.Of("c"), "other");
+  EXPECT_EQ(limit.Of("a"), "a");
 }
 
 TEST(MetricsExposerTest, ABusyPortAndNonsenseAreErrorsThatSayWhatToDo) {

@@ -35,7 +35,10 @@ class SchedulerFixture : public ::testing::Test {
     events_ = jobs::JobEventLog::Create(store_, clock_).value();
     pool_ = std::make_unique<workers::FakeWorkerPool>();
     pool_->SetStatus({.idle = idle_at_start_});
-    scheduler_ = Scheduler::Create(options, {store_, *events_, *pool_, models_, datasets_, files_, clock_}, Description()).value();
+    registry_ = std::make_unique<prometheus::Registry>();
+    SchedulerDependencies dependencies = {store_, *events_, *pool_, models_, datasets_, files_, clock_};
+    dependencies.registry = registry_.get();
+    scheduler_ = Scheduler::Create(options, dependencies, Description()).value();
   }
   void Stop() {
     scheduler_ = nullptr;
@@ -277,6 +280,7 @@ class SchedulerFixture : public ::testing::Test {
   FakeDatasets datasets_;
   std::unique_ptr<jobs::JobEventLog> events_;
   std::unique_ptr<workers::FakeWorkerPool> pool_;
+  std::unique_ptr<prometheus::Registry> registry_;  // of the present scheduler's metrics
   std::unique_ptr<Scheduler> scheduler_;
 };
 

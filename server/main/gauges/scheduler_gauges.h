@@ -1,5 +1,4 @@
-// SchedulerGauges: attune_jobs_running, attune_jobs_queued, attune_job_slots and attune_workers_idle, asked of the scheduler at each scrape. Thread-safe.
-// The scheduler must outlive it.
+// SchedulerGauges: slots, running and waiting jobs, workers, and the age of checkpoints, asked of the scheduler at each scrape. Thread-safe. The scheduler must outlive it.
 #pragma once
 
 #include <vector>
