@@ -151,6 +151,7 @@ std::unique_ptr<CLI::App> BuildApp(Session& session) {
   AddCheckpointCommands(*app, session);
   AddPredictCommand(*app, session);
   AddServerCommands(*app, session);
+  AddAdminCommands(*app, session);
   AddCompletionCommands(*app, session);
   return app;
 }

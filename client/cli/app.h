@@ -55,6 +55,7 @@ void AddReportCommand(CLI::App& jobs, Session& session);
 void AddCheckpointCommands(CLI::App& root, Session& session);
 void AddPredictCommand(CLI::App& root, Session& session);
 void AddServerCommands(CLI::App& root, Session& session);
+void AddAdminCommands(CLI::App& root, Session& session);
 void AddCompletionCommands(CLI::App& root, Session& session);
 
 }  // namespace attune::cli

@@ -4,17 +4,11 @@
 #include <chrono>
 #include <utility>
 
-#include "attune/v1/checkpoint.grpc.pb.h"
-#include "attune/v1/dataset.grpc.pb.h"
-#include "attune/v1/fine_tuning_job.grpc.pb.h"
-#include "attune/v1/model.grpc.pb.h"
-#include "attune/v1/prediction.grpc.pb.h"
-#include "attune/v1/system.grpc.pb.h"
-#include "attune/v1/upload.grpc.pb.h"
 #include "client/cpp/channel.h"
 #include "client/cpp/error.h"
 #include "client/cpp/progress_call.h"
 #include "client/cpp/stall_guard.h"
+#include "client/cpp/stubs.h"
 #include "server/base/ids.h"
 #include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
@@ -96,24 +90,6 @@ void FillRequestId(Request& request) {
 
 }  // namespace
 
-struct Client::Stubs {
-  explicit Stubs(const std::shared_ptr<grpc::Channel>& channel)
-      : uploads(channel),
-        datasets(channel),
-        models(channel),
-        jobs(channel),
-        checkpoints(channel),
-        prediction(channel),
-        system(channel) {}
-  v1::UploadService::Stub uploads;
-  v1::DatasetService::Stub datasets;
-  v1::ModelService::Stub models;
-  v1::FineTuningJobService::Stub jobs;
-  v1::CheckpointService::Stub checkpoints;
-  v1::PredictionService::Stub prediction;
-  v1::SystemService::Stub system;
-};
-
 absl::StatusOr<std::unique_ptr<Client>> Client::Connect(ClientOptions options, std::shared_ptr<grpc::Channel> channel) {
   ATTUNE_RETURN_IF_ERROR(CheckOptions(options));
   if (channel == nullptr) channel = OpenChannel(options.address);
@@ -139,42 +115,6 @@ absl::StatusOr<v1::Upload> Client::GetUpload(const v1::GetUploadRequest& request
 
 absl::Status Client::DeleteUpload(const v1::DeleteUploadRequest& request) {
   return CallDelete(options_, stubs_->uploads, &v1::UploadService::Stub::DeleteUpload, request);
-}
-
-absl::StatusOr<v1::Upload> Client::WriteUploadOnce(const std::string& name, int64_t offset,
-                                                   const std::function<absl::StatusOr<std::string_view>()>& next) {
-  grpc::ClientContext context;
-  StallGuard guard(context, absl::Seconds(options_.stall_timeout_seconds));
-  v1::Upload upload;
-  auto writer = stubs_->uploads.WriteUpload(&context, &upload);
-  v1::WriteUploadRequest message;
-  message.set_name(name);
-  message.set_offset(offset);
-  absl::Status read;
-  while (true) {
-    auto piece = next();
-    if (!piece.ok()) {
-      read = piece.status();
-      context.TryCancel();
-      break;
-    }
-    // An upload that lacks nothing but its last answer still needs the first message.
-    if (piece->empty() && message.name().empty()) break;
-    message.set_data(piece->data(), piece->size());
-    guard.Arm();
-    const bool written = writer->Write(message);
-    guard.Disarm();
-    if (!written || piece->empty()) break;
-    message.clear_name();
-    message.clear_offset();
-  }
-  guard.Arm();
-  writer->WritesDone();
-  const absl::Status status = guard.Explain(ToStatus(writer->Finish()));
-  guard.Disarm();
-  ATTUNE_RETURN_IF_ERROR(read);
-  ATTUNE_RETURN_IF_ERROR(status);
-  return upload;
 }
 
 // Datasets
@@ -302,25 +242,6 @@ absl::StatusOr<v1::ListJobMetricsResponse> Client::ListJobMetrics(const v1::List
   return Call(options_, stubs_->jobs, &v1::FineTuningJobService::Stub::ListJobMetrics, request);
 }
 
-absl::Status Client::WatchOnce(const v1::WatchFineTuningJobRequest& request,
-                               const std::function<bool(const v1::WatchFineTuningJobResponse&)>& take) {
-  grpc::ClientContext context;
-  StallGuard guard(context, absl::Seconds(options_.stall_timeout_seconds));
-  auto reader = stubs_->jobs.WatchFineTuningJob(&context, request);
-  v1::WatchFineTuningJobResponse response;
-  bool stopped = false;
-  guard.Arm();
-  while (!stopped && reader->Read(&response)) {
-    guard.Disarm();
-    stopped = !take(response);
-    guard.Arm();
-  }
-  if (stopped) context.TryCancel();
-  const absl::Status status = guard.Explain(ToStatus(reader->Finish()));
-  guard.Disarm();
-  return stopped ? absl::OkStatus() : status;
-}
-
 // Checkpoints
 // -------------------------------------------------------------------------------------------------------------
 
@@ -338,25 +259,6 @@ absl::StatusOr<v1::Checkpoint> Client::UpdateCheckpoint(const v1::UpdateCheckpoi
 
 absl::Status Client::DeleteCheckpoint(const v1::DeleteCheckpointRequest& request) {
   return CallDelete(options_, stubs_->checkpoints, &v1::CheckpointService::Stub::DeleteCheckpoint, request);
-}
-
-absl::Status Client::DownloadOnce(const v1::DownloadCheckpointFileRequest& request,
-                                  const std::function<absl::Status(const v1::DownloadCheckpointFileResponse&)>& take) {
-  grpc::ClientContext context;
-  StallGuard guard(context, absl::Seconds(options_.stall_timeout_seconds));
-  auto reader = stubs_->checkpoints.DownloadCheckpointFile(&context, request);
-  v1::DownloadCheckpointFileResponse response;
-  absl::Status taken;
-  guard.Arm();
-  while (taken.ok() && reader->Read(&response)) {
-    guard.Disarm();
-    taken = take(response);
-    guard.Arm();
-  }
-  if (!taken.ok()) context.TryCancel();
-  const absl::Status status = guard.Explain(ToStatus(reader->Finish()));
-  guard.Disarm();
-  return taken.ok() ? status : taken;
 }
 
 // Prediction and system

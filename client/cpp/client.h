@@ -19,6 +19,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "attune/v1/admin.pb.h"
 #include "attune/v1/checkpoint.pb.h"
 #include "attune/v1/dataset.pb.h"
 #include "attune/v1/fine_tuning_job.pb.h"
@@ -108,6 +109,7 @@ class Client {
   // An error of `take` ends the stream and is returned.
   absl::Status DownloadOnce(const v1::DownloadCheckpointFileRequest& request,
                             const std::function<absl::Status(const v1::DownloadCheckpointFileResponse&)>& take);
+  absl::Status BackupOnce(const std::function<absl::Status(const v1::CreateBackupResponse&)>& take);
 
   const ClientOptions& options() const { return options_; }
 

@@ -10,6 +10,7 @@
 #include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
+#include "server/api/backup_stream.h"
 #include "server/api/blocking_pool.h"
 #include "server/api/checkpoint_service.h"
 #include "server/api/dataset_service.h"
@@ -53,17 +54,22 @@ struct ApiServer::Services {
         checkpoints(d.scheduler, io),
         predictions(d.scheduler, io),
         system(options.facts, d.scheduler, d.files, io),
+        admin({.data_directory = options.facts.data_dir,
+               .database = d.database,
+               .files = d.files,
+               .hold = [&scheduler = d.scheduler](const std::function<void()>& work) { scheduler.HoldCheckpoints(work); }}),
         io({.name = "io", .threads = options.io_threads}),
         imports({.name = "import", .threads = options.import_threads, .max_queued = kMaxQueuedImports}) {}
 
-  std::array<std::pair<std::string, grpc::Service*>, 7> All() {
+  std::array<std::pair<std::string, grpc::Service*>, 8> All() {
     return {{{v1::UploadService::service_full_name(), &uploads},
              {v1::DatasetService::service_full_name(), &datasets},
              {v1::ModelService::service_full_name(), &models},
              {v1::FineTuningJobService::service_full_name(), &jobs},
              {v1::CheckpointService::service_full_name(), &checkpoints},
              {v1::PredictionService::service_full_name(), &predictions},
-             {v1::SystemService::service_full_name(), &system}}};
+             {v1::SystemService::service_full_name(), &system},
+             {v1::AdminService::service_full_name(), &admin}}};
   }
 
   EventStreams streams;
@@ -74,6 +80,7 @@ struct ApiServer::Services {
   CheckpointService checkpoints;
   PredictionService predictions;
   SystemService system;
+  AdminService admin;
   BlockingPool io;
   BlockingPool imports;
 };

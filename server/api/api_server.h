@@ -23,6 +23,7 @@
 #include "server/artifacts/artifact_store.h"
 #include "server/base/files.h"
 #include "server/catalogue/model_catalogue.h"
+#include "server/database/database.h"
 #include "server/datasets/dataset_store.h"
 #include "server/jobs/job_event_log.h"
 #include "server/scheduler/scheduler.h"
@@ -46,6 +47,7 @@ struct ApiDependencies {
   jobs::JobEventLog& event_log;
   Files& files;
   prometheus::Registry& registry;
+  Database& database;  // for backups
 };
 
 class ApiServer {

@@ -92,8 +92,8 @@ absl::Status Transaction::Commit() ABSL_NO_THREAD_SAFETY_ANALYSIS {
   return absl::OkStatus();
 }
 
-Database::Database(std::unique_ptr<SqlConnection> writer, std::unique_ptr<SqlConnection> reader)
-    : writer_(std::move(writer)), reader_(std::move(reader)) {}
+Database::Database(std::string path, std::unique_ptr<SqlConnection> writer, std::unique_ptr<SqlConnection> reader)
+    : path_(std::move(path)), writer_(std::move(writer)), reader_(std::move(reader)) {}
 
 Database::~Database() = default;
 
@@ -106,16 +106,32 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
   ATTUNE_RETURN_IF_ERROR(Files::Posix().SyncDirectory(directory.empty() ? "." : directory));
   ATTUNE_ASSIGN_OR_RETURN(std::unique_ptr<SqlConnection> reader, SqlConnection::Open(path));
   ATTUNE_RETURN_IF_ERROR(reader->RunScript("PRAGMA query_only = ON"));
-  return std::unique_ptr<Database>(new Database(std::move(writer), std::move(reader)));
+  return std::unique_ptr<Database>(new Database(path, std::move(writer), std::move(reader)));
 }
 
 absl::Status Database::Migrate(std::string_view component, const std::vector<std::string>& migrations) {
   absl::MutexLock lock(&write_mutex_);
+  ATTUNE_RETURN_IF_ERROR(BackUpBefore(component, static_cast<int64_t>(migrations.size())));
   ATTUNE_RETURN_IF_ERROR(writer_->RunScript("BEGIN IMMEDIATE"));
   absl::Status status = MigrateLocked(component, migrations);
   if (status.ok()) status = writer_->RunScript("COMMIT");
   if (!status.ok() && writer_->in_transaction()) writer_->RunScript("ROLLBACK").IgnoreError();
   return status;
+}
+
+absl::Status Database::BackUpBefore(std::string_view component, int64_t wanted) const {
+  std::vector<SqlRow> rows;
+  ATTUNE_RETURN_IF_ERROR(writer_->Run("SELECT version FROM migrations WHERE component = ?", {std::string(component)}, &rows).status());
+  if (rows.empty() || rows[0].Int(0) >= wanted) return absl::OkStatus();
+  const std::string to = StrCat(path_, ".before-", component, "-", wanted);
+  if (FileExists(to)) return absl::OkStatus();  // of a migration that did not end well: that one is older
+  Files& files = Files::Posix();
+  ATTUNE_RETURN_IF_ERROR(files.Remove(to + ".tmp"));
+  ATTUNE_RETURN_IF_ERROR(CopyTo(to + ".tmp"));
+  ATTUNE_ASSIGN_OR_RETURN(std::unique_ptr<WritableFile> copy, files.OpenForAppend(to + ".tmp"));
+  ATTUNE_RETURN_IF_ERROR(copy->Sync());
+  ATTUNE_RETURN_IF_ERROR(files.Rename(to + ".tmp", to));
+  return files.SyncDirectory(std::filesystem::path(to).parent_path().string());
 }
 
 absl::Status Database::MigrateLocked(std::string_view component, const std::vector<std::string>& migrations) {
@@ -152,6 +168,17 @@ absl::StatusOr<std::vector<SqlRow>> Database::Query(std::string_view sql, const 
   std::vector<SqlRow> rows;
   ATTUNE_RETURN_IF_ERROR(reader_->Run(sql, args, &rows).status());
   return rows;
+}
+
+absl::Status Database::CopyTo(const std::string& path) const {
+  ATTUNE_ASSIGN_OR_RETURN(std::unique_ptr<SqlConnection> connection, SqlConnection::Open(path_));
+  return connection->Run("VACUUM INTO ?", {path}, nullptr).status();
+}
+
+absl::Status Database::CheckIntegrity() {
+  ATTUNE_ASSIGN_OR_RETURN(std::vector<SqlRow> rows, Query("PRAGMA integrity_check(1)"));
+  if (rows.size() == 1 && rows[0].Text(0) == "ok") return absl::OkStatus();
+  return absl::DataLossError(StrCat(path_, " is damaged: ", rows.empty() ? std::string("no answer") : rows[0].Text(0)));
 }
 
 absl::StatusOr<int64_t> Database::Execute(std::string_view sql, const std::vector<SqlValue>& args) {

@@ -84,7 +84,8 @@ class Database {
   Database& operator=(const Database&) = delete;
 
   // Brings the named component's tables to version migrations.size(): runs those not yet run, in order, in one
-  // transaction. Each may hold several statements. A database that is newer than the list is FAILED_PRECONDITION ("made
+  // transaction; before those of tables that exist, the database is copied to {path}.before-{component}-{version}, once.
+  // Each may hold several statements. A database that is newer than the list is FAILED_PRECONDITION ("made
   // by a newer server"). Never change one that was released.
   absl::Status Migrate(std::string_view component, const std::vector<std::string>& migrations);
 
@@ -95,14 +96,22 @@ class Database {
   // writers.
   absl::StatusOr<std::vector<SqlRow>> Query(std::string_view sql, const std::vector<SqlValue>& args = {});
 
+  // A copy of the last committed state, complete when it returns, over a connection of its own: neither readers nor writers wait. The file must not
+  // exist. Not synced.
+  absl::Status CopyTo(const std::string& path) const;
+  // DATA_LOSS with SQLite's words when the file is damaged. Reads all of it.
+  absl::Status CheckIntegrity();
+
   // One statement in a transaction of its own.
   absl::StatusOr<int64_t> Execute(std::string_view sql, const std::vector<SqlValue>& args = {});
 
  private:
   friend class Transaction;
-  Database(std::unique_ptr<SqlConnection> writer, std::unique_ptr<SqlConnection> reader);
+  Database(std::string path, std::unique_ptr<SqlConnection> writer, std::unique_ptr<SqlConnection> reader);
+  absl::Status BackUpBefore(std::string_view component, int64_t wanted) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
   absl::Status MigrateLocked(std::string_view component, const std::vector<std::string>& migrations)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(write_mutex_);
+  const std::string path_;
   absl::Mutex write_mutex_;
   absl::Mutex read_mutex_;
   const std::unique_ptr<SqlConnection> writer_ ABSL_PT_GUARDED_BY(write_mutex_);

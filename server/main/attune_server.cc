@@ -8,6 +8,7 @@
 
 #include "server/base/fault_point.h"
 #include "server/base/log.h"
+#include "server/main/check_data.h"
 #include "server/main/command_line.h"
 #include "server/main/server.h"
 #include "server/main/signals.h"
@@ -33,6 +34,15 @@ int Run(int argc, char** argv) {
   }
   const ServerOptions& options = command->options;
   SetMinLogLevel(LevelNamed(options.operation.log_level));
+  if (command->check) {
+    absl::StatusOr<DataReport> report = CheckData(options.storage.data_dir);
+    if (!report.ok()) {
+      std::fprintf(stderr, "attune-server: %s\n", std::string(report.status().message()).c_str());
+      return 1;
+    }
+    std::fputs(report->ToText().c_str(), stdout);
+    return report->faults.empty() ? 0 : 1;
+  }
   ArmFaultPoints("server");
   BlockStopSignals();
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Create(options);

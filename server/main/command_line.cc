@@ -26,7 +26,7 @@ bool IsSwitch(const OptionKey& key) {
 }
 
 absl::Status UnknownArgument(const std::string& argument) {
-  std::vector<std::string> flags = {"--config", "--help", "--version"};
+  std::vector<std::string> flags = {"--check", "--config", "--help", "--version"};
   for (const OptionKey& key : OptionKeys()) flags.push_back(key.Flag());
   std::string name = argument.substr(0, argument.find('='));
   std::string nearest = Nearest(name, flags);
@@ -37,6 +37,8 @@ absl::Status UnknownArgument(const std::string& argument) {
 absl::StatusOr<CommandLine> Parse(CLI::App& app, std::vector<std::string> arguments) {
   std::string config;
   app.add_option("--config", config, "Read options from this YAML file; its keys are the flags' names with _ for -.")->type_name("FILE");
+  CommandLine command;
+  app.add_flag("--check", command.check, "Compare a data directory that no server uses with what its database says of it, and end.");
   std::vector<Given> flags(OptionKeys().size());
   for (size_t i = 0; i < flags.size(); ++i) {
     const OptionKey& key = OptionKeys()[i];
@@ -49,7 +51,6 @@ absl::StatusOr<CommandLine> Parse(CLI::App& app, std::vector<std::string> argume
   app.parse(arguments);
   if (!app.remaining().empty()) return UnknownArgument(app.remaining().front());
 
-  CommandLine command;
   if (!config.empty()) ATTUNE_RETURN_IF_ERROR(ApplyConfigFile(config, command.options));
   for (const Given& flag : flags) {
     if (flag.option->count() == 0) continue;

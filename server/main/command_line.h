@@ -18,6 +18,7 @@ inline constexpr char kServerVersion[] = ATTUNE_VERSION;
 
 struct CommandLine {
   std::optional<std::string> print;  // for --help and --version: print this and end
+  bool check = false;                // --check: look at the data directory and end
   ServerOptions options;             // checked
 };
 

@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "server/artifacts/local_artifact_store.h"
+#include "server/backup/snapshot.h"
 #include "server/base/clock.h"
 #include "server/base/files.h"
 #include "server/base/log.h"
@@ -82,6 +83,7 @@ absl::Status Server::OpenStores() {
   Files& files = Files::Posix();
   const Clock& clock = Clock::System();
   ATTUNE_ASSIGN_OR_RETURN(directory_, DataDirectory::Lock(options_.storage.data_dir, files));
+  ATTUNE_RETURN_IF_ERROR(files.RemoveRecursively(directory_->Below(backup::kScratchName)));
   registry_ = std::make_shared<prometheus::Registry>();
   ATTUNE_ASSIGN_OR_RETURN(database_, Database::Open(directory_->Below("attune.db")));
   ATTUNE_ASSIGN_OR_RETURN(
@@ -154,7 +156,8 @@ absl::Status Server::StartServing() {
        .scheduler = *scheduler_,
        .event_log = *event_log_,
        .files = Files::Posix(),
-       .registry = *registry_});
+       .registry = *registry_,
+       .database = *database_});
   if (!api.ok()) return Annotate(api.status(), "listen: ", "");
   api_ = *std::move(api);
   if (!options_.operation.metrics_listen.empty()) ATTUNE_RETURN_IF_ERROR(StartMetrics());

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "absl/synchronization/notification.h"
 #include "server/base/ids.h"
 #include "server/base/log.h"
 #include "server/base/status_macros.h"
@@ -167,6 +168,16 @@ void JobScheduler::Predict(v1::PredictRequest request, std::function<void(absl::
     done(std::move(response));
   };
   deps_.pool.Predict(std::move(prediction), std::move(answer));
+}
+
+void JobScheduler::HoldCheckpoints(const std::function<void()>& work) {
+  // All that removes or registers checkpoints goes through the I/O thread.
+  absl::Notification done;
+  io_->Post([&] {
+    work();
+    done.Notify();
+  });
+  done.WaitForNotification();
 }
 
 void JobScheduler::Drain() {

@@ -70,6 +70,7 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   const v1::ListArchitecturesResponse& architectures() const override { return description_.architectures; }
   const v1::ListDevicesResponse& devices() const override { return description_.devices; }
   const std::string& libtorch_version() const override { return description_.libtorch_version; }
+  void HoldCheckpoints(const std::function<void()>& work) override;
   void Drain() override;
 
  private:

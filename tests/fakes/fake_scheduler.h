@@ -192,6 +192,7 @@ class FakeScheduler final : public scheduler::Scheduler {
   const v1::ListArchitecturesResponse& architectures() const override { return architecture_list; }
   const v1::ListDevicesResponse& devices() const override { return device_list; }
   const std::string& libtorch_version() const override { return libtorch_version_; }
+  void HoldCheckpoints(const std::function<void()>& work) override { work(); }
   void Drain() override { ++drains; }
 
  private:

@@ -60,7 +60,12 @@ class MemoryArtifactStore final : public artifacts::ArtifactStore {
     return Files::Posix().Remove(PathOf(id));
   }
   absl::StatusOr<int64_t> RemoveExpiredUploads() override { return 0; }
-  absl::StatusOr<int64_t> CountOpenUploads() override { return 0; }
+  absl::StatusOr<int64_t> CountOpenUploads() override {
+    absl::MutexLock lock(&mutex_);
+    int64_t open = 0;
+    for (const auto& [id, upload] : uploads_) open += !upload.complete;
+    return open;
+  }
 
   // Uploads are made by Put.
   absl::StatusOr<artifacts::UploadInfo> CreateUpload(const artifacts::CreateUploadOptions&) override {

@@ -17,6 +17,7 @@ STORES = ["server/examples", "server/weights", "server/tokenizers", "server/data
 MAY_INCLUDE = {
     "server/base": [],
     "server/database": BASIS,
+    "server/backup": ["server/database", *BASIS],
     "server/examples": BASIS,
     "server/weights": BASIS,
     "server/tokenizers": BASIS,
@@ -30,7 +31,7 @@ MAY_INCLUDE = {
     "server/workers": ["server/jobs", "server/metrics", *BASIS],
     "server/scheduler": ["server/jobs", "server/workers", "server/datasets", "server/catalogue", "server/artifacts", "server/architectures", "server/images", "server/metrics", *STORES],
     "server/api": ["server/scheduler", "server/datasets", "server/catalogue", "server/artifacts", "server/jobs", "server/workers",
-                   "server/metrics", "server/architectures", "server/images", *STORES],
+                   "server/metrics", "server/architectures", "server/images", "server/backup", *STORES],
     "server/training/input": ["server/examples", "server/tokenizers", "server/images", *BASIS],
     "server/training/models": ["server/training/input", "server/weights", "server/architectures", *BASIS],
     "server/training/tasks": ["server/training/models", "server/training/input", "server/training/recipes", "server/examples", "server/architectures", *BASIS],

@@ -82,7 +82,8 @@ class ApiTest : public ::testing::Test {
                                              .scheduler = scheduler_,
                                              .event_log = event_log_,
                                              .files = Files::Posix(),
-                                             .registry = *registry_});
+                                             .registry = *registry_,
+                                             .database = *database_});
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
     channel_ = NewChannel();
@@ -108,6 +109,8 @@ class ApiTest : public ::testing::Test {
   FakeScheduler scheduler_;
   FakeEventLog event_log_;
   std::unique_ptr<prometheus::Registry> registry_;
+  TemporaryDirectory database_directory_;
+  std::unique_ptr<Database> database_ = Database::Open(database_directory_.path() + "/attune.db").value();
   std::unique_ptr<ApiServer> server_;
   std::shared_ptr<grpc::Channel> channel_;
 };

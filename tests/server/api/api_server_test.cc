@@ -126,7 +126,8 @@ TEST_F(ApiTest, AnAddressInUseIsAnErrorThatSaysSo) {
                                                                            .scheduler = scheduler_,
                                                                            .event_log = event_log_,
                                                                            .files = Files::Posix(),
-                                                                           .registry = *registry_});
+                                                                           .registry = *registry_,
+                                                                           .database = *database_});
   ASSERT_EQ(second.status().code(), absl::StatusCode::kUnavailable);
   EXPECT_NE(std::string(second.status().message()).find(server_->address()), std::string::npos) << second.status();
 }

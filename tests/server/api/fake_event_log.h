@@ -69,6 +69,8 @@ class FakeEventLog final : public jobs::JobEventLog {
 
   void Commit(jobs::AppendOptions options) override {}
   absl::Status Flush() override { return absl::OkStatus(); }
+  jobs::WatchStats Watchers() const override { return {}; }
+  bool Failing() const override { return false; }
 
   absl::StatusOr<std::unique_ptr<jobs::EventSubscription>> Subscribe(const std::string& job_id, int64_t after_sequence,
                                                                      jobs::WatchCallback wake) override {

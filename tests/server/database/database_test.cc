@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <fstream>
 #include <thread>
 
 #include "server/base/files.h"
@@ -170,6 +171,42 @@ TEST_F(DatabaseTest, MigrationsRunOnceAndInOrder) {
   absl::Status newer = database_->Migrate("m", {"CREATE TABLE m(a)"});
   EXPECT_EQ(newer.code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(newer.message()), HasSubstr("newer server"));
+}
+
+TEST_F(DatabaseTest, BeforeATableChangesTheDatabaseIsCopied) {
+  ASSERT_TRUE(database_->Migrate("jobs", {"CREATE TABLE jobs(id TEXT)"}).ok());
+  ASSERT_TRUE(database_->Execute("INSERT INTO jobs VALUES('j1')").ok());
+  const std::string copy = Path() + ".before-jobs-2";
+  EXPECT_FALSE(FileExists(Path() + ".before-jobs-1")) << "there was nothing to lose";
+  ASSERT_TRUE(database_->Migrate("jobs", {"CREATE TABLE jobs(id TEXT)", "DROP TABLE jobs"}).ok());
+  auto before = Database::Open(copy);
+  ASSERT_TRUE(before.ok()) << before.status();
+  EXPECT_EQ((*before)->Query("SELECT id FROM jobs").value().at(0).Text(0), "j1");
+  EXPECT_TRUE((*before)->Migrate("jobs", {"CREATE TABLE jobs(id TEXT)"}).ok()) << "the older server can go on with it";
+}
+
+TEST_F(DatabaseTest, ACopyIsOfTheLastCommit) {
+  ASSERT_TRUE(database_->Execute("CREATE TABLE v(x INTEGER)").ok());
+  ASSERT_TRUE(database_->Execute("INSERT INTO v VALUES(1)").ok());
+  auto open = database_->Begin();
+  ASSERT_TRUE(open.Execute("INSERT INTO v VALUES(2)").ok());
+  ASSERT_TRUE(database_->CopyTo(Path() + ".copy").ok()) << "a writer does not hold it up";
+  EXPECT_EQ(Database::Open(Path() + ".copy").value()->Query("SELECT x FROM v").value().size(), 1u);
+  EXPECT_FALSE(database_->CopyTo(Path() + ".copy").ok()) << "nothing is overwritten";
+}
+
+TEST_F(DatabaseTest, DamageIsFound) {
+  ASSERT_TRUE(database_->Execute("CREATE TABLE w(x TEXT)").ok());
+  for (int i = 0; i < 200; ++i) ASSERT_TRUE(database_->Execute("INSERT INTO w VALUES(?)", {std::string(500, 'x')}).ok());
+  EXPECT_TRUE(database_->CheckIntegrity().ok());
+  ASSERT_TRUE(database_->CopyTo(Path() + ".copy").ok());
+  {
+    std::fstream file(Path() + ".copy", std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(5 * 4096);
+    file << std::string(4096, '\xff');
+  }
+  auto damaged = Database::Open(Path() + ".copy");
+  if (damaged.ok()) EXPECT_EQ((*damaged)->CheckIntegrity().code(), absl::StatusCode::kDataLoss);
 }
 
 TEST_F(DatabaseTest, FailedMigrationLeavesTheOldVersion) {

@@ -99,7 +99,9 @@ TEST(WatchGaugesTest, WatchersAndHowFarBehindTheyAre) {
   auto slow = log->Subscribe("j1", 0, [] {}).value();
   say();
   say();
-  EXPECT_EQ(quick->Take(10)->size(), 3u);
+  size_t taken = 0;
+  for (size_t more = 1; more > 0; taken += more) more = quick->Take(10)->size();
+  EXPECT_EQ(taken, 3u);
   EXPECT_EQ(slow->Take(1)->size(), 1u);
   EXPECT_EQ(Series(gauges)["attune_watchers"], 2);
   EXPECT_EQ(Series(gauges)["attune_watch_behind_events"], 2);
@@ -118,13 +120,19 @@ TEST(ReadinessTest, FollowsTheStoreAndTheDiskAndSpeaksOfChangesOnly) {
   Readiness readiness({.log = *log, .files = Files::Posix(), .directory = directory.path(), .least_free_bytes = 1}, follow);
   readiness.Check();
   EXPECT_TRUE(readiness.ready());
+  const auto say = [&] {
+    v1::JobEvent event;
+    event.mutable_log_line()->set_text("line");
+    log->Append("j1", event);
+    log->Flush().IgnoreError();
+  };
   store.FailCommits(absl::ResourceExhaustedError("disk full"));
-  EXPECT_FALSE(log->Flush().ok());
+  say();
   readiness.Check();
   readiness.Check();
   EXPECT_FALSE(readiness.ready());
   store.ClearFault();
-  EXPECT_TRUE(log->Flush().ok());
+  say();
   readiness.Check();
   EXPECT_EQ(said, (std::vector<bool>{false, true}));
   Readiness full({.log = *log, .files = Files::Posix(), .directory = directory.path(), .least_free_bytes = int64_t{1} << 62}, follow);

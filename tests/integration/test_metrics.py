@@ -1,0 +1,94 @@
+"""The figures of a real server: what a scrape shows after jobs that succeed, fail and are killed, that it stays small and quick, and a job's curves as JSON."""
+import json
+import os
+import re
+import signal
+import urllib.error
+import urllib.request
+
+import pytest
+
+import harness
+from harness import Job, spec_pb
+
+
+@pytest.fixture
+def served(tmp_path):
+    server = harness.Server(str(tmp_path / "data"), "--metrics-listen", "127.0.0.1:0")
+    server.start()
+    yield server
+    server.stop()
+
+
+def get(server, path):
+    port = re.search(r'"metrics_port":(\d+)', server.log_text()).group(1)
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as reply:
+        return reply.read().decode()
+
+
+def scrape(server):
+    """{series: value}"""
+    series = {}
+    for line in get(server, "/metrics").splitlines():
+        if not line.startswith("#"):
+            name, value = line.rsplit(" ", 1)
+            series[name] = float(value)
+    return series
+
+
+def total(series, name, **labels):
+    wanted = [f'{key}="{value}"' for key, value in labels.items()]
+    return sum(value for key, value in series.items() if key.split("{")[0] == name and all(text in key for text in wanted))
+
+
+def test_jobs_that_succeed_fail_and_lose_their_worker_are_counted(served, tmp_path):
+    model = served.import_model(harness.make_tiny_bert(str(tmp_path / "bert")), "tiny-bert").name
+    dataset = served.import_dataset(harness.sentiment_csv(64)).name
+    quick = dict(hyperparameters=spec_pb.Hyperparameters(n_epochs=2, batch_size=8, learning_rate=1e-3))
+    done = served.wait(served.create_job(model, dataset, **quick).name)
+    assert done.state == Job.STATE_SUCCEEDED, done
+    wild = [spec_pb.Phase(name="calm", max_steps=2, learning_rate=1e-4), spec_pb.Phase(name="wild", max_steps=200, learning_rate=0.99)]
+    bad = served.wait(served.create_job(model, dataset, phases=wild, hyperparameters=spec_pb.Hyperparameters(
+        batch_size=8, max_grad_norm=0, optimizer=spec_pb.OPTIMIZER_SGD, momentum=0.99, learning_rate_multiplier=1e30, warmup_ratio=0)).name)
+    assert bad.state == Job.STATE_FAILED, bad
+    long = served.create_job(model, dataset, hyperparameters=spec_pb.Hyperparameters(n_epochs=400, batch_size=8, learning_rate=1e-3),
+                             checkpointing=spec_pb.CheckpointSpec(save_steps=20))
+    served.wait_for_event(long.name, "checkpoint_saved", count=2)
+    for pid in harness.worker_pids(served):
+        os.kill(pid, signal.SIGKILL)
+    next(event for event in served.events(long.name) if event.attempt == 2 and event.WhichOneof("payload") == "metrics")
+    served.jobs.CancelFineTuningJob(harness.job_pb.CancelFineTuningJobRequest(name=long.name))
+    served.wait(long.name)
+    series = scrape(served)
+    assert total(series, "attune_jobs_created_total") == 3
+    assert total(series, "attune_jobs_ended_total", state="succeeded") == 1
+    assert total(series, "attune_jobs_ended_total", state="failed", fault="user") == 1
+    assert total(series, "attune_jobs_ended_total", state="cancelled") == 1
+    assert total(series, "attune_jobs_not_finite_total") == 1
+    assert total(series, "attune_job_retries_total", reason="killed") == 1
+    assert total(series, "attune_worker_exits_total", reason="killed") >= 1
+    steps, samples = total(series, "attune_training_steps_total", architecture="bert"), total(series, "attune_training_samples_total", architecture="bert")
+    assert steps >= done.progress.step and samples > steps, (steps, samples)
+    assert 0 < total(series, "attune_training_input_wait_seconds_total") < total(series, "attune_training_step_seconds_total")
+    assert total(series, "attune_checkpoint_bytes_count") >= 3
+    assert total(series, "attune_store_commit_seconds_count") > 0
+    assert total(series, "attune_ready") == 1
+    harness.wait_until(lambda: total(scrape(served), "attune_stored_bytes", kind="models") > 0, "the directory to be measured")
+    for line in get(served, "/metrics").splitlines():
+        for name in (done.name, bad.name, long.name, model, dataset):
+            assert name.split("/")[1] not in line, "no id may be a label"
+
+
+def test_curves_of_a_job(served, tmp_path):
+    model = served.import_model(harness.make_tiny_bert(str(tmp_path / "bert")), "tiny-bert").name
+    dataset = served.import_dataset(harness.sentiment_csv(64)).name
+    done = served.wait(served.create_job(model, dataset, hyperparameters=spec_pb.Hyperparameters(n_epochs=2, batch_size=8, learning_rate=1e-3)).name)
+    jobs = json.loads(get(served, "/jobs"))
+    assert [job["job"] for job in jobs] == [done.name] and jobs[0]["state"] == "SUCCEEDED"
+    points = json.loads(get(served, f"/jobs/{done.name.split('/')[1]}/metrics"))
+    losses = [point["loss"] for point in points if "loss" in point]
+    assert len(losses) == done.progress.step and all(loss > 0 for loss in losses)
+    assert any("eval_accuracy" in point for point in points)
+    with pytest.raises(urllib.error.HTTPError) as error:
+        get(served, "/jobs/none/metrics")
+    assert error.value.code == 404
