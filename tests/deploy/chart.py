@@ -31,9 +31,9 @@ def helm_program():
 
 
 def helm(*args):
-    # Nothing of the user's own Helm is read or written.
+    # Nothing of the user's own Helm is read or written, and no cluster is asked.
     with tempfile.TemporaryDirectory() as home:
-        environment = {**os.environ, **{f"HELM_{kind}_HOME": home for kind in ("CACHE", "CONFIG", "DATA")}}
+        environment = {**os.environ, **{f"HELM_{kind}_HOME": home for kind in ("CACHE", "CONFIG", "DATA")}, "KUBECONFIG": os.devnull}
         return subprocess.run([helm_program(), *map(str, args)], capture_output=True, text=True, timeout=DEADLINE, env=environment)
 
 

@@ -100,6 +100,60 @@ def test_references_lead_somewhere(name):
     assert address == f"{service['metadata']['name']}.ml.svc:{service['spec']['ports'][0]['port']}"
 
 
+def test_default_objects_are_all_there():
+    kinds = sorted(o["kind"] for o in chart.render("defaults"))
+    hooks = ["ConfigMap", "NetworkPolicy", "Pod"]
+    assert kinds == sorted(["ConfigMap", "NetworkPolicy", "PodDisruptionBudget", "Service", "Service", "ServiceAccount", "StatefulSet", *hooks])
+
+
+def test_the_budget_lets_nodes_be_drained_unless_told():
+    assert chart.one(chart.render("defaults"), "PodDisruptionBudget")["spec"]["maxUnavailable"] == 1
+    assert chart.one(chart.render("never-evicted"), "PodDisruptionBudget")["spec"]["maxUnavailable"] == 0
+    assert not any(o["kind"] == "PodDisruptionBudget" for o in chart.render("ephemeral"))
+
+
+def data_volume(name):
+    spec = chart.one(chart.render(name), "StatefulSet")["spec"]
+    volumes = [v for v in spec["template"]["spec"]["volumes"] if v["name"] == "data"]
+    return volumes, spec.get("volumeClaimTemplates"), spec.get("persistentVolumeClaimRetentionPolicy")
+
+
+def test_where_data_is():
+    volumes, (claim,), retention = data_volume("defaults")
+    assert volumes == [] and claim["spec"] == {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "50Gi"}}}
+    assert retention == {"whenDeleted": "Retain", "whenScaled": "Retain"}
+    volumes, (claim,), retention = data_volume("storage")
+    assert claim["spec"] == {"storageClassName": "fast-ssd", "accessModes": ["ReadWriteOncePod"], "resources": {"requests": {"storage": "1.5Ti"}}}
+    assert claim["metadata"]["annotations"] == {"backup": "daily"} and retention["whenDeleted"] == "Delete"
+    assert data_volume("existing-claim") == ([{"name": "data", "persistentVolumeClaim": {"claimName": "attune-old-data"}}], None, None)
+    assert data_volume("ephemeral") == ([{"name": "data", "emptyDir": {"sizeLimit": "10Gi"}}], None, None)
+
+
+def test_scheduling():
+    template = chart.server_pod(chart.render("scheduling"))
+    spec = template["spec"]
+    assert spec["priorityClassName"] == "training" and "nodeAffinity" in spec["affinity"] and spec["tolerations"][0]["key"] == "spot"
+    constraint, = spec["topologySpreadConstraints"]
+    assert (constraint["topologyKey"], constraint["maxSkew"], constraint["whenUnsatisfiable"]) == ("topology.kubernetes.io/zone", 2, "DoNotSchedule")
+    assert template["metadata"]["labels"]["cost-centre"] == "ml" and template["metadata"]["annotations"]["sidecar.istio.io/inject"] == "false"
+    assert "topologySpreadConstraints" not in chart.server_pod(chart.render("shared-account"))["spec"]
+
+
+def test_probes_and_drain_follow_the_values():
+    container = chart.server_pod(chart.render("long-drain"))["spec"]["containers"][0]
+    assert container["startupProbe"]["failureThreshold"] == 360 and container["livenessProbe"]["initialDelaySeconds"] == 60
+    assert "lifecycle" not in container
+    assert chart.server_pod(chart.render("defaults"))["spec"]["containers"][0]["lifecycle"]["preStop"]["exec"]["command"] == ["/bin/sleep", "5"]
+
+
+def test_every_value_is_used():
+    text = "".join(path.read_text() for path in (chart.CHART / "templates").rglob("*") if path.is_file())
+    for key, value in yaml.safe_load((chart.CHART / "values.yaml").read_text()).items():
+        assert f".Values.{key}" in text or f'"{key}"' in text, key
+        for inner in value if isinstance(value, dict) and key not in ("config", "resources") else ():
+            assert f".{inner}" in text, f"{key}.{inner}"
+
+
 def test_gpus():
     pod = chart.server_pod(chart.render("gpu-slice"))["spec"]
     assert pod["containers"][0]["resources"]["limits"]["nvidia.com/mig-3g.40gb"] == 1

@@ -1,13 +1,14 @@
-"""The chart with a real server: it takes the rendered configuration, and the script of `helm test` passes against it and leaves nothing behind."""
+"""The chart with a real server: it takes the rendered configuration and answers the probes, and the script of `helm test` passes against it and leaves nothing behind."""
 import os
 import pathlib
 import subprocess
 
 import pytest
 import yaml
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 import harness
-from harness import dataset_pb, job_pb, model_pb
+from harness import dataset_pb, job_pb, model_pb, spec_pb
 
 CHART = pathlib.Path(harness.SOURCE) / "deploy" / "helm" / "attune"
 FILES = CHART / "files" / "test"
@@ -27,8 +28,14 @@ def chart_server(tmp_path_factory):
         yield server
 
 
+def probed_services():
+    """What the probes of the plain manifests, which are the chart's, ask for; empty for the server as a whole."""
+    container = yaml.safe_load((CHART.parents[1] / "k8s" / "statefulset.yaml").read_text())["spec"]["template"]["spec"]["containers"][0]
+    return {probe: container[probe]["grpc"].get("service", "") for probe in ("startupProbe", "readinessProbe", "livenessProbe")}
+
+
 @pytest.fixture
-def test_folder(tmp_path):
+def pod_files(tmp_path):
     """The files where the pod has them."""
     (tmp_path / "model").mkdir()
     for path in FILES.iterdir():
@@ -37,9 +44,16 @@ def test_folder(tmp_path):
     return tmp_path
 
 
-def run(folder, address):
+def start(folder, address):
     environment = {**os.environ, "PATH": f"{os.path.dirname(harness.CLI)}:/usr/bin:/bin", "ATTUNE_SERVER": address}
-    return subprocess.run(["/bin/sh", str(folder / "run.sh"), str(folder)], capture_output=True, text=True, timeout=harness.DEADLINE, env=environment)
+    return subprocess.Popen(["/bin/sh", str(folder / "run.sh"), str(folder)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+
+
+def run(folder, address):
+    """Exit code and output."""
+    process = start(folder, address)
+    output, _ = process.communicate(timeout=harness.DEADLINE)
+    return process.returncode, output
 
 
 def left(server):
@@ -47,21 +61,57 @@ def left(server):
             len(server.jobs.ListFineTuningJobs(job_pb.ListFineTuningJobsRequest()).fine_tuning_jobs))
 
 
-def test_the_chart_test_passes_and_cleans_up(chart_server, test_folder):
+def test_the_chart_test_passes_and_cleans_up(chart_server, pod_files):
     for _ in range(2):
-        done = run(test_folder, chart_server.address)
-        assert done.returncode == 0 and "All of it worked" in done.stdout, done.stdout + done.stderr
+        code, output = run(pod_files, chart_server.address)
+        assert code == 0 and "All of it worked" in output, output
         assert left(chart_server) == (0, 0, 0)
 
 
-def test_it_fails_without_a_server(test_folder):
-    done = run(test_folder, "127.0.0.1:1")
-    assert done.returncode != 0 and "All of it worked" not in done.stdout
+def test_it_fails_without_a_server(pod_files):
+    code, output = run(pod_files, "127.0.0.1:1")
+    assert code != 0 and "All of it worked" not in output
 
 
-def test_it_fails_with_a_broken_model_and_cleans_up(chart_server, test_folder):
-    weights = test_folder / "model" / "model.safetensors"
+def test_it_fails_with_a_broken_model_and_cleans_up(chart_server, pod_files):
+    weights = pod_files / "model" / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    done = run(test_folder, chart_server.address)
-    assert done.returncode != 0 and "All of it worked" not in done.stdout
+    code, output = run(pod_files, chart_server.address)
+    assert code != 0 and "All of it worked" not in output
     assert left(chart_server) == (0, 0, 0)
+
+
+def test_it_cleans_up_when_its_pod_is_stopped(chart_server, pod_files):
+    """Behind a job that has the only slot, the test waits until its time is over."""
+    model = chart_server.import_model(pod_files / "model", "busy").name
+    dataset = chart_server.import_dataset(harness.sentiment_csv(4000)).name
+    long = chart_server.create_job(model, dataset, hyperparameters=spec_pb.Hyperparameters(n_epochs=1000)).name
+    process = start(pod_files, chart_server.address)
+    try:
+        for line in process.stdout:
+            if "waiting" in line or "QUEUED" in line:
+                break
+        process.terminate()
+        output, _ = process.communicate(timeout=harness.DEADLINE)
+        assert process.returncode == 143, output
+        assert left(chart_server) == (1, 1, 1)
+        assert chart_server.jobs.GetFineTuningJob(job_pb.GetFineTuningJobRequest(name=long)).state == harness.Job.STATE_RUNNING
+    finally:
+        process.kill()
+        chart_server.jobs.CancelFineTuningJob(job_pb.CancelFineTuningJobRequest(name=long))
+        chart_server.wait(long)
+        chart_server.jobs.DeleteFineTuningJob(job_pb.DeleteFineTuningJobRequest(name=long))
+        chart_server.datasets.DeleteDataset(dataset_pb.DeleteDatasetRequest(name=dataset))
+        chart_server.models.DeleteModel(model_pb.DeleteModelRequest(name=model))
+
+
+def test_probes_are_answered_and_readiness_ends_with_the_drain(own_server):
+    health = health_pb2_grpc.HealthStub(own_server.channel)
+    for probe, service in probed_services().items():
+        status = health.Check(health_pb2.HealthCheckRequest(service=service), timeout=harness.DEADLINE).status
+        assert status == health_pb2.HealthCheckResponse.SERVING, probe
+    seen = health.Watch(health_pb2.HealthCheckRequest(service=probed_services()["readinessProbe"]), timeout=harness.DEADLINE)
+    assert next(seen).status == health_pb2.HealthCheckResponse.SERVING
+    own_server.process.terminate()
+    assert next(seen).status == health_pb2.HealthCheckResponse.NOT_SERVING
+    assert own_server.process.wait(harness.DEADLINE) == 0

@@ -27,7 +27,9 @@ created=$(attune -q --output json jobs create --base-model "$run" --dataset "$ru
 job=$(printf '%s\n' "$created" | sed -n 's|.*"name": *"\(fineTuningJobs/[^"/]*\)".*|\1|p' | head -n 1)
 [ -n "$job" ] || { echo "no job in the answer: $created" >&2; exit 1; }
 step "Watch $job"
-attune jobs watch "$job"
+# In the background, because a shell does not hear SIGTERM while a command runs before it.
+attune jobs watch "$job" &
+wait $!
 step "Predict"
 attune predict "$job" "a good film" "the food was awful"
 step "All of it worked"
