@@ -49,7 +49,9 @@ def test_what_is_written_to_has_a_volume(name):
 @everywhere
 def test_one_replica_and_nothing_that_scales(name):
     objects = chart.render(name)
-    assert chart.one(objects, "StatefulSet")["spec"]["replicas"] == 1
+    spec = chart.one(objects, "StatefulSet")["spec"]
+    # With OrderedReady a pod that never starts keeps a mended one from replacing it.
+    assert spec["replicas"] == 1 and spec["podManagementPolicy"] == "Parallel"
     assert not any(o["kind"] in ("HorizontalPodAutoscaler", "ScaledObject") for o in objects)
 
 
