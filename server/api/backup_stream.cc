@@ -8,10 +8,12 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "server/api/grpc_status.h"
 #include "server/backup/archive.h"
 #include "server/base/log.h"
 #include "server/base/status_macros.h"
+#include "server/base/str_cat.h"
 
 namespace attune::api {
 namespace {
@@ -19,6 +21,7 @@ namespace {
 using Reactor = grpc::ServerWriteReactor<v1::CreateBackupResponse>;
 
 constexpr size_t kPiecesAhead = 8;  // of 256 KiB
+constexpr absl::Duration kPatience = absl::Minutes(2);
 
 class Refusal final : public Reactor {
  public:
@@ -28,7 +31,8 @@ class Refusal final : public Reactor {
 
 class BackupStream final : public Reactor {
  public:
-  BackupStream(const backup::SnapshotSources& sources, std::atomic<bool>& busy) : sources_(sources), busy_(busy), thread_([this] { Make(); }) {}
+  BackupStream(grpc::CallbackServerContext& context, const backup::SnapshotSources& sources, std::atomic<bool>& busy)
+      : context_(context), sources_(sources), busy_(busy), thread_([this] { Make(); }) {}
 
   void OnWriteDone(bool ok) override {
     absl::MutexLock lock(&mutex_);
@@ -71,7 +75,13 @@ class BackupStream final : public Reactor {
     piece.set_data(std::string(data));
     piece.set_total_bytes(total);
     const auto room = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return cancelled_ || pieces_.size() < kPiecesAhead; };
-    absl::MutexLock lock(&mutex_, absl::Condition(&room));
+    absl::MutexLock lock(&mutex_);
+    // A client that does not read would keep the only backup, and on the disk all that is removed meanwhile.
+    if (!mutex_.AwaitWithTimeout(absl::Condition(&room), kPatience)) {
+      cancelled_ = true;
+      context_.TryCancel();  // else the piece that nobody reads would be on its way for ever
+      return absl::DeadlineExceededError(StrCat("nothing of the backup was read for ", absl::FormatDuration(kPatience), "; is the disk that it goes to full, or gone?"));
+    }
     if (cancelled_) return absl::CancelledError("the client left");
     pieces_.push_back(std::move(piece));
     Advance();
@@ -91,6 +101,7 @@ class BackupStream final : public Reactor {
     }
   }
 
+  grpc::CallbackServerContext& context_;
   const backup::SnapshotSources& sources_;
   std::atomic<bool>& busy_;
   absl::Mutex mutex_;
@@ -103,9 +114,9 @@ class BackupStream final : public Reactor {
 
 }  // namespace
 
-Reactor* AdminService::CreateBackup(grpc::CallbackServerContext*, const v1::CreateBackupRequest*) {
+Reactor* AdminService::CreateBackup(grpc::CallbackServerContext* context, const v1::CreateBackupRequest*) {
   if (busy_.exchange(true)) return new Refusal(absl::ResourceExhaustedError("another backup is being made; try again when it has ended"));
-  return new BackupStream(sources_, busy_);
+  return new BackupStream(*context, sources_, busy_);
 }
 
 }  // namespace attune::api

@@ -35,6 +35,7 @@ struct SnapshotSources {
 
 class BackupSnapshot {
  public:
+  // ABORTED when files were replaced under their names again and again.
   static absl::StatusOr<std::unique_ptr<BackupSnapshot>> Take(const SnapshotSources& sources);
   ~BackupSnapshot();
 
@@ -45,7 +46,8 @@ class BackupSnapshot {
  private:
   BackupSnapshot(std::string directory, Files& files) : directory_(std::move(directory)), files_(files) {}
   absl::Status LinkAll(const std::string& data_directory);
-  void List();
+  absl::Status List();
+  static absl::StatusOr<std::unique_ptr<BackupSnapshot>> TryTake(const SnapshotSources& sources);
 
   const std::string directory_;
   Files& files_;

@@ -124,7 +124,6 @@ absl::Status Database::BackUpBefore(std::string_view component, int64_t wanted) 
   ATTUNE_RETURN_IF_ERROR(writer_->Run("SELECT version FROM migrations WHERE component = ?", {std::string(component)}, &rows).status());
   if (rows.empty() || rows[0].Int(0) >= wanted) return absl::OkStatus();
   const std::string to = StrCat(path_, ".before-", component, "-", wanted);
-  if (FileExists(to)) return absl::OkStatus();  // of a migration that did not end well: that one is older
   Files& files = Files::Posix();
   ATTUNE_RETURN_IF_ERROR(files.Remove(to + ".tmp"));
   ATTUNE_RETURN_IF_ERROR(CopyTo(to + ".tmp"));

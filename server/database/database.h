@@ -84,7 +84,7 @@ class Database {
   Database& operator=(const Database&) = delete;
 
   // Brings the named component's tables to version migrations.size(): runs those not yet run, in order, in one
-  // transaction; before those of tables that exist, the database is copied to {path}.before-{component}-{version}, once.
+  // transaction; before those of tables that exist, the database is copied to {path}.before-{component}-{version}.
   // Each may hold several statements. A database that is newer than the list is FAILED_PRECONDITION ("made
   // by a newer server"). Never change one that was released.
   absl::Status Migrate(std::string_view component, const std::vector<std::string>& migrations);

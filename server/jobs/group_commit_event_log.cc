@@ -27,6 +27,9 @@ EventKind KindOf(const v1::JobEvent& event) {
 
 bool IsDroppable(EventKind kind) { return kind == EventKind::kMetric || kind == EventKind::kLogLine; }
 
+// Where nothing is left to be tried again, nobody finds out that the store has recovered but the next one who writes: after a while he is welcome.
+constexpr absl::Duration kFailureIsNews = absl::Seconds(30);
+
 absl::Status Undecodable(const std::string& job_id) {
   return absl::DataLossError("an event of job " + job_id + " cannot be read; restore the data directory from a backup");
 }
@@ -112,7 +115,8 @@ absl::Duration GroupCommitEventLog::CommitNext() {
   }
   for (int attempt = again ? 1 : 0; !group_.empty(); ++attempt) {
     error_ = TryCommit(group_);
-    NoteOutcome(error_);
+    // A group that has nothing to store says nothing about the store.
+    if (!error_.ok() || StoresAnything(group_)) NoteOutcome(error_);
     if (error_.ok()) {
       group_.clear();
       break;
@@ -133,7 +137,11 @@ bool GroupCommitEventLog::HasWaiting() const {
 
 bool GroupCommitEventLog::Failing() const {
   absl::MutexLock lock(&mutex_);
-  return failing_;
+  return failing_ && clock_.Now() - failed_at_ < kFailureIsNews;
+}
+
+bool GroupCommitEventLog::StoresAnything(const Group& group) {
+  return std::any_of(group.begin(), group.end(), [](const Entry& entry) { return entry.event.has_value() || !entry.options.changes.empty(); });
 }
 
 void GroupCommitEventLog::LoseGroup() {
@@ -153,6 +161,7 @@ void GroupCommitEventLog::NoteOutcome(const absl::Status& status) {
     Log(LogLevel::kError, "job events cannot be stored; trying again", {{"error", status.ToString()}});
   }
   failing_ = !status.ok();
+  if (failing_) failed_at_ = clock_.Now();
 }
 
 absl::Status GroupCommitEventLog::TryCommit(Group& group) {

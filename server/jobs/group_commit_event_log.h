@@ -53,6 +53,7 @@ class GroupCommitEventLog final : public JobEventLog {
   // What is left of the group when the log goes while the store fails.
   void LoseGroup();
   absl::Status TryCommit(Group& group);
+  static bool StoresAnything(const Group& group);
   absl::Status CommitToStore(const std::vector<JobChange>& changes);
   void NoteOutcome(const absl::Status& status);
   void Shed(Group& group, const absl::Status& error);
@@ -69,6 +70,7 @@ class GroupCommitEventLog final : public JobEventLog {
   mutable absl::Mutex mutex_;
   std::deque<Entry> queue_ ABSL_GUARDED_BY(mutex_);
   bool failing_ ABSL_GUARDED_BY(mutex_) = false;  // the last commit failed
+  absl::Time failed_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   int64_t shed_ ABSL_GUARDED_BY(mutex_) = 0;      // metrics and log lines dropped since commits fail
 

@@ -94,7 +94,7 @@ class JobEventLog {
   virtual absl::StatusOr<std::vector<v1::MetricPoint>> ListMetrics(const std::string& job_id, int64_t after_sequence,
                                                                    int limit, int64_t* last_sequence) = 0;
   virtual WatchStats Watchers() const = 0;
-  // Whether the last commit failed: what is appended waits, or is lost (see above).
+  // Whether the last commit failed, half a minute ago at most: what is appended waits, or is lost (see above).
   virtual bool Failing() const = 0;
 };
 

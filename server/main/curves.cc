@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <utility>
 #include <vector>
 
@@ -19,42 +20,31 @@ using nlohmann::json;
 constexpr int kListedJobs = 200;
 constexpr size_t kMostPoints = 2000;
 constexpr int kPage = 1000;
+constexpr int kMostReaders = 2;  // at once; the exposer has twice as many threads
 
 metrics::HttpReply NotThere(std::string_view what) {
   return {.status = 404, .body = json{{"error", what}}.dump(-1, ' ', false, json::error_handler_t::replace)};
 }
 
-// Training points, thinned as they come: whenever there are too many every second one goes, and from then on only every second one is taken. Evaluations stay.
+// Points, thinned as they come: whenever there are too many every second one goes, and from then on only every second one is taken.
 class Thinned {
  public:
-  void Add(json point, bool evaluation) {
-    if (!evaluation && seen_++ % stride_ != 0) return;
-    points_.push_back({std::move(point), evaluation});
-    training_ += !evaluation;
-    if (training_ <= kMostPoints) return;
-    std::vector<Point> kept;
-    size_t i = 0;
-    for (Point& each : points_) {
-      if (each.evaluation || i++ % 2 == 0) kept.push_back(std::move(each));
-    }
-    points_ = std::move(kept);
-    training_ = (training_ + 1) / 2;
+  // Whether the next point is one to Add.
+  bool Wants() { return seen_++ % stride_ == 0; }
+
+  void Add(int64_t sequence, json point) {
+    points_.emplace_back(sequence, std::move(point));
+    if (points_.size() <= kMostPoints) return;
+    for (size_t i = 0; 2 * i < points_.size(); ++i) points_[i] = std::move(points_[2 * i]);
+    points_.resize((points_.size() + 1) / 2);
     stride_ *= 2;
   }
 
-  json Take() {
-    json all = json::array();
-    for (Point& each : points_) all.push_back(std::move(each.point));
-    return all;
-  }
+  std::vector<std::pair<int64_t, json>> Take() { return std::move(points_); }
 
  private:
-  struct Point {
-    json point;
-    bool evaluation;
-  };
-  std::vector<Point> points_;
-  size_t training_ = 0, seen_ = 0, stride_ = 1;
+  std::vector<std::pair<int64_t, json>> points_;
+  size_t seen_ = 0, stride_ = 1;
 };
 
 bool IsEvaluation(const v1::MetricPoint& point) {
@@ -105,18 +95,36 @@ metrics::HttpReply Curves::Jobs() const {
 
 metrics::HttpReply Curves::Metrics(const std::string& id) const {
   if (const absl::Status status = scheduler_.GetJob(StrCat("fineTuningJobs/", id)).status(); !status.ok()) return NotThere(std::string(status.message()));
-  Thinned points;
+  // A long job's history takes a while to read: scrapes must find a thread meanwhile.
+  if (readers_.fetch_add(1) >= kMostReaders) {
+    --readers_;
+    return {.status = 503, .body = json{{"error", "other curves are being read; try again in a moment"}}.dump()};
+  }
+  metrics::HttpReply reply = Read(id);
+  --readers_;
+  return reply;
+}
+
+metrics::HttpReply Curves::Read(const std::string& id) const {
+  Thinned training, evaluations;
   int64_t after = 0;
   while (true) {
     const absl::StatusOr<std::vector<v1::JobEvent>> events = log_.List(id, after, kPage);
     if (!events.ok()) return {.status = 500, .body = json{{"error", std::string(events.status().message())}}.dump(-1, ' ', false, json::error_handler_t::replace)};
     for (const v1::JobEvent& event : *events) {
-      if (event.has_metrics()) points.Add(ToJson(event), IsEvaluation(event.metrics()));
+      if (!event.has_metrics()) continue;
+      Thinned& points = IsEvaluation(event.metrics()) ? evaluations : training;
+      if (points.Wants()) points.Add(event.sequence(), ToJson(event));
     }
     if (static_cast<int>(events->size()) < kPage) break;
     after = events->back().sequence();
   }
-  return {.body = points.Take().dump(-1, ' ', false, json::error_handler_t::replace)};
+  std::vector<std::pair<int64_t, json>> all = training.Take(), more = evaluations.Take();
+  all.insert(all.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
+  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  json body = json::array();
+  for (auto& [sequence, point] : all) body.push_back(std::move(point));
+  return {.body = body.dump(-1, ' ', false, json::error_handler_t::replace)};
 }
 
 }  // namespace attune

@@ -29,7 +29,12 @@ class PageHandler final : public CivetHandler {
 
   bool handleGet(CivetServer*, mg_connection* connection) override {
     const mg_request_info* info = mg_get_request_info(connection);
-    const HttpReply reply = page_.answer({.path = info->local_uri != nullptr ? info->local_uri : "", .query = info->query_string != nullptr ? info->query_string : ""});
+    HttpReply reply;
+    try {
+      reply = page_.answer({.path = info->local_uri != nullptr ? info->local_uri : "", .query = info->query_string != nullptr ? info->query_string : ""});
+    } catch (const std::exception& error) {  // want of memory: the library's thread knows no exceptions
+      reply = {.status = 500, .content_type = "text/plain", .body = error.what()};
+    }
     mg_printf(connection, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nCache-Control: no-store\r\n\r\n", reply.status,
               mg_get_response_code_text(connection, reply.status), reply.content_type.c_str(), reply.body.size());
     mg_write(connection, reply.body.data(), reply.body.size());
@@ -60,7 +65,7 @@ absl::StatusOr<std::unique_ptr<MetricsExposer>> MetricsExposer::Start(const std:
     auto server = std::make_unique<HttpServer>();
     pages.push_back({"/metrics", [sources = std::move(sources)](const HttpRequest&) { return Scrape(sources); }});
     for (HttpPage& page : pages) server->handlers.push_back(std::make_unique<PageHandler>(std::move(page)));
-    server->civet = std::make_unique<CivetServer>(std::vector<std::string>{"listening_ports", address, "num_threads", "2", "request_timeout_ms", "10000"});
+    server->civet = std::make_unique<CivetServer>(std::vector<std::string>{"listening_ports", address, "num_threads", "4", "request_timeout_ms", "10000"});
     for (const auto& handler : server->handlers) server->civet->addHandler(handler->prefix(), *handler);
     const std::vector<int> ports = server->civet->getListeningPorts();
     const int port = ports.empty() ? 0 : ports.front();

@@ -1,4 +1,4 @@
-// MetricsExposer: serves registries (and other collectables) at http://ADDRESS/metrics in Prometheus' text format, and further read-only pages beside them, from two threads of its
+// MetricsExposer: serves registries (and other collectables) at http://ADDRESS/metrics in Prometheus' text format, and further read-only pages beside them, from four threads of its
 // own. Owned by main. Thread-safe. Errors: UNAVAILABLE when the address cannot be listened on.
 //
 //   auto registry = std::make_shared<prometheus::Registry>();

@@ -214,7 +214,7 @@ void JobScheduler::CountWork(LiveJob& live, const worker::v1::WorkDone& done) {
     live.architecture = model.ok() ? model->architecture() : "unknown";
   }
   const int64_t begin = live.resumed_from + live.work.steps(), end = live.resumed_from + done.steps();
-  if (live.furthest_step == 0 && live.resumed_from == 0 && done.steps() > 0) {
+  if (live.attempt() == 1 && live.work.steps() == 0 && done.steps() > 0) {
     metrics_.FirstStep(live.job.resource, deps_.clock.Now() - jobs::FromTimestamp(live.job.resource.create_time()));
   }
   metrics_.Worked(live.job.resource, live.architecture, live.work, done, /*repeated=*/std::min(end, live.furthest_step) - begin);

@@ -67,7 +67,7 @@ void JobScheduler::RegisterCheckpoint(const workers::AttemptId& attempt, const w
 
 void JobScheduler::ApplyRetention(LiveJob& live) {
   // Older ones go only when the newest one is durable: a crash in between must leave one that is known.
-  if (live.checkpoints.empty() || live.unstored.count(live.checkpoints.rbegin()->first) > 0) return;
+  if (holds_ > 0 || live.checkpoints.empty() || live.unstored.count(live.checkpoints.rbegin()->first) > 0) return;
   std::vector<int64_t> steps;
   std::set<int64_t> held;
   for (const auto& [step, checkpoint] : live.checkpoints) {

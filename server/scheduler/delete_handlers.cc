@@ -7,8 +7,14 @@
 #include "server/scheduler/job_scheduler.h"
 
 namespace attune::scheduler {
+namespace {
+
+absl::Status Held() { return absl::UnavailableError("nothing can be deleted while a backup is being begun; try again in a moment"); }
+
+}  // namespace
 
 void JobScheduler::HandleDelete(const std::string& id, StatusCallback done) {
+  if (holds_ > 0) return done(Held());
   LiveJob* live = Find(id);
   if (live == nullptr) return done(jobs::NoSuchJob(id));
   if (!jobs::IsFinal(live->state())) {
@@ -54,6 +60,7 @@ void JobScheduler::FinishDelete(const std::string& id, const absl::Status& remov
 }
 
 void JobScheduler::HandleDeleteCheckpoint(const std::string& id, int64_t step, StatusCallback done) {
+  if (holds_ > 0) return done(Held());
   LiveJob* live = Find(id);
   if (live == nullptr) return done(jobs::NoSuchJob(id));
   auto found = live->checkpoints.find(step);

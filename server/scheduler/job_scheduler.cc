@@ -171,13 +171,28 @@ void JobScheduler::Predict(v1::PredictRequest request, std::function<void(absl::
 }
 
 void JobScheduler::HoldCheckpoints(const std::function<void()>& work) {
-  // All that removes or registers checkpoints goes through the I/O thread.
-  absl::Notification done;
-  io_->Post([&] {
-    work();
-    done.Notify();
+  const auto pass = [](Executor& executor, const std::function<void()>& task) {
+    absl::Notification done;
+    executor.Post([&] {
+      task();
+      done.Notify();
+    });
+    done.WaitForNotification();
+  };
+  pass(*loop_, [this] { ++holds_; });
+  // Removals that have begun come to their end: a wait for what is durable, the files, the row.
+  deps_.events.Flush().IgnoreError();
+  pass(*loop_, [] {});
+  pass(*io_, [] {});
+  pass(*loop_, [] {});
+  deps_.events.Flush().IgnoreError();
+  work();
+  loop_->Post([this] {
+    if (--holds_ > 0) return;
+    for (auto& [id, live] : jobs_) {
+      if (!live.deleting) ApplyRetention(live);
+    }
   });
-  done.WaitForNotification();
 }
 
 void JobScheduler::Drain() {

@@ -293,6 +293,7 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   std::shared_ptr<PlanInProgress> measuring_;  // for a placement
   std::string measured_id_;                    // the job that it is for
   bool draining_ = false;
+  int holds_ = 0;  // of HoldCheckpoints: nothing is removed
   bool placement_due_ = true;
 
   absl::Mutex mutex_;

@@ -42,13 +42,13 @@ absl::Status JobScheduler::Recover() {
 void JobScheduler::RecoverJob(LiveJob& live) {
   live.furthest_step = live.job.resource.progress().step();
   DropBrokenCheckpoints(live);
+  // One that has run before may have waited for a shorter time than since its creation.
+  if (live.state() == State::STATE_QUEUED) live.since = live.attempt() == 0 ? jobs::FromTimestamp(live.job.resource.create_time()) : deps_.clock.Now();
   Publish(live);
   snapshots_.PutCheckpoints(live.job.id, live.checkpoints);
   switch (live.state()) {
     case State::STATE_QUEUED:
       queue_.emplace(live.job.order, live.job.id);
-      // One that has run before may have waited for a shorter time than since its creation.
-      live.since = live.attempt() == 0 ? jobs::FromTimestamp(live.job.resource.create_time()) : deps_.clock.Now();
       break;
     case State::STATE_PREPARING:
     case State::STATE_RUNNING:
@@ -78,7 +78,7 @@ void JobScheduler::DropBrokenCheckpoints(LiveJob& live) {
       continue;
     }
     Log(LogLevel::kWarning, "a checkpoint cannot be used any more", {{"checkpoint", it->second.resource.name()}, {"error", status.ToString()}});
-    metrics_.CheckpointDamaged();
+    if (!removed) metrics_.CheckpointDamaged();
     changes.push_back(jobs::RemoveCheckpoint{live.job.id, it->first});
     it = live.checkpoints.erase(it);
   }

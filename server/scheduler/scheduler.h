@@ -132,7 +132,7 @@ class Scheduler {
   virtual const v1::ListDevicesResponse& devices() const = 0;
   virtual const std::string& libtorch_version() const = 0;
 
-  // Runs `work` while no checkpoint is removed or registered, and returns when it is done. For work of moments, on a thread that may wait.
+  // Runs `work` on the calling thread, which may have to wait, while no checkpoint or job is removed: retention waits, deletes are UNAVAILABLE. What went before is durably gone.
   virtual void HoldCheckpoints(const std::function<void()>& work) = 0;
 
   // Stops admitting, lets workers finish their step and write a checkpoint, within the grace period; jobs go back to QUEUED.

@@ -20,26 +20,24 @@ constexpr std::pair<const char*, const char*> kKinds[] = {{"models", "models"},
                                                           {"datasets", "datasets"},
                                                           {"jobs", "checkpoints"},
                                                           {"artifacts", "uploads"},
-                                                          {"feature-cache", "feature_cache"}};
+                                                          {"feature-cache", "feature_cache"},
+                                                          {"backup-scratch", "backup"}};
 
 using Seen = std::set<std::pair<dev_t, ino_t>>;
 
 // Bytes on the disk of a file or of all below a directory; a file with several names (an upload that became a model) counts where it is met first. What goes away meanwhile does
 // not count.
 int64_t BytesBelow(const fs::path& path, Seen& seen) {
-  int64_t bytes = 0;
-  const auto add = [&](const fs::path& file) {
-    struct stat found;
-    if (lstat(file.c_str(), &found) != 0 || !S_ISREG(found.st_mode)) return;
-    if (found.st_nlink > 1 && !seen.emplace(found.st_dev, found.st_ino).second) return;
-    bytes += static_cast<int64_t>(found.st_blocks) * 512;
-  };
-  std::error_code error;
-  if (!fs::is_directory(path, error)) {
-    add(path);
-    return bytes;
+  struct stat found = {};
+  if (lstat(path.c_str(), &found) != 0) return 0;
+  if (S_ISREG(found.st_mode)) {
+    if (found.st_nlink > 1 && !seen.emplace(found.st_dev, found.st_ino).second) return 0;
+    return static_cast<int64_t>(found.st_blocks) * 512;
   }
-  for (fs::recursive_directory_iterator it(path, fs::directory_options::skip_permission_denied, error), end; !error && it != end; it.increment(error)) add(it->path());
+  int64_t bytes = 0;
+  std::error_code error;
+  if (!S_ISDIR(found.st_mode)) return 0;
+  for (fs::directory_iterator it(path, error), end; !error && it != end; it.increment(error)) bytes += BytesBelow(it->path(), seen);
   return bytes;
 }
 

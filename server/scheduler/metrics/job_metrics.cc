@@ -42,7 +42,7 @@ JobMetrics::JobMetrics(prometheus::Registry& registry)
       ended_(Counters(registry, "attune_jobs_ended_total", "Jobs that ended, by final state and, of failed ones, by whose fault it was.")),
       waited_(Histograms(registry, "attune_job_wait_seconds", "Time that a job has waited when a worker gets it; once for each attempt.")),
       first_step_(Histograms(registry, "attune_job_first_step_seconds", "Time from a job's creation to the end of its first optimizer step.")),
-      steps_(Counters(registry, "attune_training_steps_total", "Optimizer steps, by whether an earlier attempt had done them already (kind: useful or repeated).")),
+      steps_(Counters(registry, "attune_training_steps_total", "Optimizer steps, by whether an earlier attempt had done them already (kind: useful or repeated; after a restart of the server only steps up to the last checkpoint are known to be repeated).")),
       samples_(Counters(registry, "attune_training_samples_total", "Rows that went through optimizer steps.")),
       tokens_(Counters(registry, "attune_training_tokens_total", "Tokens of texts that went through optimizer steps, without padding.")),
       step_seconds_(Counters(registry, "attune_training_step_seconds_total", "Time that optimizer steps took.")),

@@ -135,6 +135,15 @@ TEST(ReadinessTest, FollowsTheStoreAndTheDiskAndSpeaksOfChangesOnly) {
   say();
   readiness.Check();
   EXPECT_EQ(said, (std::vector<bool>{false, true}));
+  // The one who failed is gone, and nobody writes.
+  store.FailCommits(absl::ResourceExhaustedError("disk full"));
+  say();
+  EXPECT_TRUE(log->Flush().ok()) << "nothing to store";
+  readiness.Check();
+  EXPECT_FALSE(readiness.ready()) << "which says nothing about the store";
+  clock.Advance(absl::Minutes(1));
+  readiness.Check();
+  EXPECT_TRUE(readiness.ready()) << "only somebody who writes can find out whether it has recovered";
   Readiness full({.log = *log, .files = Files::Posix(), .directory = directory.path(), .least_free_bytes = int64_t{1} << 62}, follow);
   full.Check();
   EXPECT_FALSE(full.ready());

@@ -130,6 +130,17 @@ TEST_F(MetricsTest, WaitingJobsAreCountedByProjectAndPriorityAndTheOldestCheckpo
   EXPECT_EQ(scheduler_->Counts().oldest_checkpoint, absl::Seconds(30));
 }
 
+TEST_F(MetricsTest, AJobThatWaitsThroughARestartHasWaitedAllTheTime) {
+  pool_->SetStatus({.idle = 0});
+  idle_at_start_ = 0;
+  ASSERT_TRUE(Create().ok());
+  clock_.Advance(absl::Seconds(50));
+  Crash();
+  clock_.Advance(absl::Seconds(10));
+  ASSERT_EQ(scheduler_->Counts().queues.size(), 1u);
+  EXPECT_EQ(scheduler_->Counts().queues[0].longest_wait, absl::Seconds(60));
+}
+
 TEST_F(MetricsTest, ProjectsBeyondTheFirstTwentyShareALabel) {
   for (int i = 0; i < 25; ++i) {
     v1::CreateFineTuningJobRequest request = Request();

@@ -26,6 +26,22 @@ class StorageTest : public SchedulerFixture {
   }
 };
 
+TEST_F(StorageTest, WhileABackupIsBegunNothingIsRemoved) {
+  worker::v1::Assign assigned = Run();
+  const std::string& job = assigned.fence().job();
+  scheduler_->HoldCheckpoints([&] {
+    for (int64_t step = 1; step <= 6; ++step) Save(assigned, step);
+    Settle();
+    for (int64_t step = 1; step <= 6; ++step) EXPECT_TRUE(FileExists(CheckpointPath(job, step))) << step;
+    EXPECT_EQ(DeleteCheckpoint(job + "/checkpoints/2").code(), absl::StatusCode::kUnavailable);
+    EXPECT_EQ(Delete(job).code(), absl::StatusCode::kUnavailable);
+  });
+  Settle();
+  scheduler_->HoldCheckpoints([] {});  // what has begun is over
+  EXPECT_LT(CheckpointSteps(job).size(), 6u) << "then what was due goes";
+  EXPECT_FALSE(FileExists(CheckpointPath(job, 2)));
+}
+
 TEST_F(StorageTest, CheckpointsAreListedWithFilesAndDigests) {
   worker::v1::Assign assigned = Run();
   const std::string job = assigned.fence().job();
