@@ -129,6 +129,8 @@ class ObservedLog final : public jobs::JobEventLog {
   absl::StatusOr<std::vector<v1::MetricPoint>> ListMetrics(const std::string& job_id, int64_t after_sequence, int limit, int64_t* last_sequence) override {
     return log_.ListMetrics(job_id, after_sequence, limit, last_sequence);
   }
+  jobs::WatchStats Watchers() const override { return log_.Watchers(); }
+  bool Failing() const override { return log_.Failing(); }
 
  private:
   jobs::JobEventLog& log_;
