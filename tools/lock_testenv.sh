@@ -6,7 +6,7 @@ report=$(mktemp)
 trap 'rm -f "$report" "${beside_torch:-}"' EXIT
 /usr/bin/python3 -m pip --disable-pip-version-check install -q --dry-run --ignore-installed --report "$report" \
   transformers==5.23.0 numpy pillow safetensors scikit-learn grpcio grpcio-tools grpcio-health-checking grpcio-status pytest psutil pyyaml \
-  buf-bin==1.75.0 kubernetes-validate==1.37.0 clang-format sympy networkx jinja2 fsspec filelock typing_extensions setuptools
+  buf-bin==1.75.0 kubernetes-validate==1.37.0 'grafana-foundation-sdk==1769699379!11.6.0' matplotlib clang-format sympy networkx jinja2 fsspec filelock typing_extensions setuptools
 # These two require torch itself, which LibTorch's wheel provides; torchvision's version goes with torch's.
 beside_torch=$(mktemp)
 /usr/bin/python3 -m pip --disable-pip-version-check install -q --dry-run --ignore-installed --no-deps --report "$beside_torch" \
