@@ -62,6 +62,7 @@ def test_prometheus_scrapes_the_server_and_sends_alerts():
     assert mounted["/etc/prometheus/prometheus.yml"] == PROMETHEUS / "prometheus.yml"
     # Rules are read from beside the configuration.
     assert {mounted[f"/etc/prometheus/{name}"] for name in config["rule_files"]} == set(PROMETHEUS.glob("*.yaml"))
+    assert config["global"]["external_labels"]["attune_grafana"] == SERVICES["grafana"]["environment"]["GF_SERVER_ROOT_URL"]
     dropped, = config["alerting"]["alert_relabel_configs"]
     assert set(dropped["regex"].split("|")) == config["global"]["external_labels"].keys()
 

@@ -109,8 +109,8 @@ class Board:
         self.add(panel, number, title, description, unit, width=width, height=4, limits=limits, base=base)
 
     def listing(self, number, title, description, unit, expression, columns, *, width=12, limits=(), base=GREEN, height=8):
-        """A table of the labels in `columns` (label -> heading), newest values only."""
-        shown = [*columns, "Value"]
+        """A table of the labels in `columns` (label -> heading) of the series that there are now."""
+        shown = list(columns)
         panel = (table.Panel().targets(targets([(expression, "")], instant=True, as_table=True)).no_value("none")
                  .with_transformation(model.DataTransformerConfig(id_val="filterFieldsByName", options={"include": {"names": shown}}))
                  .with_transformation(model.DataTransformerConfig(id_val="organize", options={
