@@ -19,7 +19,7 @@ def program(name):
 
 
 def run(name, *args):
-    return subprocess.run([program(name), *map(str, args)], capture_output=True, text=True, timeout=chart.DEADLINE)
+    return subprocess.run([program(name), *map(str, args)], capture_output=True, text=True, timeout=2 * chart.DEADLINE)
 
 
 def parse_faults(expressions):
