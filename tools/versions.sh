@@ -22,7 +22,7 @@ CUDA_STAND_INS="libcublas.so.13 libcublasLt.so.13 libcuda.so.1 libcudnn.so.9 lib
 libcusolver.so.12 libcusparse.so.12 libcusparseLt.so.0 libnccl.so.2 libnvrtc.so.13 libnvshmem_host.so.3"
 
 APT_BUILD="build-essential cmake ninja-build ccache mold pkg-config ca-certificates git make
-libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-dev libgtest-dev libgmock-dev prometheus-cpp-dev
+libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-dev libgtest-dev libgmock-dev prometheus-cpp-dev libcivetweb-dev
 libsqlite3-dev libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libzstd-dev zlib1g-dev libssl-dev
 libjpeg62-turbo-dev libpng-dev libwebp-dev libarchive-dev dataset-fashion-mnist
 python3 python3-pip python3-venv rustc-web cargo-web"
