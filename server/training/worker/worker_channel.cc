@@ -290,6 +290,17 @@ bool WorkerChannel::StopsRequest(int64_t request) const { return state_->StopsRe
 void WorkerChannel::SetStep(int64_t step) { state_->SetStep(step); }
 void WorkerChannel::Close(absl::Duration timeout) { state_->Close(timeout); }
 
+namespace {
+
+template <typename State, typename Fill>
+void Say(State& state, const AttemptFence& attempt, Fill fill) {
+  ConnectRequest message = About(attempt);
+  fill(message);
+  state.Enqueue(std::move(message));
+}
+
+}  // namespace
+
 void WorkerChannel::SendStarted(const AttemptFence& attempt, int64_t resumed_from_step, const std::string& device, int threads) {
   ConnectRequest message = About(attempt);
   message.mutable_started()->set_resumed_from_step(resumed_from_step);
@@ -299,9 +310,7 @@ void WorkerChannel::SendStarted(const AttemptFence& attempt, int64_t resumed_fro
 }
 
 void WorkerChannel::Send(const AttemptFence& attempt, const PhaseReport& report) {
-  ConnectRequest message = About(attempt);
-  *message.mutable_phase_started() = ToProto(report);
-  state_->Enqueue(std::move(message));
+  Say(*state_, attempt, [&](ConnectRequest& message) { *message.mutable_phase_started() = ToProto(report); });
 }
 
 void WorkerChannel::Send(const AttemptFence& attempt, const ProgressReport& report) {
@@ -312,45 +321,31 @@ void WorkerChannel::Send(const AttemptFence& attempt, const ProgressReport& repo
 }
 
 void WorkerChannel::Send(const AttemptFence& attempt, const MetricReport& report) {
-  ConnectRequest message = About(attempt);
-  *message.mutable_metrics() = ToProto(report);
-  state_->Enqueue(std::move(message));
+  Say(*state_, attempt, [&](ConnectRequest& message) { *message.mutable_metrics() = ToProto(report); });
 }
 
 void WorkerChannel::Send(const AttemptFence& attempt, const EvaluationReport& report) {
-  ConnectRequest message = About(attempt);
-  *message.mutable_evaluation() = ToProto(report);
-  state_->Enqueue(std::move(message));
+  Say(*state_, attempt, [&](ConnectRequest& message) { *message.mutable_evaluation() = ToProto(report); });
 }
 
 void WorkerChannel::Send(const AttemptFence& attempt, const CheckpointReport& report) {
-  ConnectRequest message = About(attempt);
-  *message.mutable_checkpoint_written() = ToProto(report);
-  state_->Enqueue(std::move(message));
+  Say(*state_, attempt, [&](ConnectRequest& message) { *message.mutable_checkpoint_written() = ToProto(report); });
 }
 
 void WorkerChannel::Send(const AttemptFence& attempt, const Adjustment& adjustment) {
-  ConnectRequest message = About(attempt);
-  *message.mutable_adjusted() = ToProto(adjustment);
-  state_->Enqueue(std::move(message));
+  Say(*state_, attempt, [&](ConnectRequest& message) { *message.mutable_adjusted() = ToProto(adjustment); });
 }
 
 void WorkerChannel::Send(const AttemptFence& attempt, const JobResult& result) {
-  ConnectRequest message = About(attempt);
-  *message.mutable_finished() = ToProto(result);
-  state_->Enqueue(std::move(message));
+  Say(*state_, attempt, [&](ConnectRequest& message) { *message.mutable_finished() = ToProto(result); });
 }
 
 void WorkerChannel::Send(const AttemptFence& attempt, const FailureReport& failure) {
-  ConnectRequest message = About(attempt);
-  *message.mutable_failed() = ToProto(failure);
-  state_->Enqueue(std::move(message));
+  Say(*state_, attempt, [&](ConnectRequest& message) { *message.mutable_failed() = ToProto(failure); });
 }
 
 void WorkerChannel::SendLogLine(const AttemptFence& attempt, const std::string& text) {
-  ConnectRequest message = About(attempt);
-  message.mutable_log_line()->set_text(text);
-  state_->Enqueue(std::move(message));
+  Say(*state_, attempt, [&](ConnectRequest& message) { message.mutable_log_line()->set_text(text); });
 }
 
 void WorkerChannel::SendPrediction(int64_t request, const std::vector<PredictionOutput>& outputs) {
