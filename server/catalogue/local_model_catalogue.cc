@@ -16,6 +16,7 @@
 #include "server/catalogue/layer_listing.h"
 #include "server/catalogue/model_check.h"
 #include "server/catalogue/model_files.h"
+#include "server/catalogue/model_digest.h"
 
 namespace attune::catalogue {
 namespace {
@@ -189,9 +190,7 @@ absl::Status LocalModelCatalogue::Gather(const v1::ImportModelRequest& request, 
     digests[file.path()] = upload->sha256;
     model->set_size_bytes(model->size_bytes() + upload->size_bytes);
   }
-  std::string lines;
-  for (const auto& [path, sha256] : digests) StrAppend(&lines, sha256, "  ", path, "\n");
-  model->set_digest(Sha256Hex(lines));
+  model->set_digest(ModelDigest(digests));
   return absl::OkStatus();
 }
 

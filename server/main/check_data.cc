@@ -11,6 +11,7 @@
 #include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
 #include "server/catalogue/model_catalogue.h"
+#include "server/catalogue/model_digest.h"
 #include "server/database/database.h"
 #include "server/datasets/dataset_store.h"
 #include "server/examples/example.h"
@@ -23,15 +24,13 @@ namespace {
 
 constexpr int32_t kPage = 1000;
 
-// As an import makes it: over the files' digests, by name.
 absl::Status CheckModel(const std::string& directory, const std::string& digest) {
   ATTUNE_ASSIGN_OR_RETURN(std::vector<std::string> names, ListDirectory(directory));
-  std::string lines;
+  std::map<std::string, std::string> digests;
   for (const std::string& name : names) {
-    ATTUNE_ASSIGN_OR_RETURN(std::string sha256, Sha256OfFile(StrCat(directory, "/", name)));
-    StrAppend(&lines, sha256, "  ", name, "\n");
+    ATTUNE_ASSIGN_OR_RETURN(digests[name], Sha256OfFile(StrCat(directory, "/", name)));
   }
-  return Sha256Hex(lines) == digest ? absl::OkStatus() : absl::DataLossError("its files are not those that were imported");
+  return catalogue::ModelDigest(digests) == digest ? absl::OkStatus() : absl::DataLossError("its files are not those that were imported");
 }
 
 absl::Status CheckDataset(const std::string& directory, const std::string& digest) {
