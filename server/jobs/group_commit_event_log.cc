@@ -115,12 +115,11 @@ absl::Duration GroupCommitEventLog::CommitNext() {
   }
   for (int attempt = again ? 1 : 0; !group_.empty(); ++attempt) {
     error_ = TryCommit(group_);
-    // A group that has nothing to store says nothing about the store.
-    if (!error_.ok() || StoresAnything(group_)) NoteOutcome(error_);
     if (error_.ok()) {
       group_.clear();
       break;
     }
+    NoteOutcome(error_);
     Shed(group_, error_);
     if (group_.empty()) break;  // the next group has its own try
     FailWaitingEntries(error_);
@@ -138,10 +137,6 @@ bool GroupCommitEventLog::HasWaiting() const {
 bool GroupCommitEventLog::Failing() const {
   absl::MutexLock lock(&mutex_);
   return failing_ && clock_.Now() - failed_at_ < kFailureIsNews;
-}
-
-bool GroupCommitEventLog::StoresAnything(const Group& group) {
-  return std::any_of(group.begin(), group.end(), [](const Entry& entry) { return entry.event.has_value() || !entry.options.changes.empty(); });
 }
 
 void GroupCommitEventLog::LoseGroup() {
@@ -181,7 +176,11 @@ absl::Status GroupCommitEventLog::TryCommit(Group& group) {
     events.push_back({entry.job_id, sequence, entry.kind, entry.event->SerializeAsString()});
     changes.push_back(AddEvent{events.back()});
   }
-  if (!changes.empty()) ATTUNE_RETURN_IF_ERROR(CommitToStore(changes));
+  // A group that has nothing to store says nothing about the store. Whoever waits for the group must find the store well again: noted before they are told.
+  if (!changes.empty()) {
+    ATTUNE_RETURN_IF_ERROR(CommitToStore(changes));
+    NoteOutcome(absl::OkStatus());
+  }
   metrics_.committed.Increment(static_cast<double>(events.size()));
 
   for (auto& [job_id, sequence] : newest) newest_[job_id] = sequence;

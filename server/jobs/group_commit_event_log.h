@@ -53,7 +53,6 @@ class GroupCommitEventLog final : public JobEventLog {
   // What is left of the group when the log goes while the store fails.
   void LoseGroup();
   absl::Status TryCommit(Group& group);
-  static bool StoresAnything(const Group& group);
   absl::Status CommitToStore(const std::vector<JobChange>& changes);
   void NoteOutcome(const absl::Status& status);
   void Shed(Group& group, const absl::Status& error);

@@ -183,6 +183,20 @@ class Server:
                 return event
         raise AssertionError(f"{name} ended without becoming {state}")
 
+    def kill_workers(self):
+        """Kills all, the idle one too: where the job reached it before its death was known, that attempt is lost as well."""
+        victims = worker_pids(self)
+        assert victims
+        for pid in victims:
+            os.kill(pid, signal.SIGKILL)
+
+    def wait_for_later_attempt(self, name):
+        """Until an attempt after the first trains."""
+        for event in self.events(name):
+            if event.attempt > 1 and event.WhichOneof("payload") == "metrics":
+                return event
+        raise AssertionError(f"{name} ended in its first attempt")
+
     def download(self, checkpoint, directory, weights_only=True):
         found = self.checkpoints.GetCheckpoint(checkpoint_pb.GetCheckpointRequest(name=checkpoint))
         os.makedirs(directory, exist_ok=True)

@@ -1,7 +1,6 @@
 """Kills and restarts: nothing that was acknowledged is lost."""
 import hashlib
 import os
-import signal
 
 import grpc
 import pytest
@@ -86,10 +85,7 @@ def test_killed_worker_is_replaced_and_the_job_goes_on(own_server, tiny_bert):
     server = own_server
     job = long_job(server, tiny_bert)
     server.wait_for_event(job.name, "checkpoint_saved", count=2)
-    victims = harness.worker_pids(server)
-    assert victims
-    for pid in victims:
-        os.kill(pid, signal.SIGKILL)
+    server.kill_workers()
     done = server.wait(job.name)
     assert done.state == Job.STATE_SUCCEEDED, done
     states = [e.state_changed for e in server.events(job.name) if e.WhichOneof("payload") == "state_changed"]

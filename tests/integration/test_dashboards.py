@@ -1,7 +1,6 @@
 """Every panel of every dashboard, and every rule, asked of a real Prometheus that scrapes a real server while jobs succeed, fail, wait and lose their worker: each finds what it asks for."""
 import os
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -65,9 +64,8 @@ def work(server, directory):
     long = server.create_job(model, dataset, hyperparameters=spec_pb.Hyperparameters(n_epochs=1000, batch_size=4, learning_rate=1e-3), checkpointing=spec_pb.CheckpointSpec(save_steps=50))
     waits = server.create_job(model, dataset, **spec)
     server.wait_for_event(long.name, "checkpoint_saved", count=2)
-    for pid in harness.worker_pids(server):
-        os.kill(pid, signal.SIGKILL)
-    next(event for event in server.events(long.name) if event.attempt == 2 and event.WhichOneof("payload") == "metrics")
+    server.kill_workers()
+    server.wait_for_later_attempt(long.name)
     return done, long, waits
 
 

@@ -1,7 +1,6 @@
 """The main job on images: import, three phases, checkpoint in torchvision, predictions of every test image, a killed worker, and what is wrong with input."""
 import io
 import os
-import signal
 import subprocess
 import sys
 import tarfile
@@ -233,10 +232,7 @@ def test_killed_worker_resumes_to_the_same_bytes(own_server, tiny_mobilenet, ima
     spec = dict(seed=3, phases=phases((3, 2, 3)), hyperparameters=spec_pb.Hyperparameters(batch_size=8), checkpointing=spec_pb.CheckpointSpec(save_steps=3))
     job = server.create_job(model.name, dataset.name, **spec)
     server.wait_for_event(job.name, "checkpoint_saved", count=saved)
-    victims = harness.worker_pids(server)
-    assert victims
-    for pid in victims:
-        os.kill(pid, signal.SIGKILL)
+    server.kill_workers()
     done = server.wait(job.name)
     assert done.state == Job.STATE_SUCCEEDED and done.attempt > 1, done
     undisturbed = server.wait(server.create_job(model.name, dataset.name, **spec).name)

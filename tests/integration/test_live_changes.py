@@ -1,7 +1,5 @@
 """Jobs that change while they train: what their owners ask for, and what memory forces."""
 import json
-import os
-import signal
 
 import pytest
 
@@ -34,8 +32,7 @@ def test_a_change_is_repeated_by_the_attempt_after_a_crash(own_server, tiny_bert
     for event in server.events(job, after=changed.sequence):  # beyond the change, and so that the checkpoint before it is the last one
         if event.WhichOneof("payload") == "metrics" and event.metrics.step > adjustment.after_step + 3:
             break
-    for pid in harness.worker_pids(server):
-        os.kill(pid, signal.SIGKILL)
+    server.kill_workers()
     done = server.wait(job)
     last = done.attempt  # 3 where the second had the idle worker, which was killed a moment later
     assert done.state == Job.STATE_SUCCEEDED and last in (2, 3), done

