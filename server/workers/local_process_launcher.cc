@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <utility>
 
+#include "nlohmann/json.hpp"
 #include "server/base/errno_status.h"
 #include "server/base/log.h"
 #include "server/base/status_macros.h"
@@ -20,6 +21,20 @@ namespace attune::workers {
 namespace {
 
 constexpr size_t kMaxLineBytes = 4096;  // of a log line; the rest is cut
+
+// What a worker writes with Log() goes on as the JSON that it is, at its own level; what others write there, libraries above all, as text.
+void ForwardLine(const std::string& worker_id, const std::string& line) {
+  LogLevel level = LogLevel::kInfo;
+  LogValue value(line);
+  if (const nlohmann::json parsed = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false); parsed.is_object()) {
+    value.json = parsed.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    const auto said = parsed.find("level");
+    if (said != parsed.end() && *said == "error") level = LogLevel::kError;
+    if (said != parsed.end() && *said == "warning") level = LogLevel::kWarning;
+    if (said != parsed.end() && *said == "debug") level = LogLevel::kDebug;
+  }
+  Log(level, "worker", {{"worker", worker_id}, {"line", value}});
+}
 
 // glibc 2.36's header declares its wrapper without extern "C".
 int PidfdOpen(pid_t pid) { return static_cast<int>(syscall(SYS_pidfd_open, pid, 0)); }
@@ -171,7 +186,7 @@ void LocalProcessLauncher::ReadLog(Child& child) {
 }
 
 void LocalProcessLauncher::TakeLine(Child& child, std::string line) {
-  if (options_.forward_log) Log(LogLevel::kInfo, "worker", {{"worker", child.worker_id}, {"line", line}});
+  if (options_.forward_log) ForwardLine(child.worker_id, line);
   child.log_tail.push_back(std::move(line));
   if (child.log_tail.size() > options_.log_tail_lines) child.log_tail.pop_front();
 }

@@ -10,12 +10,15 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/base/files.h"
+#include "server/base/log.h"
 
 namespace attune::workers {
 namespace {
 
 using ::testing::Contains;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
 
 struct Exit {
   ExitStatus status;
@@ -24,12 +27,12 @@ struct Exit {
 
 class LocalProcessLauncherTest : public ::testing::Test {
  protected:
-  void Start(const std::string& script, size_t log_tail_lines = 40) {
+  void Start(const std::string& script, size_t log_tail_lines = 40, bool forward_log = false) {
     std::string path = directory_.path() + "/worker";
     ASSERT_TRUE(WriteFileAtomically(Files::Posix(), path, "#!/bin/sh\n" + script).ok());
     ASSERT_EQ(chmod(path.c_str(), 0755), 0);
     auto launcher = LocalProcessLauncher::Create(
-        {.worker_path = path, .server_address = "unix:/x", .extra_env = {{"EXTRA", "e"}}, .log_tail_lines = log_tail_lines, .forward_log = false});
+        {.worker_path = path, .server_address = "unix:/x", .extra_env = {{"EXTRA", "e"}}, .log_tail_lines = log_tail_lines, .forward_log = forward_log});
     ASSERT_TRUE(launcher.ok()) << launcher.status();
     launcher_ = std::move(*launcher);
   }
@@ -67,6 +70,24 @@ TEST_F(LocalProcessLauncherTest, WatchesManyAtOnceAndKeepsTheNewestLines) {
   for (int i = 0; i < 8; ++i) {
     EXPECT_THAT(WaitForExit("w" + std::to_string(i)).log_tail, ElementsAre("line 98", "line 99"));
   }
+}
+
+TEST_F(LocalProcessLauncherTest, LinesAreForwardedAsTheJsonThatTheyAreAtTheirOwnLevel) {
+  testing::internal::CaptureStderr();
+  SetMinLogLevel(LogLevel::kWarning);
+  Start("echo '{\"level\":\"error\",\"message\":\"bad\",\"step\":7}' >&2\necho '{\"level\":\"info\",\"message\":\"fine\"}' >&2\n", 10, /*forward_log=*/true);
+  ASSERT_TRUE(Launch("w1").ok());
+  WaitForExit("w1");
+  SetMinLogLevel(LogLevel::kInfo);
+  Start("echo 'plain \"text\"' >&2\necho '{\"level\":[1' >&2\necho '{\"level\":[1]}' >&2\n", 10, /*forward_log=*/true);
+  ASSERT_TRUE(Launch("w2").ok());
+  WaitForExit("w2");
+  const std::string written = testing::internal::GetCapturedStderr();
+  EXPECT_THAT(written, HasSubstr(R"("level":"error","message":"worker","worker":"w1","line":{"level":"error","message":"bad","step":7}})"));
+  EXPECT_THAT(written, Not(HasSubstr("fine")));
+  EXPECT_THAT(written, HasSubstr(R"("level":"info","message":"worker","worker":"w2","line":"plain \"text\""})"));
+  EXPECT_THAT(written, HasSubstr(R"("line":"{\"level\":[1"})"));
+  EXPECT_THAT(written, HasSubstr(R"("level":"info","message":"worker","worker":"w2","line":{"level":[1]}})"));
 }
 
 TEST_F(LocalProcessLauncherTest, KillIsSeenAsASignal) {
