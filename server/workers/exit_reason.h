@@ -1,6 +1,7 @@
 // Why a worker is gone: one of a few reasons, and words that say what to do. Pure.
 #pragma once
 
+#include <array>
 #include <string>
 
 #include "server/base/subprocess.h"
@@ -18,6 +19,9 @@ enum class ExitReason {
   kProtocolError,  // said something that the protocol does not allow; the pool killed it
   kLaunchFailed,   // never said hello
 };
+
+inline constexpr std::array kExitReasons = {ExitReason::kClean,         ExitReason::kIdleShutdown, ExitReason::kCrashed,       ExitReason::kKilled,      ExitReason::kOutOfMemory,
+                                            ExitReason::kLostHeartbeat, ExitReason::kNotStopping,  ExitReason::kProtocolError, ExitReason::kLaunchFailed};
 
 // What the pool knows about a worker that is gone.
 struct ExitFacts {

@@ -17,7 +17,10 @@ struct WorkerMetrics {
                           .Name("attune_worker_start_seconds")
                           .Help("Time from the launch of a worker until it is ready.")
                           .Register(registry)
-                          .Add({}, metrics::SecondsBuckets())) {}
+                          .Add({}, metrics::SecondsBuckets())) {
+    // Prometheus sees an increase only of series that were there before.
+    for (const ExitReason reason : kExitReasons) exits.Add({{"reason", ExitReasonName(reason)}});
+  }
 
   void Exited(ExitReason reason) { exits.Add({{"reason", ExitReasonName(reason)}}).Increment(); }
 

@@ -57,6 +57,7 @@ def test_jobs_that_succeed_fail_and_lose_their_worker_are_counted(served, tmp_pa
     served.jobs.CancelFineTuningJob(harness.job_pb.CancelFineTuningJobRequest(name=long.name))
     served.wait(long.name)
     series = scrape(served)
+    assert series['attune_worker_exits_total{reason="crashed"}'] == 0, "there before the first"
     assert total(series, "attune_jobs_created_total") == 3
     assert total(series, "attune_jobs_ended_total", state="succeeded") == 1
     assert total(series, "attune_jobs_ended_total", state="failed", fault="user") == 1

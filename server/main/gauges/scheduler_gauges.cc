@@ -1,5 +1,7 @@
 #include "server/main/gauges/scheduler_gauges.h"
 
+#include <map>
+
 #include "server/metrics/gauges.h"
 
 namespace attune {
@@ -12,14 +14,17 @@ std::vector<prometheus::MetricFamily> SchedulerGauges::Collect() const {
   const scheduler::SchedulerCounts counts = scheduler_.Counts();
   prometheus::MetricFamily queued = GaugeFamily("attune_jobs_queued", "Jobs that wait, by project and priority.");
   prometheus::MetricFamily longest = GaugeFamily("attune_jobs_longest_wait_seconds", "How long the job has waited that has waited longest, by project and priority.");
-  for (const scheduler::QueueCount& queue : counts.queues) {
-    AddGauge(queued, queue.queued, {{"project", queue.project}, {"priority", queue.priority}});
-    AddGauge(longest, absl::ToDoubleSeconds(queue.longest_wait), {{"project", queue.project}, {"priority", queue.priority}});
+  std::map<std::pair<std::string, std::string>, std::pair<int, absl::Duration>> queues;  // (project, priority): how many, the longest wait
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const scheduler::QueueCount& queue : counts.queues) seen_.emplace(queue.project, queue.priority);
+    for (const auto& key : seen_) queues[key] = {};
   }
-  // A series that is there while nothing waits: sums and alerts then see 0 and not nothing.
-  if (counts.queues.empty()) {
-    AddGauge(queued, 0, {{"project", ""}, {"priority", "normal"}});
-    AddGauge(longest, 0, {{"project", ""}, {"priority", "normal"}});
+  for (const scheduler::QueueCount& queue : counts.queues) queues[{queue.project, queue.priority}] = {queue.queued, queue.longest_wait};
+  if (queues.empty()) queues[{"", "normal"}] = {};  // before the first job, too, sums and alerts see 0 and not nothing
+  for (const auto& [key, queue] : queues) {
+    AddGauge(queued, queue.first, {{"project", key.first}, {"priority", key.second}});
+    AddGauge(longest, absl::ToDoubleSeconds(queue.second), {{"project", key.first}, {"priority", key.second}});
   }
   prometheus::MetricFamily workers = GaugeFamily("attune_workers", "Worker processes, by state: starting, idle or busy.");
   AddGauge(workers, counts.starting_workers, {{"state", "starting"}});

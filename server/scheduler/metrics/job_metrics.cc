@@ -6,6 +6,7 @@
 #include "server/base/str_cat.h"
 #include "server/jobs/job_state.h"
 #include "server/metrics/metric_names.h"
+#include "server/workers/exit_reason.h"
 
 namespace attune::scheduler {
 namespace {
@@ -24,11 +25,16 @@ prometheus::Family<prometheus::Histogram>& Histograms(prometheus::Registry& regi
   return prometheus::BuildHistogram().Name(name).Help(help).Register(registry);
 }
 
-// "CATEGORY_USER" -> "user"; "none" where there is no failure.
+// "CATEGORY_USER" -> "user"
+std::string CategoryLabel(v1::FailureInfo::Category category) {
+  return absl::AsciiStrToLower(v1::FailureInfo::Category_Name(category).substr(sizeof("CATEGORY_") - 1));
+}
+
+// "none" where there is no failure.
 std::string FailureLabel(const v1::FineTuningJob& job) {
   for (const google::protobuf::Any& detail : job.error().details()) {
     v1::FailureInfo info;
-    if (detail.UnpackTo(&info)) return absl::AsciiStrToLower(v1::FailureInfo::Category_Name(info.category()).substr(sizeof("CATEGORY_") - 1));
+    if (detail.UnpackTo(&info)) return CategoryLabel(info.category());
   }
   return "none";
 }
@@ -55,9 +61,24 @@ JobMetrics::JobMetrics(prometheus::Registry& registry)
       checkpoint_bytes_(Histograms(registry, "attune_checkpoint_bytes", "Size of a checkpoint's files.").Add({}, kByteBuckets)),
       damaged_(Counters(registry, "attune_checkpoints_damaged_total", "Checkpoints whose files were not those that were written.").Add({})),
       cache_hits_(Counters(registry, "attune_feature_cache_hits_total", "Sets of rows whose output of the frozen layers was in the feature cache.").Add({})),
-      cache_misses_(Counters(registry, "attune_feature_cache_misses_total", "Sets of rows whose output of the frozen layers had to be computed.").Add({})) {}
+      cache_misses_(Counters(registry, "attune_feature_cache_misses_total", "Sets of rows whose output of the frozen layers had to be computed.").Add({})) {
+  for (const workers::ExitReason reason : workers::kExitReasons) {
+    if (reason != workers::ExitReason::kIdleShutdown) retries_.Add({{"reason", workers::ExitReasonName(reason)}});
+  }
+  for (const v1::FailureInfo::Category category : {v1::FailureInfo::CATEGORY_RESOURCE, v1::FailureInfo::CATEGORY_SYSTEM}) retries_.Add({{"reason", CategoryLabel(category)}});
+}
+
+void JobMetrics::MeetProject(const v1::FineTuningJob& job) {
+  const std::string project = ProjectLabel(job.effective_spec().scheduling().project());
+  for (const char* state : {"succeeded", "cancelled"}) ended_.Add({{"project", project}, {"state", state}, {"fault", "none"}});
+  for (const v1::FailureInfo::Category category :
+       {v1::FailureInfo::CATEGORY_USER, v1::FailureInfo::CATEGORY_DATA, v1::FailureInfo::CATEGORY_RESOURCE, v1::FailureInfo::CATEGORY_SYSTEM}) {
+    ended_.Add({{"project", project}, {"state", "failed"}, {"fault", CategoryLabel(category)}});
+  }
+}
 
 void JobMetrics::Created(const v1::FineTuningJob& job) {
+  MeetProject(job);
   created_.Add({{"project", ProjectLabel(job.effective_spec().scheduling().project())}, {"priority", PriorityClass(job.priority())}}).Increment();
 }
 
@@ -70,6 +91,7 @@ void JobMetrics::Ended(const v1::FineTuningJob& job) {
 }
 
 void JobMetrics::Placed(const v1::FineTuningJob& job, absl::Duration waited) {
+  MeetProject(job);
   waited_.Add({{"project", ProjectLabel(job.effective_spec().scheduling().project())}, {"priority", PriorityClass(job.priority())}}, kWaitBuckets)
       .Observe(std::max(0.0, absl::ToDoubleSeconds(waited)));
 }

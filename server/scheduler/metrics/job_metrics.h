@@ -46,6 +46,9 @@ class JobMetrics {
   void CheckpointDamaged();
 
  private:
+  // Prometheus sees an increase only of series that were there before: those that a project's jobs may come to need are made with its first one.
+  void MeetProject(const v1::FineTuningJob& job);
+
   metrics::LabelLimit projects_{20};
   prometheus::Family<prometheus::Counter>&created_, &ended_;
   prometheus::Family<prometheus::Histogram>&waited_, &first_step_;

@@ -114,6 +114,8 @@ TEST_F(ApiTest, CallsAreCountedByMethodAndCode) {
   }
   EXPECT_EQ(calls["OK attune.v1.SystemService/ListDevices "], 3) << ::testing::PrintToString(calls);
   EXPECT_EQ(calls["INVALID_ARGUMENT attune.v1.DatasetService/GetDataset "], 1) << ::testing::PrintToString(calls);
+  EXPECT_EQ(calls.count("INTERNAL attune.v1.SystemService/ListDevices "), 1u) << "an increase is seen only of a series that was there before";
+  EXPECT_EQ(calls["INTERNAL attune.v1.SystemService/ListDevices "], 0);
   EXPECT_EQ(timed["attune.v1.SystemService/ListDevices "], 3);
   EXPECT_EQ(active.at("attune.v1.SystemService/ListDevices "), 0);
   EXPECT_TRUE(metrics::CheckMetricNames(*registry_).ok()) << metrics::CheckMetricNames(*registry_);

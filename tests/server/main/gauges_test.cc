@@ -51,9 +51,15 @@ TEST(SchedulerGaugesTest, WhatTheSchedulerSays) {
                                                   {"attune_workers,state=idle", 1},
                                                   {"attune_workers,state=busy", 4},
                                                   {"attune_checkpoint_oldest_seconds", 7}};
-  EXPECT_EQ(Series(SchedulerGauges(scheduler)), expected);
+  SchedulerGauges gauges(scheduler);
+  EXPECT_EQ(Series(gauges), expected);
+  scheduler.counts.queues = {{"mails", "high", 1, absl::Seconds(5)}};
+  std::map<std::string, double> later = Series(gauges);
+  EXPECT_EQ(later.at("attune_jobs_queued,priority=high,project=mails"), 1);
+  EXPECT_EQ(later.at("attune_jobs_queued,priority=low,project=photos"), 0) << "a graph would end at 3";
+  EXPECT_EQ(later.at("attune_jobs_longest_wait_seconds,priority=low,project=photos"), 0);
   scheduler.counts.queues.clear();
-  EXPECT_EQ(Series(SchedulerGauges(scheduler)).count("attune_jobs_queued,priority=normal,project="), 1u) << "0 is not nothing";
+  EXPECT_EQ(Series(SchedulerGauges(scheduler)).at("attune_jobs_queued,priority=normal,project="), 0) << "0 is not nothing";
 }
 
 TEST(StorageGaugesTest, BytesByKindAndAFileWithTwoNamesOnce) {

@@ -70,6 +70,16 @@ TEST_F(MetricsTest, AJobsLifeIsCounted) {
   EXPECT_EQ(Value("attune_checkpoint_bytes"), 1);
 }
 
+TEST_F(MetricsTest, WhatMayComeIsThereBeforeItComes) {
+  EXPECT_EQ(Value("attune_job_retries_total", {{"reason", "killed"}}), 0);
+  EXPECT_EQ(Value("attune_job_retries_total", {{"reason", "resource"}}), 0);
+  EXPECT_EQ(Value("attune_jobs_ended_total", {{"state", "failed"}, {"fault", "system"}}), -1) << "no project is known yet";
+  ASSERT_TRUE(Create().ok());
+  Settle();
+  for (const char* fault : {"user", "data", "resource", "system"}) EXPECT_EQ(Value("attune_jobs_ended_total", {{"state", "failed"}, {"fault", fault}}), 0) << fault;
+  EXPECT_EQ(Value("attune_jobs_ended_total", {{"state", "cancelled"}, {"fault", "none"}}), 0);
+}
+
 TEST_F(MetricsTest, StepsThatALostAttemptHadDoneAlreadyAreRepeated) {
   worker::v1::Assign assigned = Run();
   Save(assigned, 5);
