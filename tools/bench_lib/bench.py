@@ -12,6 +12,8 @@
       what saving costs (throughput, stall), and seconds from a crash to the next training step; MiniLM with its optimizer on tweets
   tools/bench soak [--jobs 2000] [--every 50] [--slots 1]
       short jobs one after the other in one server: its memory, open files, threads and disk, and what they grow by
+  tools/bench metrics [--jobs 10000] [--scrapes 200] [--rounds 3] [--steps 60]
+      how soon /metrics answers beside so many ended jobs and how many series it has; the server's processor time beside the time of MiniLM's steps
   tools/bench plan [--threads N] [--only MODEL ...] [--rows 128] [--images 128] [--image-size 64] [--verbose]
       what PlanFineTuningJob says of memory and time beside what the same jobs then took
 
@@ -30,6 +32,7 @@ import tempfile
 
 from service import ROOT, Service, harness, say
 import checkpoints
+import metrics
 import plan
 import soak
 import vision
@@ -151,6 +154,14 @@ def bench_text(options):
                       "test_accuracy": accuracy, "lengths": {"median": lengths.median, "p95": lengths.p95, "max": lengths.max, "histogram": histogram}}))
 
 
+def bench_metrics(options):
+    metrics.bench_full_store(options)
+    with tempfile.TemporaryDirectory() as directory:
+        subprocess.run([sys.executable, os.path.join(ROOT, "tools", "text_data.py"), directory, "--test", "1"], check=True)
+        with open(os.path.join(directory, "train.csv"), "rb") as file:
+            metrics.bench_step_cost(options, MODEL, {"train": file.read()})
+
+
 def bench_accuracy_text(options):
     with tempfile.TemporaryDirectory() as directory:
         subprocess.run([sys.executable, os.path.join(ROOT, "tools", "text_data.py"), directory, "--train", "4000", "--validation", "800", "--test", "4000"],
@@ -193,6 +204,13 @@ def main():
     saving.add_argument("--steps", type=int, default=150)
     saving.add_argument("--stalls", type=int, default=100)
     saving.set_defaults(run=lambda options: checkpoints.bench_checkpoints(options, lambda directory: Attune(directory, ["train", "test"])))
+    watched = commands.add_parser("metrics", help="what the metrics cost")
+    watched.add_argument("--jobs", type=int, default=10000)
+    watched.add_argument("--scrapes", type=int, default=200)
+    watched.add_argument("--rounds", type=int, default=3)
+    watched.add_argument("--steps", type=int, default=60)
+    watched.set_defaults(run=bench_metrics)
+
     endurance = commands.add_parser("soak", help="does anything grow with the jobs that were run?")
     endurance.add_argument("--jobs", type=int, default=2000)
     endurance.add_argument("--every", type=int, default=50, help="jobs between two samples")
