@@ -17,7 +17,8 @@ constexpr char kGlobal[] = "Global options";
 constexpr char kFooter[] = R"(
 Exit codes: 0 done; 1 the job failed or the server did; 2 the command line or job file is wrong; 3 not found;
   4 the server does not accept the request; 5 no answer from the server; 6 the job was cancelled; 130 interrupted.
-Environment: ATTUNE_SERVER is the default of --server; NO_COLOR turns colours off.
+Environment: ATTUNE_SERVER is the default of --server; NO_COLOR turns colours off; a W3C TRACEPARENT goes with every call, so that the server's log
+and the job's events name that trace.
 
 First steps:
   attune models import DIRECTORY --id minilm     (attune models architectures: which text and image models there are)

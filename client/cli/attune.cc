@@ -6,6 +6,7 @@
 
 #include "client/cli/app.h"
 #include "client/cli/console.h"
+#include "server/base/trace_context.h"
 
 int main(int argc, char** argv) {
   // gRPC's own log lines ("connect failed") say in its words what our errors say in ours. Must be set before gRPC
@@ -14,6 +15,9 @@ int main(int argc, char** argv) {
   attune::client::ClientOptions options;
   const char* server = std::getenv("ATTUNE_SERVER");
   if (server != nullptr && *server != '\0') options.address = server;
+  // Others' tools set it, and a malformed one is to be ignored.
+  const char* traceparent = std::getenv("TRACEPARENT");
+  if (traceparent != nullptr && !attune::TraceIdOf(traceparent).empty()) options.traceparent = traceparent;
   attune::cli::Console console = attune::cli::ProcessConsole();
   return attune::cli::RunCli(std::vector<std::string>(argv + 1, argv + argc), console, options);
 }

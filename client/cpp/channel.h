@@ -13,7 +13,7 @@ namespace attune::client {
 // INVALID_ARGUMENT that names the option.
 absl::Status CheckOptions(const ClientOptions& options);
 
-std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address);
+std::shared_ptr<grpc::Channel> OpenChannel(const ClientOptions& options);
 
 // The error that the caller sees after the last try: for an unreachable server it says where it was sought and how
 // often.

@@ -92,7 +92,7 @@ void FillRequestId(Request& request) {
 
 absl::StatusOr<std::unique_ptr<Client>> Client::Connect(ClientOptions options, std::shared_ptr<grpc::Channel> channel) {
   ATTUNE_RETURN_IF_ERROR(CheckOptions(options));
-  if (channel == nullptr) channel = OpenChannel(options.address);
+  if (channel == nullptr) channel = OpenChannel(options);
   return std::unique_ptr<Client>(new Client(std::move(options), channel));
 }
 

@@ -40,6 +40,9 @@ struct ClientOptions {
   double stall_timeout_seconds =
       60;  // a stream that is silent for so long counts as cut (the server says something each 10 s); 0: never
   RetryPolicy retry;
+  // Sent with each call as W3C trace context (https://www.w3.org/TR/trace-context/), so that server, jobs and workers name the caller's trace in their logs and events; empty:
+  // nothing is sent.
+  std::string traceparent;
 };
 
 class Client {

@@ -6,6 +6,7 @@
 
 #include "server/api/grpc_status.h"
 #include "server/base/str_cat.h"
+#include "server/base/trace_context.h"
 
 namespace attune::api {
 
@@ -29,7 +30,7 @@ absl::Status BlockingPool::TryRun(Task task) {
   {
     absl::MutexLock lock(&mutex_);
     if (queue_.size() < static_cast<size_t>(options_.max_queued)) {
-      queue_.push_back(std::move(task));
+      queue_.push_back(InCurrentTrace(std::move(task)));
       return absl::OkStatus();
     }
   }
@@ -42,7 +43,7 @@ absl::Status BlockingPool::TryRun(Task task) {
 
 void BlockingPool::Run(Task task) {
   absl::MutexLock lock(&mutex_);
-  queue_.push_back(std::move(task));
+  queue_.push_back(InCurrentTrace(std::move(task)));
 }
 
 bool BlockingPool::WaitIdle(absl::Duration timeout) {

@@ -3,7 +3,7 @@
 //
 // New work is bounded: TryRun refuses when the queue is full, and the caller tells its client to come back. Run is for the next step of work that
 // was admitted before (the next chunk of an upload, the next events of a watch): refusing that would waste what was done, and as one admitted
-// call has one step waiting at most, the number of calls bounds it.
+// call has one step waiting at most, the number of calls bounds it. Tasks run in the trace of whoever posted them.
 // Errors: RESOURCE_EXHAUSTED with a retry delay (see grpc_status.h).
 //
 //   BlockingPool pool({.name = "io", .threads = 4, .max_queued = 1000});

@@ -1,5 +1,6 @@
 #include "server/api/checkpoint_service.h"
 
+#include "server/api/call_trace.h"
 #include "server/api/download_stream.h"
 #include "server/api/unary.h"
 #include "server/api/validation.h"
@@ -36,6 +37,7 @@ grpc::ServerWriteReactor<v1::DownloadCheckpointFileResponse>* CheckpointService:
 grpc::ServerUnaryReactor* CheckpointService::UpdateCheckpoint(grpc::CallbackServerContext* context,
                                                               const v1::UpdateCheckpointRequest* request,
                                                               v1::Checkpoint* response) {
+  const TraceScope trace = TraceOf(*context);
   RequestCheck check;
   check.CheckpointName("checkpoint.name", request->checkpoint().name(), /*aliases=*/true);
   if (!check.status().ok()) return Answer(context, check.status());
@@ -47,6 +49,7 @@ grpc::ServerUnaryReactor* CheckpointService::UpdateCheckpoint(grpc::CallbackServ
 grpc::ServerUnaryReactor* CheckpointService::DeleteCheckpoint(grpc::CallbackServerContext* context,
                                                               const v1::DeleteCheckpointRequest* request,
                                                               v1::DeleteCheckpointResponse* response) {
+  const TraceScope trace = TraceOf(*context);
   RequestCheck check;
   check.CheckpointName("name", request->name(), /*aliases=*/false);
   if (!check.status().ok()) return Answer(context, check.status());

@@ -8,6 +8,7 @@
 
 #include "absl/strings/cord.h"
 #include "google/rpc/error_details.pb.h"
+#include "server/api/call_trace.h"
 #include "server/api/import_stream.h"
 #include "server/api/unary.h"
 #include "server/api/validation.h"
@@ -135,6 +136,7 @@ absl::Status ExplainFailure(const absl::Status& status, const v1::ImportDatasetR
 
 grpc::ServerWriteReactor<v1::ImportDatasetResponse>* DatasetService::ImportDataset(grpc::CallbackServerContext* context,
                                                                                    const v1::ImportDatasetRequest* request) {
+  const TraceScope trace = TraceOf(*context);
   if (absl::Status status = CheckImport(*request); !status.ok()) return RefuseImport(status);
   // The request goes with the call; the import may outlive it.
   return StartImport(imports_, [this, request = *request](const datasets::DatasetStore::Progress& progress) {
@@ -164,6 +166,7 @@ grpc::ServerUnaryReactor* DatasetService::ListDatasets(grpc::CallbackServerConte
 
 grpc::ServerUnaryReactor* DatasetService::DeleteDataset(grpc::CallbackServerContext* context, const v1::DeleteDatasetRequest* request,
                                                         v1::DeleteDatasetResponse* response) {
+  const TraceScope trace = TraceOf(*context);
   RequestCheck check;
   check.Name("name", request->name(), kCollection);
   if (!check.status().ok()) return Answer(context, check.status());

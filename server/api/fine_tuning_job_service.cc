@@ -7,6 +7,7 @@
 
 #include "absl/strings/numbers.h"
 #include "grpcpp/impl/codegen/proto_utils.h"
+#include "server/api/call_trace.h"
 #include "server/api/unary.h"
 #include "server/api/validation.h"
 #include "server/base/ids.h"
@@ -68,6 +69,7 @@ absl::StatusOr<int64_t> ReadCursor(std::string_view scope, const std::string& to
 grpc::ServerUnaryReactor* FineTuningJobService::CreateFineTuningJob(grpc::CallbackServerContext* context,
                                                                     const v1::CreateFineTuningJobRequest* request,
                                                                     v1::FineTuningJob* response) {
+  const TraceScope trace = TraceOf(*context);
   if (absl::Status status = CheckCreate(*request); !status.ok()) return Answer(context, status);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   scheduler_.CreateJob(*request, FinishWith(reactor, response));
@@ -77,6 +79,7 @@ grpc::ServerUnaryReactor* FineTuningJobService::CreateFineTuningJob(grpc::Callba
 grpc::ServerUnaryReactor* FineTuningJobService::PlanFineTuningJob(grpc::CallbackServerContext* context,
                                                                   const v1::PlanFineTuningJobRequest* request,
                                                                   v1::PlanFineTuningJobResponse* response) {
+  const TraceScope trace = TraceOf(*context);
   RequestCheck check;
   CheckSpec(request->has_spec(), request->spec(), check);
   if (!check.status().ok()) return Answer(context, check.status());
@@ -106,6 +109,7 @@ grpc::ServerUnaryReactor* FineTuningJobService::ListFineTuningJobs(grpc::Callbac
 grpc::ServerUnaryReactor* FineTuningJobService::CancelFineTuningJob(grpc::CallbackServerContext* context,
                                                                     const v1::CancelFineTuningJobRequest* request,
                                                                     v1::FineTuningJob* response) {
+  const TraceScope trace = TraceOf(*context);
   if (absl::Status status = CheckJobName("name", request->name()); !status.ok()) return Answer(context, status);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   scheduler_.CancelJob(request->name(), FinishWith(reactor, response));
@@ -115,6 +119,7 @@ grpc::ServerUnaryReactor* FineTuningJobService::CancelFineTuningJob(grpc::Callba
 grpc::ServerUnaryReactor* FineTuningJobService::PauseFineTuningJob(grpc::CallbackServerContext* context,
                                                                    const v1::PauseFineTuningJobRequest* request,
                                                                    v1::FineTuningJob* response) {
+  const TraceScope trace = TraceOf(*context);
   if (absl::Status status = CheckJobName("name", request->name()); !status.ok()) return Answer(context, status);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   scheduler_.PauseJob(request->name(), FinishWith(reactor, response));
@@ -124,6 +129,7 @@ grpc::ServerUnaryReactor* FineTuningJobService::PauseFineTuningJob(grpc::Callbac
 grpc::ServerUnaryReactor* FineTuningJobService::ResumeFineTuningJob(grpc::CallbackServerContext* context,
                                                                     const v1::ResumeFineTuningJobRequest* request,
                                                                     v1::FineTuningJob* response) {
+  const TraceScope trace = TraceOf(*context);
   if (absl::Status status = CheckJobName("name", request->name()); !status.ok()) return Answer(context, status);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   scheduler_.ResumeJob(request->name(), FinishWith(reactor, response));
@@ -133,6 +139,7 @@ grpc::ServerUnaryReactor* FineTuningJobService::ResumeFineTuningJob(grpc::Callba
 grpc::ServerUnaryReactor* FineTuningJobService::UpdateFineTuningJob(grpc::CallbackServerContext* context,
                                                                     const v1::UpdateFineTuningJobRequest* request,
                                                                     v1::FineTuningJob* response) {
+  const TraceScope trace = TraceOf(*context);
   if (absl::Status status = CheckJobName("fine_tuning_job.name", request->fine_tuning_job().name()); !status.ok()) return Answer(context, status);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   scheduler_.UpdateJob(*request, FinishWith(reactor, response));
@@ -142,6 +149,7 @@ grpc::ServerUnaryReactor* FineTuningJobService::UpdateFineTuningJob(grpc::Callba
 grpc::ServerUnaryReactor* FineTuningJobService::DeleteFineTuningJob(grpc::CallbackServerContext* context,
                                                                     const v1::DeleteFineTuningJobRequest* request,
                                                                     v1::DeleteFineTuningJobResponse* response) {
+  const TraceScope trace = TraceOf(*context);
   if (absl::Status status = CheckJobName("name", request->name()); !status.ok()) return Answer(context, status);
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   scheduler_.DeleteJob(request->name(), FinishEmpty(reactor));

@@ -1,5 +1,6 @@
 #include "server/api/model_service.h"
 
+#include "server/api/call_trace.h"
 #include "server/api/unary.h"
 #include "server/api/validation.h"
 #include "server/base/str_cat.h"
@@ -31,6 +32,7 @@ absl::Status CheckImport(const v1::ImportModelRequest& request) {
 
 grpc::ServerUnaryReactor* ModelService::ImportModel(grpc::CallbackServerContext* context, const v1::ImportModelRequest* request,
                                                     v1::Model* response) {
+  const TraceScope trace = TraceOf(*context);
   if (absl::Status status = CheckImport(*request); !status.ok()) return Answer(context, status);
   return DetachableCall<v1::Model>::Start(imports_, response, [this, request = *request] { return catalogue_.Import(request); });
 }
@@ -55,6 +57,7 @@ grpc::ServerUnaryReactor* ModelService::ListModels(grpc::CallbackServerContext* 
 
 grpc::ServerUnaryReactor* ModelService::DeleteModel(grpc::CallbackServerContext* context, const v1::DeleteModelRequest* request,
                                                     v1::DeleteModelResponse* response) {
+  const TraceScope trace = TraceOf(*context);
   RequestCheck check;
   check.Name("name", request->name(), kCollection);
   if (!check.status().ok()) return Answer(context, check.status());

@@ -5,7 +5,9 @@
 
 #include "grpcpp/server_context.h"
 #include "server/base/log.h"
+#include "server/api/call_trace.h"
 #include "server/base/str_cat.h"
+#include "server/base/trace_context.h"
 #include "server/metrics/metric_names.h"
 
 namespace attune::api {
@@ -47,7 +49,10 @@ class RpcObserver::Method {
       : name(std::move(name)),
         active(metrics.active.Add({{"method", this->name}})),
         seconds(unary ? &metrics.seconds.Add({{"method", this->name}}, metrics::SecondsBuckets()) : nullptr),
-        calls_(metrics.calls) {}
+        calls_(metrics.calls) {
+    // Prometheus sees an increase only of series that were there before: those that alerts look at are.
+    for (const grpc::StatusCode code : {grpc::StatusCode::OK, grpc::StatusCode::INTERNAL, grpc::StatusCode::UNKNOWN, grpc::StatusCode::UNAVAILABLE, grpc::StatusCode::DATA_LOSS}) Calls(code);
+  }
 
   prometheus::Counter& Calls(grpc::StatusCode code) {
     std::string_view text = CodeName(code);
@@ -86,6 +91,10 @@ class RpcObserver::Observation final : public grpc::experimental::Interceptor {
   }
 
   void Intercept(grpc::experimental::InterceptorBatchMethods* batch) override {
+    if (batch->QueryInterceptionHookPoint(InterceptionHookPoints::POST_RECV_INITIAL_METADATA)) {
+      absl::MutexLock lock(&mutex_);
+      trace_id_ = TraceIdOfCall(*batch->GetRecvInitialMetadata());
+    }
     if (batch->QueryInterceptionHookPoint(InterceptionHookPoints::PRE_SEND_STATUS)) {
       absl::MutexLock lock(&mutex_);
       status_ = batch->GetSendStatus();
@@ -100,6 +109,7 @@ class RpcObserver::Observation final : public grpc::experimental::Interceptor {
     method_.Calls(status_.error_code()).Increment();
     double seconds = std::chrono::duration<double>(SteadyClock::now() - start_).count();
     if (method_.seconds != nullptr) method_.seconds->Observe(seconds);
+    const TraceScope trace(trace_id_);
     Log(LevelOf(status_.error_code()), "rpc",
         {{"method", method_.name}, {"code", CodeName(status_.error_code())}, {"seconds", seconds}, {"error", status_.error_message()},
          {"peer", peer_}});
@@ -112,6 +122,7 @@ class RpcObserver::Observation final : public grpc::experimental::Interceptor {
   absl::Mutex mutex_;  // gRPC calls the hook and the destructor from different threads
   grpc::Status status_ ABSL_GUARDED_BY(mutex_) = grpc::Status(grpc::StatusCode::CANCELLED, "the call was cut");
   std::string peer_ ABSL_GUARDED_BY(mutex_);  // only of calls that fail
+  std::string trace_id_ ABSL_GUARDED_BY(mutex_);
 };
 
 RpcObserver::RpcObserver(prometheus::Registry& registry) : metrics_(registry) {}

@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "nlohmann/json.hpp"
 #include "server/base/str_cat.h"
+#include "server/base/trace_context.h"
 
 namespace attune {
 namespace {
@@ -51,6 +52,7 @@ void Log(LogLevel level, std::string_view message,
          std::initializer_list<std::pair<std::string_view, LogValue>> fields) {
   if (level < min_level.load(std::memory_order_relaxed)) return;
   std::string line = FormatLogLine(absl::Now(), level, message, fields);
+  if (!CurrentTraceId().empty()) line.insert(line.size() - 2, StrCat(",\"trace_id\":", JsonString(CurrentTraceId())));  // before "}\n"
   std::string_view rest = line;
   while (!rest.empty()) {
     ssize_t written = write(STDERR_FILENO, rest.data(), rest.size());

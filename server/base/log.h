@@ -29,6 +29,7 @@ struct LogValue {
   std::string json;
 };
 
+// Names the calling thread's trace, too (trace_context.h).
 void Log(LogLevel level, std::string_view message,
          std::initializer_list<std::pair<std::string_view, LogValue>> fields = {});
 

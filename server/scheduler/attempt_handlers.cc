@@ -129,6 +129,7 @@ void JobScheduler::AssignAttempt(const std::string& id, const AttemptPlaces& pla
   worker::v1::Assign assignment = MakeAssignment(live->job.resource.effective_spec(), live->device, places);
   assignment.mutable_fence()->set_job(live->job.resource.name());
   assignment.mutable_fence()->set_attempt(live->attempt());
+  assignment.set_trace_id(live->job.resource.trace_id());
   *assignment.mutable_adjustments() = live->job.resource.adjustments();
   absl::Status status = draining_ ? absl::UnavailableError("the server is shutting down") : deps_.pool.Assign(assignment);
   if (status.ok()) {

@@ -6,6 +6,7 @@
 #include "server/base/nearest.h"
 #include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
+#include "server/base/trace_context.h"
 #include "server/jobs/job_fields.h"
 #include "server/jobs/timestamps.h"
 #include "server/jobs/violations.h"
@@ -69,11 +70,13 @@ void JobScheduler::HandleCreate(const v1::CreateFineTuningJobRequest& request, J
   job.resource.set_priority(job.resource.effective_spec().scheduling().priority());
   LearnMemory(job.resource);
   *job.resource.mutable_create_time() = jobs::ToTimestamp(deps_.clock.Now());
+  job.resource.set_trace_id(CurrentTraceId());
   if (!job.request_id.empty()) requests_[job.request_id] = {digest, job.id};
 
   const std::string start = job.resource.effective_spec().warm_start().checkpoint();
   const auto held_start = start.empty() ? created_from_.end() : created_from_.insert(start);
   v1::JobEvent event = StateEvent(v1::FineTuningJob::STATE_UNSPECIFIED, v1::FineTuningJob::STATE_QUEUED, "", 0, v1::JobEvent::LEVEL_INFO);
+  event.set_trace_id(CurrentTraceId());
   auto durable = [this, loop = loop_, job, used, held_start, warnings = std::move(checked->warnings), done = std::move(done)](absl::Status status) {
     loop->Post([this, job, used, held_start, warnings, done, status] {
       if (status.ok()) {

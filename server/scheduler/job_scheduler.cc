@@ -7,6 +7,7 @@
 #include "server/base/log.h"
 #include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
+#include "server/base/trace_context.h"
 #include "server/jobs/job_fields.h"
 #include "server/jobs/timestamps.h"
 #include "server/jobs/violations.h"
@@ -269,6 +270,7 @@ bool JobScheduler::ChangeState(LiveJob& live, jobs::State to, const std::string&
     active_.erase(live.job.id);
   }
   placement_due_ = true;
+  const TraceScope trace(TraceOf(live));
   Log(LogLevel::kInfo, "job state changed",
       {{"job", resource.name()}, {"from", jobs::StateName(from)}, {"to", jobs::StateName(to)}, {"attempt", live.attempt()}, {"reason", reason}});
   Publish(live);  // first: who has seen the event finds the state
@@ -279,7 +281,10 @@ bool JobScheduler::ChangeState(LiveJob& live, jobs::State to, const std::string&
   return true;
 }
 
+std::string JobScheduler::TraceOf(const LiveJob& live) { return CurrentTraceId().empty() ? live.job.resource.trace_id() : CurrentTraceId(); }
+
 void JobScheduler::Append(const LiveJob& live, v1::JobEvent event, std::vector<jobs::JobChange> changes) {
+  if (!event.has_metrics() && !event.has_log_line()) event.set_trace_id(TraceOf(live));
   deps_.events.Append(live.job.id, std::move(event), {.changes = std::move(changes)});
 }
 

@@ -157,6 +157,8 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   void CheckRunTime(LiveJob& live);
   // Makes the change durable together with its event, and visible. False, with a log line, for a change that the table does not have.
   bool ChangeState(LiveJob& live, jobs::State to, const std::string& reason, v1::JobEvent::Level level = v1::JobEvent::LEVEL_INFO);
+  // Of the call that is being handled; otherwise of the one that created the job.
+  static std::string TraceOf(const LiveJob& live);
   void Append(const LiveJob& live, v1::JobEvent event, std::vector<jobs::JobChange> changes = {});
   void Publish(const LiveJob& live);
   std::string OutputDirectory(const std::string& job_id) const;

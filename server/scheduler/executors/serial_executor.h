@@ -1,4 +1,5 @@
 // SerialExecutor: an Executor with a thread of its own. The scheduler's own thread is one, and so is its thread for blocking file work. Thread-safe.
+// Tasks run in the trace of whoever posted them.
 //
 //   auto loop = std::make_shared<SerialExecutor>([] { /* whenever the queue has run empty */ });
 //   loop->Post([] { ... });
@@ -18,6 +19,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "server/base/trace_context.h"
 #include "server/scheduler/executors/executor.h"
 
 namespace attune::scheduler {
@@ -31,7 +33,7 @@ class SerialExecutor final : public Executor {
 
   void Post(Task task) override {
     absl::MutexLock lock(&mutex_);
-    if (!stopped_) queue_.push_back(std::move(task));
+    if (!stopped_) queue_.push_back(InCurrentTrace(std::move(task)));
   }
 
   void WakeAfter(absl::Duration delay) override {

@@ -25,6 +25,7 @@ struct AssignCommand {
   AttemptFence fence;
   FineTuneSpec spec;
   JobPaths paths;
+  std::string trace_id;  // that the job belongs to; empty: none
 };
 
 struct PredictCommand {

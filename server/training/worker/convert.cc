@@ -234,7 +234,8 @@ AssignCommand FromProto(const worker::v1::Assign& assign) {
   for (const v1::Adjustment& adjustment : assign.adjustments()) spec.adjustments.push_back(FromProto(adjustment));
   return {FromProto(assign.fence()), std::move(spec),
           JobPaths{assign.model_dir(), assign.dataset_dir(), assign.output_dir(), assign.resume_dir(), assign.feature_cache_dir(), assign.feature_cache_bytes(),
-                   assign.replay_dataset_dir(), assign.warm_start_dir()}};
+                   assign.replay_dataset_dir(), assign.warm_start_dir()},
+          assign.trace_id()};
 }
 
 PredictCommand FromProto(const worker::v1::Predict& predict) {

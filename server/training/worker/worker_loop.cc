@@ -6,6 +6,7 @@
 
 #include "absl/status/status.h"
 #include "server/base/log.h"
+#include "server/base/trace_context.h"
 #include "server/training/recipes/quiet_reporter.h"
 #include "server/training/worker/channel_reporter.h"
 #include "server/training/worker/device_memory.h"
@@ -17,6 +18,7 @@ namespace {
 
 // False when the process cannot go on.
 bool RunAssignment(WorkerChannel& channel, Files& files, const AssignCommand& command) {
+  const TraceScope trace(command.trace_id);
   Log(LogLevel::kInfo, "attempt begins", {{"job", command.fence.job}, {"attempt", command.fence.attempt}, {"resume_dir", command.paths.resume_dir}});
   const std::unique_ptr<MemoryMeter> memory = MeterOf(command.spec.device);
   ChannelReporter reporter(channel, command.fence, *memory);

@@ -163,6 +163,7 @@ TEST(ClientTest, SenselessOptionsNameTheOption) {
       {{.call_timeout_seconds = -1}, "call_timeout_seconds"},
       {{.retry = {.max_attempts = 0}}, "max_attempts"},
       {{.retry = {.max_backoff_seconds = std::nan("")}}, "max_backoff_seconds"},
+      {{.traceparent = "line\nbreak"}, "traceparent"},
   };
   for (const auto& c : cases) {
     auto client = Client::Connect(c.options);
