@@ -18,6 +18,7 @@
 #include "server/base/nearest.h"
 #include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
+#include "server/base/utf8.h"
 
 namespace attune::api {
 namespace {
@@ -41,7 +42,7 @@ absl::StatusOr<v1::CheckpointFile> FindFile(const v1::Checkpoint& checkpoint, co
   }
   std::string nearest = Nearest(path, known);
   std::string hint = nearest.empty() ? "GetCheckpoint lists its files" : StrCat("did you mean \"", nearest, "\"?");
-  return absl::NotFoundError(StrCat("path: ", checkpoint.name(), " has no file \"", path.substr(0, 120), "\"; ", hint));
+  return absl::NotFoundError(StrCat("path: ", checkpoint.name(), " has no file \"", Utf8Prefix(path, 120), "\"; ", hint));
 }
 
 class DownloadStream final : public Reactor {

@@ -14,6 +14,7 @@
 #include "server/base/page_token.h"
 #include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
+#include "server/base/utf8.h"
 
 namespace attune::api {
 namespace {
@@ -39,7 +40,7 @@ absl::Status CheckCreate(const v1::CreateFineTuningJobRequest& request) {
     check.Violate("labels", StrCat("has ", request.labels_size(), " entries; at most ", kMaxLabels, " are allowed"));
   }
   for (const auto& [key, value] : request.labels()) {
-    std::string field = StrCat("labels[", key.substr(0, 63), "]");
+    std::string field = StrCat("labels[", Utf8Prefix(key, 63), "]");
     if (key.empty() || key.size() > 63) check.Violate(field, "the key must have 1 to 63 characters");
     check.Text(field, value, 255);
   }

@@ -6,6 +6,7 @@
 #include "server/base/nearest.h"
 #include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
+#include "server/base/utf8.h"
 
 namespace attune::architectures {
 namespace {
@@ -35,7 +36,7 @@ bool IsInteger(const nlohmann::json& value, int64_t low, int64_t high) {
 absl::Status ConfigError(const char* key, const nlohmann::json& value, std::string_view allowed) {
   std::string shown = value.is_structured() ? StrCat("an ", value.type_name())
                                             : value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-  if (shown.size() > kMaxShown) shown = StrCat(shown.substr(0, kMaxShown), "...");
+  if (shown.size() > kMaxShown) shown = StrCat(Utf8Prefix(shown, kMaxShown), "...");
   return absl::InvalidArgumentError(StrCat("config.json: ", key, " is ", shown, "; ", allowed));
 }
 

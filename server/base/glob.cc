@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "absl/strings/escaping.h"
 #include "server/base/str_cat.h"
 
 namespace attune {
@@ -42,8 +43,10 @@ absl::Status CheckSet(std::string_view pattern, std::string_view members) {
   for (size_t i = 0; i + 2 < members.size(); ++i) {
     if (members[i + 1] != '-') continue;
     if (members[i] > members[i + 2]) {
+      // Its ends may be parts of characters.
       return absl::InvalidArgumentError(StrCat("pattern \"", pattern, "\" has the reversed range ",
-                                               members.substr(i, 3), "; write the smaller one first"));
+                                               absl::CHexEscape(AbslView(members.substr(i, 3))),
+                                               "; write the smaller one first"));
     }
     i += 2;
   }

@@ -5,6 +5,7 @@
 #include "absl/strings/str_join.h"
 #include "server/base/nearest.h"
 #include "server/base/str_cat.h"
+#include "server/base/utf8.h"
 #include "server/jobs/job.h"
 
 namespace attune::jobs {
@@ -28,7 +29,7 @@ void CheckDisplayName(const std::string& name, const std::string& field, std::ve
 void CheckLabels(const google::protobuf::Map<std::string, std::string>& labels, const std::string& field, std::vector<FieldViolation>& violations) {
   if (labels.size() > kMaxLabels) violations.push_back({field, StrCat("has ", labels.size(), " entries and may have ", kMaxLabels)});
   for (const auto& [key, value] : labels) {
-    const std::string shown = key.substr(0, kShown);
+    const std::string_view shown = Utf8Prefix(key, kShown);
     if (key.empty() || key.size() > kMaxLabelKey) violations.push_back({field, StrCat("the key \"", shown, "\" must have 1 to ", kMaxLabelKey, " characters")});
     if (value.size() > kMaxLabelValue) violations.push_back({StrCat(field, ".", shown), StrCat("has ", value.size(), " bytes and may have ", kMaxLabelValue)});
   }
@@ -66,7 +67,7 @@ absl::Status CheckUpdate(const v1::UpdateFineTuningJobRequest& request) {
       if (patience < 0) violations.push_back({StrCat("fine_tuning_job.", path), StrCat("must be at least 0, not ", patience)});
     } else {
       const std::string nearest = Nearest(path.substr(0, kShown), known);
-      violations.push_back({"update_mask", StrCat("\"", path.substr(0, kShown), "\" cannot be changed; ", nearest.empty() ? "" : StrCat("did you mean ", nearest, "? "),
+      violations.push_back({"update_mask", StrCat("\"", Utf8Prefix(path, kShown), "\" cannot be changed; ", nearest.empty() ? "" : StrCat("did you mean ", nearest, "? "),
                                                   "these can: ", absl::StrJoin(known, ", "))});
     }
   }
@@ -77,7 +78,7 @@ absl::Status CheckUpdate(const v1::UpdateCheckpointRequest& request) {
   std::vector<FieldViolation> violations;
   if (request.update_mask().paths().empty()) violations.push_back({"update_mask", "must name what to change: pinned"});
   for (const std::string& path : request.update_mask().paths()) {
-    if (path != "pinned") violations.push_back({"update_mask", StrCat("\"", path.substr(0, kShown), "\" cannot be changed; pinned can")});
+    if (path != "pinned") violations.push_back({"update_mask", StrCat("\"", Utf8Prefix(path, kShown), "\" cannot be changed; pinned can")});
   }
   return ViolationsStatus(violations);
 }

@@ -5,6 +5,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "server/base/utf8.h"
+
 namespace attune::architectures {
 namespace {
 
@@ -45,6 +47,15 @@ TEST(BertConfig, HeadDropoutIsTheClassifiers) {
 }
 
 TEST(BertConfig, NullPadTokenMeansNone) { EXPECT_EQ(ReadBertConfig({{"pad_token_id", nullptr}})->pad_token_id, -1); }
+
+// A gRPC status with half a character in it reaches no client.
+TEST(BertConfig, ShownValuesAreCutBetweenCharacters) {
+  std::string value = "x";
+  for (int i = 0; i < 100; ++i) value += "\xc3\xa4";
+  const absl::Status status = ReadBertConfig({{"hidden_act", value}}).status();
+  EXPECT_THAT(std::string(status.message()), HasSubstr("hidden_act is \"x\xc3\xa4"));
+  EXPECT_EQ(FirstInvalidUtf8(std::string(status.message())), std::nullopt) << status;
+}
 
 struct Refused {
   const char* json;

@@ -114,6 +114,12 @@ TEST(GlobTest, Check) {
   }
 }
 
+TEST(GlobTest, MessagesHoldWholeCharacters) {
+  const absl::Status status = CheckGlob("[0-\xef\xbf\xbd]");
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(FirstInvalidUtf8(std::string(status.message())), std::nullopt) << status;
+}
+
 TEST(NearestTest, Table) {
   const std::vector<std::string> names = {"learning_rate", "batch_size", "n_epochs", "max_steps", "seed"};
   struct Case {
@@ -152,6 +158,19 @@ TEST(Utf8Test, Valid) {
                            "12345678"}) {
     EXPECT_EQ(FirstInvalidUtf8(good), std::nullopt) << good;
   }
+}
+
+TEST(Utf8Test, PrefixesHoldWholeCharacters) {
+  EXPECT_EQ(Utf8Prefix("short", 5), "short");
+  EXPECT_EQ(Utf8Prefix("longer", 4), "long");
+  const std::string text = "a\xc3\xa4\xe4\xbd\xa0\xf0\x9f\x98\x80";  // characters of one to four bytes
+  for (size_t bytes = 0; bytes <= text.size(); ++bytes) {
+    const std::string_view prefix = Utf8Prefix(text, bytes);
+    EXPECT_LE(prefix.size(), bytes);
+    EXPECT_GT(prefix.size() + 4, bytes);
+    EXPECT_EQ(FirstInvalidUtf8(prefix), std::nullopt) << bytes;
+  }
+  EXPECT_EQ(Utf8Prefix("\xa4\xa4\xa4", 2), "") << "no character begins there";
 }
 
 TEST(Utf8Test, InvalidNamesThePosition) {
