@@ -66,7 +66,9 @@ absl::Status CheckTokenizer(const std::string& directory, const ModelLayout& lay
         "tokenizer.json has no post_processor that adds the special tokens; "
         "AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR) writes one that has");
   }
-  const int32_t largest_type = *std::max_element(empty.type_ids.begin(), empty.type_ids.end());
+  // With a word: the post-processor may give texts another segment than special tokens.
+  ATTUNE_ASSIGN_OR_RETURN(const tokenizers::Encoding word, tokenizer->Encode("a", nullptr, 0));
+  const int32_t largest_type = *std::max_element(word.type_ids.begin(), word.type_ids.end());
   if (largest_type >= layout.type_count) {
     return absl::InvalidArgumentError(StrCat("tokenizer.json gives segment ", largest_type,
                                              " to a single text, but config.json's type_vocab_size is ",

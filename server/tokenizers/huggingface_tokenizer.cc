@@ -59,6 +59,15 @@ class HuggingFaceTokenizer : public Tokenizer {
     encoding.type_ids.assign(tokens.type_ids, tokens.type_ids + tokens.length);
     encoding.truncated = tokens.truncated != 0;
     attune_tokens_free(&tokens);
+    // They stand in the post-processor alone, and come as negative numbers where they do not fit.
+    if (std::any_of(encoding.type_ids.begin(), encoding.type_ids.end(), [](int32_t type) { return type < 0; })) {
+      return absl::InvalidArgumentError("tokenizer.json gives tokens a segment (type_id) that does not fit in 31 bits");
+    }
+    // The library cuts texts so that they fit in the post-processor's template once.
+    if (max_length > 0 && encoding.ids.size() > static_cast<size_t>(max_length)) {
+      return absl::InvalidArgumentError(
+          "tokenizer.json has a post_processor that repeats a text: a template may name each text once");
+    }
     return encoding;
   }
 

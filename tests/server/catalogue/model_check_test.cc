@@ -246,6 +246,8 @@ TEST_F(ModelCheckTest, RefusesTokenizersThatDoNotFit) {
       {with([](Json& t) { t["post_processor"] = nullptr; }), {"post_processor"}},
       {with([](Json& t) { t["post_processor"]["single"][0]["SpecialToken"]["type_id"] = 2; }),
        {"segment 2", "type_vocab_size"}},
+      {with([](Json& t) { t["post_processor"]["single"][1]["Sequence"]["type_id"] = 2; }), {"segment 2", "type_vocab_size"}},
+      {with([](Json& t) { t["post_processor"]["single"][1]["Sequence"]["type_id"] = 4294967295u; }), {"tokenizer.json", "31 bits"}},
       {"{\"version\": \"1.0\"}", {"tokenizer.json"}},
       {std::string(100000, '['), {"tokenizer.json"}},
       {TinyTokenizerJson().substr(0, 1000), {"tokenizer.json"}},

@@ -96,6 +96,29 @@ TEST(BadTokenizerTest, IdsOfTheTemplateCountIntoTheVocabulary) {
   EXPECT_EQ((*ParseTokenizer(json.dump(), "tokenizer.json"))->vocabulary_size(), 70001);
 }
 
+TEST(BadTokenizerTest, RefusesSegmentsOver31Bits) {
+  for (const int position : {0, 1}) {  // [CLS] and the text
+    Json json = TinyTokenizer();
+    json["post_processor"]["single"][position][position == 0 ? "SpecialToken" : "Sequence"]["type_id"] = 4294967295u;
+    const auto tokenizer = ParseTokenizer(json.dump(), "tokenizer.json");
+    ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+    const auto encoding = (*tokenizer)->Encode("good", nullptr, 0);
+    EXPECT_EQ(encoding.status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(encoding.status().message()), HasSubstr("31 bits"));
+  }
+}
+
+// The library knows nothing of it when it cuts, and positions after max_length are no rows of the model's embedding.
+TEST(BadTokenizerTest, RefusesTemplatesThatRepeatTheText) {
+  Json json = TinyTokenizer();
+  json["post_processor"]["single"].push_back(json["post_processor"]["single"][1]);
+  const auto tokenizer = ParseTokenizer(json.dump(), "tokenizer.json");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  const auto encoding = (*tokenizer)->Encode("a good movie is not a bad movie", nullptr, 6);
+  EXPECT_EQ(encoding.status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(encoding.status().message()), HasSubstr("once"));
+}
+
 TEST(BadTokenizerTest, RefusesEveryTruncatedFile) {
   const std::string json = TinyTokenizerJson();
   for (size_t size = 0; size < json.size(); size += 13) ExpectRefused(json.substr(0, size), std::to_string(size));
