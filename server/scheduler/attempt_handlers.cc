@@ -11,6 +11,7 @@
 #include "server/jobs/timestamps.h"
 #include "server/scheduler/checkpoint_files.h"
 #include "server/scheduler/job_scheduler.h"
+#include "server/scheduler/requests/worker_report.h"
 
 namespace attune::scheduler {
 namespace {
@@ -180,6 +181,7 @@ JobScheduler::LiveJob* JobScheduler::FindAttempt(const workers::AttemptId& attem
 void JobScheduler::HandleMessage(const workers::AttemptId& attempt, worker::v1::ConnectRequest message) {
   LiveJob* live = FindAttempt(attempt);
   if (live == nullptr || live->ending) return;  // late
+  if (std::string fault = Bound(message); !fault.empty()) return Append(*live, WarningEvent(std::move(fault), attempt.attempt));
   using Kind = worker::v1::ConnectRequest::KindCase;
   switch (message.kind_case()) {
     case Kind::kStarted:
@@ -238,7 +240,7 @@ void JobScheduler::HandleEnd(const workers::AttemptId& attempt, const workers::A
   live->attempt_open = live->ending = false;
   if (const auto* finished = std::get_if<worker::v1::Finished>(&end.how)) return HandleFinished(*live, *finished, end.log_tail);
   if (const auto* lost = std::get_if<workers::WorkerLost>(&end.how)) return HandleLost(*live, *lost, end.log_tail);
-  const auto& failed = std::get<worker::v1::Failed>(end.how);
+  const worker::v1::Failed failed = Bounded(std::get<worker::v1::Failed>(end.how));
   if (failed.not_finite()) metrics_.NotFinite();
   RetryOrFail(*live, {.category = failed.category(),
                       .code = failed.code(),

@@ -1,4 +1,6 @@
 // Attempts that fail or are lost again and again: when they are tried again, and when not.
+#include <limits>
+
 #include "gmock/gmock.h"
 #include "server/base/clock.h"
 #include "server/scheduler/executors/serial_executor.h"
@@ -264,6 +266,24 @@ TEST_F(RetryTest, WithoutBackoffARetryFollowsAtOnce) {
   Fail(assigned, Info::CATEGORY_SYSTEM);
   pool_->WaitForAssign(2);
   EXPECT_THAT(WaitForState(assigned.fence().job(), State::STATE_QUEUED, 2).message(), HasSubstr("it is tried again at once, 1 of 3"));
+}
+
+TEST_F(RetryTest, ACategoryThatNobodyKnowsIsTheSystems) {
+  const worker::v1::Assign assigned = Run(1, WithoutRetries());
+  Fail(assigned, static_cast<Info::Category>(77));
+  WaitForState(assigned.fence().job(), State::STATE_FAILED);
+  Info info;
+  ASSERT_TRUE(Get(assigned.fence().job()).error().details(0).UnpackTo(&info));
+  EXPECT_EQ(info.category(), Info::CATEGORY_SYSTEM);
+}
+
+TEST_F(RetryTest, ChangesThatCannotBeAreNotRepeated) {
+  const worker::v1::Assign assigned = Run();
+  worker::v1::ConnectRequest message = Message(assigned);
+  message.mutable_adjusted()->set_batch_parts(std::numeric_limits<int32_t>::max());
+  pool_->Say(message);
+  WaitForEvent(assigned.fence().job(), [](const v1::JobEvent& event) { return event.level() == v1::JobEvent::LEVEL_WARNING; });
+  EXPECT_THAT(Get(assigned.fence().job()).adjustments(), IsEmpty());
 }
 
 }  // namespace
