@@ -48,7 +48,7 @@ void SupervisedWorkerPool::Start(WorkerPoolListener& listener) {
   if (stopping_ || supervisor_.joinable()) return;
   listener_ = &listener;
   dirty_ = true;
-  supervisor_ = std::thread([this] { Supervise(); });
+  if (options_.own_thread) supervisor_ = std::thread([this] { Supervise(); });
 }
 
 absl::Status SupervisedWorkerPool::Assign(const worker::v1::Assign& assignment) {

@@ -52,6 +52,7 @@ struct SupervisedWorkerPoolOptions {
   absl::Duration probe_timeout = absl::Minutes(15);       // of one under way
   size_t max_waiting_probes = 8;
   prometheus::Registry* registry = nullptr;  // of its metrics; null: nobody looks at them
+  bool own_thread = true;                    // false: the owner calls SuperviseNow
 };
 
 class SupervisedWorkerPool final : public WorkerPool, private WorkerSessionHost {
@@ -76,8 +77,13 @@ class SupervisedWorkerPool final : public WorkerPool, private WorkerSessionHost 
   PoolStatus Status() override;
   void Stop(absl::Duration grace) override;
 
+  // For an owner whose options say that there is no thread. Launches what is missing, and looks at deadlines; the next one is returned.
+  absl::Time SuperviseNow();
+
   // Makes the supervisor look at the clock now.
   void WakeForTest();
+  // What streams are for: workers that are made of messages alone.
+  WorkerSessionHost& SessionHostForTest() { return *this; }
   // Messages refused because their fence was not the worker's.
   int64_t RefusedMessagesForTest();
 

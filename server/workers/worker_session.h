@@ -10,6 +10,7 @@
 #include <deque>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -40,6 +41,13 @@ class WorkerSession {
   void Send(worker::v1::ConnectResponse message);
   // Ends the stream after what is queued, with this status.
   void Close(const absl::Status& status);
+
+  // One whose stream is done: what is sent is dropped.
+  static std::shared_ptr<WorkerSession> WithoutStreamForTest(std::string worker_id) {
+    auto session = std::make_shared<WorkerSession>();
+    session->worker_id_ = std::move(worker_id);
+    return session;
+  }
 
  private:
   friend class WorkerConnectService;

@@ -25,13 +25,19 @@ void SupervisedWorkerPool::Supervise() {
       auto wake = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return dirty_ || quit_; };
       mutex_.AwaitWithTimeout(absl::Condition(&wake), next - clock_.Now());
       if (quit_) return;
-      dirty_ = false;
     }
-    WithActions([&](Actions& actions) {
-      absl::Time now = clock_.Now();
-      next = std::min(CheckDeadlines(now, actions), PlanLaunches(now, actions));
-    });
+    next = SuperviseNow();
   }
+}
+
+absl::Time SupervisedWorkerPool::SuperviseNow() {
+  absl::Time next = absl::InfiniteFuture();
+  WithActions([&](Actions& actions) {
+    dirty_ = false;
+    absl::Time now = clock_.Now();
+    next = std::min(CheckDeadlines(now, actions), PlanLaunches(now, actions));
+  });
+  return next;
 }
 
 absl::Time SupervisedWorkerPool::CheckDeadlines(absl::Time now, Actions& actions) {
