@@ -3,8 +3,9 @@ JOBS ?= $(shell nproc)
 PRESET ?= full
 BUILD = build/$(PRESET)
 KILLS ?= 1000
+SECONDS ?= 60
 
-.PHONY: help setup build demo demo-vision test test-unit test-crash test-sanitizers bench format lint clean
+.PHONY: help setup build demo demo-vision test test-unit test-crash test-sanitizers fuzz bench format lint clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -33,6 +34,10 @@ test-crash: build  ## kill servers and workers a thousand times (KILLS=n), and c
 
 test-sanitizers: setup  ## unit and integration tests under ASan+UBSan, then TSan
 	@tools/test_sanitizers
+
+fuzz:  ## hostile files against the readers (TARGET=csv, else all; SECONDS=n each, or RUNS=n executions)
+	@tools/setup --fuzz
+	@JOBS=$(JOBS) RUNS=$(RUNS) SECONDS_EACH=$(SECONDS) tools/fuzz $(TARGET)
 
 bench: build  ## speed and accuracy beside transformers' Trainer (see tools/bench --help)
 	@tools/bench text

@@ -33,6 +33,10 @@ target_compile_options(attune_flags INTERFACE -Wall -Wextra -Wno-unused-paramete
 if(ATTUNE_SANITIZE STREQUAL "address")
   add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined)
   add_link_options(-fsanitize=address,undefined)
+elseif(ATTUNE_SANITIZE STREQUAL "fuzz")
+  # Clang's: libFuzzer is linked by attune_fuzz_target, and everything else tells it where it has been.
+  add_compile_options(-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined)
+  add_link_options(-fsanitize=address,undefined)
 elseif(ATTUNE_SANITIZE STREQUAL "thread")
   # Undefined, because Protobuf's headers lay out map fields differently where it is defined, and Debian's library was compiled without.
   add_compile_options(-fsanitize=thread -U__SANITIZE_THREAD__ -DATTUNE_THREAD_SANITIZER)
@@ -100,4 +104,25 @@ function(attune_test name)
   if(A_SERIAL)
     set_tests_properties(${name} PROPERTIES RUN_SERIAL ON)
   endif()
+endfunction()
+
+# A fuzz target NAME from NAME_fuzz.cc in the current folder. In preset fuzz it is a program of libFuzzer's, which tools/fuzz runs. In all other builds a test gives it
+# its seeds, what once broke it, and some thousand mutants of these: see tests/fuzz/README.md. SEEDS: folders beside seeds/NAME. MUTANTS: how many, for half a second or so.
+function(attune_fuzz_target name)
+  cmake_parse_arguments(A "" "MUTANTS" "DEPS;SEEDS" ${ARGN})
+  add_executable(attune_fuzz_${name} ${name}_fuzz.cc)
+  target_link_libraries(attune_fuzz_${name} PRIVATE attune_flags attune_fuzz ${A_DEPS})
+  set(folders ${CMAKE_CURRENT_SOURCE_DIR}/seeds/${name} ${A_SEEDS})
+  string(REPLACE ";" "\n" lines "${folders}")
+  file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/${name}.seeds "${lines}\n")  # for tools/fuzz
+  if(ATTUNE_SANITIZE STREQUAL "fuzz")
+    target_link_options(attune_fuzz_${name} PRIVATE -fsanitize=fuzzer)
+    return()
+  endif()
+  target_link_libraries(attune_fuzz_${name} PRIVATE attune_fuzz_replay)
+  if(NOT A_MUTANTS)
+    set(A_MUTANTS 20000)
+  endif()
+  add_test(NAME fuzz_${name} COMMAND attune_fuzz_${name} --mutants=${A_MUTANTS} ${folders})
+  set_tests_properties(fuzz_${name} PROPERTIES LABELS unit TIMEOUT 300)
 endfunction()

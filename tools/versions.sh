@@ -26,5 +26,7 @@ libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-d
 libsqlite3-dev libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libzstd-dev zlib1g-dev libssl-dev
 libjpeg62-turbo-dev libpng-dev libwebp-dev libarchive-dev dataset-fashion-mnist
 python3 python3-pip python3-venv rustc-web cargo-web"
+# What `make fuzz` builds with: clang, its sanitizers and libFuzzer. `make test` drives the same targets with the compiler of everything else.
+APT_FUZZ="clang-14 libclang-rt-14-dev"
 # What the tests of deploy/prometheus and deploy/grafana run: promtool, amtool and a Prometheus. Their programs need nothing else.
 APT_UNPACKED="prometheus prometheus-alertmanager"
