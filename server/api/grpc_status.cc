@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::string_view kReasonPayload = "attune.dev/reason";
 constexpr std::string_view kMetadataPrefix = "attune.dev/metadata/";
+constexpr std::string_view kQuotaFailurePayload = "google.rpc.QuotaFailure";
 constexpr std::string_view kRetryDelayPayload = "attune.dev/retry_delay_ms";
 constexpr absl::Duration kUnavailableRetryDelay = absl::Seconds(1);
 // gRPC implementations refuse a call's trailers over 8 KiB, and with them its status. The message counts percent-encoded, the details in base64;
@@ -146,8 +147,11 @@ grpc::Status ToGrpcStatus(const absl::Status& status) {
     retry.mutable_retry_delay()->set_nanos(static_cast<int32_t>(milliseconds % 1000) * 1000000);
     details.add_details()->PackFrom(retry);
   }
+  google::rpc::QuotaFailure quota_failure;
+  std::optional<std::string> payload = Payload(status, kQuotaFailurePayload);
+  if (payload.has_value() && quota_failure.ParseFromString(*payload)) details.add_details()->PackFrom(quota_failure);
   google::rpc::BadRequest bad_request;
-  std::optional<std::string> payload = Payload(status, kBadRequestPayload);
+  payload = Payload(status, kBadRequestPayload);
   if (payload.has_value() && bad_request.ParseFromString(*payload) && bad_request.field_violations_size() > 0) {
     AddBadRequest(bad_request, details);
   }

@@ -1,9 +1,10 @@
 // The one place where an absl::Status becomes a grpc::Status, with google.rpc details that programs can read. Pure; thread-safe.
 //
 // Every error carries an ErrorInfo (domain "attune.dev", a reason in UPPER_SNAKE_CASE, metadata), and where they say more: a BadRequest with field
-// violations, a RetryInfo when the same call may succeed later. Code below api/ attaches what it knows as payloads of its absl::Status:
+// violations, a QuotaFailure, a RetryInfo when the same call may succeed later. Code below api/ attaches what it knows as payloads of its absl::Status:
 //
 //   "google.rpc.BadRequest"       a serialised google.rpc.BadRequest
+//   "google.rpc.QuotaFailure"     a serialised google.rpc.QuotaFailure
 //   "attune.dev/reason"           the reason, where the code alone does not tell (otherwise see DefaultReason)
 //   "attune.dev/metadata/KEY"     an entry of ErrorInfo.metadata
 //   "attune.dev/retry_delay_ms"   decimal; UNAVAILABLE has one second without it, other codes no RetryInfo

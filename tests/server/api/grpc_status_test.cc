@@ -46,6 +46,21 @@ TEST(GrpcStatusTest, OnlyWhatMaySucceedLaterHasARetryDelay) {
   EXPECT_EQ(retry.retry_delay().nanos(), 500000000);
 }
 
+TEST(GrpcStatusTest, AQuotaFailureComesThrough) {
+  google::rpc::QuotaFailure failure;
+  failure.add_violations()->set_subject("projects/team-a");
+  absl::Status status = absl::ResourceExhaustedError("too many");
+  status.SetPayload("google.rpc.QuotaFailure", absl::Cord(failure.SerializeAsString()));
+  google::rpc::Status details;
+  ASSERT_TRUE(details.ParseFromString(ToGrpcStatus(status).error_details()));
+  google::rpc::QuotaFailure found;
+  ASSERT_TRUE(details.details(1).UnpackTo(&found));
+  EXPECT_EQ(found.violations(0).subject(), "projects/team-a");
+  status.SetPayload("google.rpc.QuotaFailure", absl::Cord("\xff"));
+  ASSERT_TRUE(details.ParseFromString(ToGrpcStatus(status).error_details()));
+  EXPECT_EQ(details.details_size(), 1) << "one that is none is left out";
+}
+
 absl::Status WithViolations(int count, size_t description_bytes) {
   google::rpc::BadRequest bad_request;
   for (int i = 0; i < count; ++i) {
