@@ -21,7 +21,7 @@ RUN mkdir -p /stage/torch /stage/cuda && cd .deps/libtorch && \
 
 FROM debian:12-slim
 RUN apt-get update && apt-get install -y --no-install-recommends \
-      libgrpc++1.51 libprotobuf32 libabsl20220623 libprometheus-cpp-core1.0 libcivetweb1 libsqlite3-0 libyaml-cpp0.7 zlib1g libzstd1 libssl3 libjpeg62-turbo libpng16-16 libwebp7 libarchive13 \
+      ca-certificates libgrpc++1.51 libprotobuf32 libabsl20220623 libprometheus-cpp-core1.0 libcivetweb1 libsqlite3-0 libyaml-cpp0.7 zlib1g libzstd1 libssl3 libcurl4 libjpeg62-turbo libpng16-16 libwebp7 libarchive13 \
     && rm -rf /var/lib/apt/lists/* && useradd --system --uid 10001 --home-dir /var/lib/attune --create-home attune
 COPY --from=build /stage/torch/ /opt/attune/.deps/libtorch/torch/lib/
 COPY --from=build /stage/cuda/ /opt/attune/.deps/libtorch/nvidia/cu13/lib/

@@ -23,7 +23,7 @@ libcusolver.so.12 libcusparse.so.12 libcusparseLt.so.0 libnccl.so.2 libnvrtc.so.
 
 APT_BUILD="build-essential cmake ninja-build ccache mold pkg-config ca-certificates git make
 libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-dev libgtest-dev libgmock-dev prometheus-cpp-dev libcivetweb-dev
-libsqlite3-dev libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libzstd-dev zlib1g-dev libssl-dev
+libsqlite3-dev libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libzstd-dev zlib1g-dev libssl-dev libcurl4-openssl-dev
 libjpeg62-turbo-dev libpng-dev libwebp-dev libarchive-dev dataset-fashion-mnist
 python3 python3-pip python3-venv rustc-web cargo-web"
 # What `make fuzz` builds with: clang, its sanitizers and libFuzzer. `make test` drives the same targets with the compiler of everything else.
