@@ -1,5 +1,8 @@
 // attune server ...
 
+#include <memory>
+#include <string>
+
 #include "client/cli/app.h"
 #include "client/cli/render/result_text.h"
 #include "client/cli/session.h"
@@ -35,6 +38,16 @@ void AddServerCommands(CLI::App& root, Session& session) {
                session.Print(document.dump(1) + "\n");
                return kOk;
              });
+  auto service = std::make_shared<std::string>();
+  CLI::App* health = AddCommand(*group, "health", "Ask whether the server takes work (gRPC's health check): exit code 0 when it does, 1 when it does not", session,
+                                [&session, service](client::Client& client) -> int {
+                                  const auto serving = client.IsServing(*service);
+                                  if (!serving.ok()) return session.Fail("cannot ask for the server's health", serving.status());
+                                  const std::string status = *serving ? "SERVING" : "NOT_SERVING";
+                                  session.Print(session.json() ? nlohmann::json{{"status", status}}.dump(1) + "\n" : status + "\n");
+                                  return *serving ? kOk : kFailed;
+                                });
+  health->add_option("service", *service, "One service, as attune.v1.SystemService. Default: the server as a whole")->type_name("SERVICE");
 }
 
 }  // namespace attune::cli

@@ -21,6 +21,8 @@ constexpr int kInputsInOnePredict = 256;
 constexpr int kImagesInOnePredict = 64;
 constexpr size_t kImageBytesInOnePredict = 32 << 20;
 
+constexpr double kHealthTimeoutSeconds = 5;
+
 void SetDeadline(grpc::ClientContext& context, double seconds) {
   if (seconds > 0) {
     context.set_deadline(std::chrono::system_clock::now() +
@@ -298,6 +300,18 @@ absl::StatusOr<v1::ServerInfo> Client::GetServerInfo() {
 
 absl::StatusOr<v1::ListDevicesResponse> Client::ListDevices() {
   return Call(options_, stubs_->system, &v1::SystemService::Stub::ListDevices, v1::ListDevicesRequest());
+}
+
+absl::StatusOr<bool> Client::IsServing(const std::string& service) {
+  using grpc::health::v1::HealthCheckResponse;
+  grpc::ClientContext context;
+  SetDeadline(context, kHealthTimeoutSeconds);
+  grpc::health::v1::HealthCheckRequest request;
+  request.set_service(service);
+  HealthCheckResponse response;
+  const absl::Status status = ToStatus(stubs_->health.Check(&context, request, &response));
+  if (!status.ok()) return ExplainFinal(status, options_, 1);
+  return response.status() == HealthCheckResponse::SERVING;
 }
 
 }  // namespace attune::client

@@ -101,6 +101,9 @@ class Client {
 
   absl::StatusOr<v1::ServerInfo> GetServerInfo();
   absl::StatusOr<v1::ListDevicesResponse> ListDevices();
+  // What the server says of itself, or of one of its services (as "attune.v1.SystemService"; NOT_FOUND where it has no such one), by gRPC's health check. One try of 5 seconds: for
+  // whoever asks again anyway.
+  absl::StatusOr<bool> IsServing(const std::string& service = "");
 
   // One try of a stream, without retries: what upload.h, watch.h and download.h are made of.
   // `next` returns the next piece of content, empty at the end; it must stay valid until the next call.

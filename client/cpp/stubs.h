@@ -12,6 +12,7 @@
 #include "attune/v1/system.grpc.pb.h"
 #include "attune/v1/upload.grpc.pb.h"
 #include "client/cpp/client.h"
+#include "grpc/health/v1/health.grpc.pb.h"
 
 namespace attune::client {
 
@@ -24,7 +25,8 @@ struct Client::Stubs {
         checkpoints(channel),
         prediction(channel),
         system(channel),
-        admin(channel) {}
+        admin(channel),
+        health(channel) {}
   v1::UploadService::Stub uploads;
   v1::DatasetService::Stub datasets;
   v1::ModelService::Stub models;
@@ -33,6 +35,7 @@ struct Client::Stubs {
   v1::PredictionService::Stub prediction;
   v1::SystemService::Stub system;
   v1::AdminService::Stub admin;
+  grpc::health::v1::Health::Stub health;
 };
 
 }  // namespace attune::client

@@ -120,5 +120,22 @@ TEST_F(AppTest, ServerInfoIsOneJsonDocument) {
             "{\n \"devices\": [\n  {\n   \"name\": \"cpu\"\n  }\n ],\n \"version\": \"1.2.3\"\n}\n");
 }
 
+TEST_F(AppTest, HealthIsTheExitCode) {
+  CliResult result = Run({"server", "health"});
+  EXPECT_EQ(result.code, kOk);
+  EXPECT_EQ(result.out, "SERVING\n");
+  EXPECT_EQ(Run({"server", "health", "attune.v1.SystemService"}).code, kNotFound);
+  server_.SetServing(true, "attune.v1.SystemService");
+  EXPECT_EQ(Run({"server", "health", "attune.v1.SystemService"}).code, kOk);
+  server_.SetServing(false);
+  result = Run({"server", "health"});
+  EXPECT_EQ(result.code, kFailed);
+  EXPECT_EQ(result.out, "NOT_SERVING\n");
+  EXPECT_EQ(Run({"server", "health", "--output", "json"}).out, "{\n \"status\": \"NOT_SERVING\"\n}\n");
+  // Whoever checks asks again: no further tries.
+  EXPECT_EQ(Run({"server", "health", "--server", "unix:" + directory_.path() + "/nobody"}).code, kUnreachable);
+  EXPECT_TRUE(server_.sleeps.empty());
+}
+
 }  // namespace
 }  // namespace attune::cli

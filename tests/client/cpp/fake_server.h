@@ -28,6 +28,7 @@
 #include "client/cpp/client.h"
 #include "google/rpc/error_details.pb.h"
 #include "google/rpc/status.pb.h"
+#include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/server.h"
 #include "grpcpp/server_builder.h"
 #include "server/base/sha256.h"
@@ -509,6 +510,7 @@ class FakeSystem final : public v1::SystemService::Service {
 class FakeServer {
  public:
   FakeServer() {
+    grpc::EnableDefaultHealthCheckService(true);
     grpc::ServerBuilder builder;
     builder.SetMaxReceiveMessageSize(36 << 20);
     for (grpc::Service* service : std::initializer_list<grpc::Service*>{&uploads, &jobs, &checkpoints, &datasets,
@@ -519,6 +521,9 @@ class FakeServer {
     server_ = builder.BuildAndStart();
   }
   ~FakeServer() { server_->Shutdown(std::chrono::system_clock::now()); }
+
+  // What health checks say of the server as a whole (at first that it serves), or of a service, which they do not know before.
+  void SetServing(bool serving, const std::string& service = "") { server_->GetHealthCheckService()->SetServingStatus(service, serving); }
 
   std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
 
