@@ -149,7 +149,7 @@ def test_programs_and_user_are_those_of_the_image():
     programs = re.findall(r"build/full/\S+/(attune[\w-]*)(?= )", image)
     pod = chart.server_pod(chart.render("defaults"))["spec"]
     assert pod["containers"][0]["command"][0].rsplit("/", 1) == ["/usr/local/bin", "attune-server"] and {"attune-server", "attune-worker", "attune"} <= set(programs)
-    assert f"--uid {pod['securityContext']['runAsUser']} " in image
+    assert f"USER {pod['securityContext']['runAsUser']}:" in image
     assert f"VOLUME {chart.config_file(chart.render('defaults'))['data_dir']}\n" in image
 
 
