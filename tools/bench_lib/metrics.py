@@ -13,6 +13,7 @@ from service import Service, harness, say
 from harness import job_pb, spec_pb
 
 PROJECTS = 12  # jobs are spread over so many, to see what of the series depends on them
+EVERYTHING = [spec_pb.Phase(name="all", learning_rate=5e-5, trainable=spec_pb.Trainable(all=True))]  # of the model: steps as long as they get
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -123,7 +124,7 @@ def bench_step_cost(options, model_directory, texts):
                 if name == "scraped":
                     scraper.start()
                 before = service.cpu_seconds()
-                run = service.run(model, dataset, hyperparameters=spec_pb.Hyperparameters(batch_size=32, max_steps=options.steps))
+                run = service.run(model, dataset, hyperparameters=spec_pb.Hyperparameters(batch_size=32, max_steps=options.steps), phases=EVERYTHING)
                 used = service.cpu_seconds() - before
                 stop.set()
                 if scraper.is_alive():
