@@ -1,5 +1,7 @@
 // YAML job files of `attune jobs create -f`, the specs in them as the server checks these, and back to YAML.
 #include "client/cli/spec/job_file.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "server/base/utf8.h"
 #include "server/jobs/spec/spec_check.h"
 #include "tests/fuzz/driver/fuzz.h"
@@ -8,7 +10,16 @@
 namespace attune::fuzz {
 namespace {
 
-std::string Bytes(const google::protobuf::Message& message) { return message.SerializePartialAsString(); }
+// Equal for equal messages, also where a map's entries would come in any order, or a number is none.
+std::string Bytes(const google::protobuf::Message& message) {
+  std::string bytes;
+  google::protobuf::io::StringOutputStream stream(&bytes);
+  google::protobuf::io::CodedOutputStream out(&stream);
+  out.SetSerializationDeterministic(true);
+  message.SerializePartialToCodedStream(&out);
+  out.Trim();
+  return bytes;
+}
 
 // What the server knows of the names in the spec.
 jobs::SpecCheckInput KnownTo(const v1::FineTuningSpec& spec) {
