@@ -14,6 +14,7 @@
 #include "tests/fakes/fake_worker_pool.h"
 #include "tests/fakes/manual_clock.h"
 #include "tests/fakes/memory_job_store.h"
+#include "tests/fakes/worker_description.h"
 #include "tests/fuzz/driver/fuzz.h"
 #include "tests/server/scheduler/fake_stores.h"
 
@@ -101,18 +102,6 @@ class DataDirectory {
   TemporaryDirectory directory_;
 };
 
-workers::WorkerDescription Description() {
-  workers::WorkerDescription description;
-  v1::Architecture& architecture = *description.architectures.add_architectures();
-  architecture.set_name("bert");
-  architecture.add_tasks("text-classification");
-  v1::Device& cpu = *description.devices.add_devices();
-  cpu.set_name("cpu");
-  cpu.set_usable(true);
-  cpu.set_cores(2);
-  return description;
-}
-
 class Game {
  public:
   Game() : log_(store_, clock_, jobs::EventLogOptions{.own_thread = false}) {
@@ -122,7 +111,7 @@ class Game {
       return executors_.emplace_back(std::make_shared<QueueExecutor>(std::move(when_idle)));
     };
     dependencies.new_id = [this](char prefix) { return StrCat(std::string(1, prefix), ++ids_); };
-    scheduler_ = scheduler::Scheduler::Create({.data_directory = data.path()}, dependencies, Description()).value();
+    scheduler_ = scheduler::Scheduler::Create({.data_directory = data.path()}, dependencies, OneCpuDescription()).value();
     for (const int seconds : {1, 0}) {
       v1::CreateFineTuningJobRequest request;
       request.mutable_spec()->set_base_model("models/mini");

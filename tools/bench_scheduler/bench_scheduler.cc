@@ -20,24 +20,13 @@
 #include "server/jobs/sqlite_job_store.h"
 #include "server/scheduler/scheduler.h"
 #include "tests/fakes/fake_worker_pool.h"
+#include "tests/fakes/worker_description.h"
 #include "tests/server/scheduler/fake_stores.h"
 
 namespace attune {
 namespace {
 
 constexpr int kSlots = 2, kProgressInASecond = 5;
-
-workers::WorkerDescription Description() {
-  workers::WorkerDescription description;
-  v1::Architecture& architecture = *description.architectures.add_architectures();
-  architecture.set_name("bert");
-  architecture.add_tasks("text-classification");
-  v1::Device& cpu = *description.devices.add_devices();
-  cpu.set_name("cpu");
-  cpu.set_usable(true);
-  cpu.set_cores(2);
-  return description;
-}
 
 double Seconds(clockid_t clock) {
   timespec time;
@@ -75,7 +64,7 @@ int Run(int seconds, int jobs) {
   scheduler::FakeDatasets datasets;
   pool.SetStatus({.idle = kSlots});
   auto scheduler = scheduler::Scheduler::Create({.data_directory = directory.path(), .job_slots = kSlots},
-                                                {*store, *events, pool, models, datasets, Files::Posix(), Clock::System()}, Description())
+                                                {*store, *events, pool, models, datasets, Files::Posix(), Clock::System()}, OneCpuDescription())
                        .value();
   CreateJobs(*scheduler, jobs + kSlots);
   std::vector<worker::v1::ConnectRequest> running;

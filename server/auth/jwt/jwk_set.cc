@@ -13,6 +13,7 @@
 
 #include "server/auth/jwt/base64url.h"
 #include "server/auth/jwt/strict_json.h"
+#include "server/auth/openssl_handle.h"
 #include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
 
@@ -23,18 +24,11 @@ constexpr int kMinRsaBits = 2048, kMaxRsaBits = 8192;
 constexpr int kMaxExponentBits = 32;  // 65537 is what all use; a huge one would cost each check seconds
 constexpr size_t kP256Bytes = 32;
 
-template <auto Free>
-struct Deleter {
-  template <typename T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-using Number = std::unique_ptr<BIGNUM, Deleter<BN_free>>;
-using ParamBuilder = std::unique_ptr<OSSL_PARAM_BLD, Deleter<OSSL_PARAM_BLD_free>>;
-using Params = std::unique_ptr<OSSL_PARAM, Deleter<OSSL_PARAM_free>>;
-using KeyContext = std::unique_ptr<EVP_PKEY_CTX, Deleter<EVP_PKEY_CTX_free>>;
-using DigestContext = std::unique_ptr<EVP_MD_CTX, Deleter<EVP_MD_CTX_free>>;
+using Number = std::unique_ptr<BIGNUM, OpenSslDeleter<BN_free>>;
+using ParamBuilder = std::unique_ptr<OSSL_PARAM_BLD, OpenSslDeleter<OSSL_PARAM_BLD_free>>;
+using Params = std::unique_ptr<OSSL_PARAM, OpenSslDeleter<OSSL_PARAM_free>>;
+using KeyContext = std::unique_ptr<EVP_PKEY_CTX, OpenSslDeleter<EVP_PKEY_CTX_free>>;
+using DigestContext = std::unique_ptr<EVP_MD_CTX, OpenSslDeleter<EVP_MD_CTX_free>>;
 
 const unsigned char* Bytes(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
 
@@ -137,7 +131,7 @@ std::string EcdsaToDer(std::string_view signature) {
   for (const Number& number : {std::cref(r), std::cref(s)}) {
     if (number == nullptr || BN_is_zero(number.get()) || BN_cmp(number.get(), order) >= 0) return "";
   }
-  std::unique_ptr<ECDSA_SIG, Deleter<ECDSA_SIG_free>> pair(ECDSA_SIG_new());
+  std::unique_ptr<ECDSA_SIG, OpenSslDeleter<ECDSA_SIG_free>> pair(ECDSA_SIG_new());
   if (pair == nullptr || ECDSA_SIG_set0(pair.get(), r.get(), s.get()) != 1) return "";
   r.release();
   s.release();

@@ -11,6 +11,7 @@
 #include <optional>
 #include <utility>
 
+#include "server/auth/openssl_handle.h"
 #include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
 
@@ -20,16 +21,9 @@ namespace {
 constexpr int kMinRsaBits = 2048;
 constexpr int kMinEcBits = 224;
 
-template <auto Free>
-struct Deleter {
-  template <typename T>
-  void operator()(T* object) const {
-    Free(object);
-  }
-};
-using Bio = std::unique_ptr<BIO, Deleter<BIO_free_all>>;
-using Certificate = std::unique_ptr<X509, Deleter<X509_free>>;
-using Key = std::unique_ptr<EVP_PKEY, Deleter<EVP_PKEY_free>>;
+using Bio = std::unique_ptr<BIO, OpenSslDeleter<BIO_free_all>>;
+using Certificate = std::unique_ptr<X509, OpenSslDeleter<X509_free>>;
+using Key = std::unique_ptr<EVP_PKEY, OpenSslDeleter<EVP_PKEY_free>>;
 
 Bio Memory(std::string_view text) { return Bio(BIO_new_mem_buf(text.data(), static_cast<int>(text.size()))); }
 

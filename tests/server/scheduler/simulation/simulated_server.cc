@@ -2,24 +2,10 @@
 
 #include <utility>
 
+#include "tests/fakes/worker_description.h"
 #include "tests/server/scheduler/simulation/virtual_executor.h"
 
 namespace attune::simulation {
-namespace {
-
-workers::WorkerDescription Description() {
-  workers::WorkerDescription description;
-  v1::Architecture& architecture = *description.architectures.add_architectures();
-  architecture.set_name("bert");
-  architecture.add_tasks("text-classification");
-  v1::Device& cpu = *description.devices.add_devices();
-  cpu.set_name("cpu");
-  cpu.set_usable(true);
-  cpu.set_cores(2);
-  return description;
-}
-
-}  // namespace
 
 SimulatedServer::SimulatedServer(World& world, const Scenario& scenario, Rules& rules, jobs::MemoryJobStore& store, std::string directory)
     : world_(world), scenario_(scenario), rules_(rules), store_(store), directory_(std::move(directory)), files_(world, scenario) {
@@ -57,7 +43,7 @@ void SimulatedServer::Start() {
   dependencies.make_executor = [this](scheduler::Executor::Task when_idle) { return std::make_shared<VirtualExecutor>(world_, std::move(when_idle)); };
   // Names in another order than that of creation.
   dependencies.new_id = [this](char prefix) { return StrCat(std::string({prefix, static_cast<char>('a' + world_.random.Between(0, 25))}), ++ids_); };
-  auto scheduler = scheduler::Scheduler::Create(options, dependencies, Description());
+  auto scheduler = scheduler::Scheduler::Create(options, dependencies, OneCpuDescription());
   if (!scheduler.ok()) {
     world_.Trace("the server cannot start: ", scheduler.status().ToString());
     if (!store_fails_) world_.Fail("the server cannot start: ", scheduler.status().ToString());
