@@ -4,6 +4,7 @@
 #include <chrono>
 #include <exception>
 #include <new>
+#include <numeric>
 #include <utility>
 
 #include <ATen/core/grad_mode.h>
@@ -51,6 +52,14 @@ std::vector<int64_t> InOrder(int64_t begin, int64_t end) {
 
 }  // namespace
 
+double PhaseProbe::Timed::typical() const {
+  if (per_unit.empty()) return 0;
+  std::vector<double> values = per_unit;
+  std::sort(values.begin(), values.end());
+  if (values.size() > 2) values.back() = values[values.size() - 2];
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
+
 PhaseProbe::PhaseProbe(ProbeContext& context, int phase)
     : context_(context), phase_(phase), planned_(context.setup.plan->phases()[phase]), phase_spec_(context.spec.phases[planned_.index]), batches_(context.setup, context.spec),
       heaviest_(std::make_unique<HeaviestBatches>(context.train_sizes.Cut(batches_.Orders(phase)))) {}
@@ -75,18 +84,25 @@ PhaseProbe::Timed PhaseProbe::TimePrefix(examples::Split split, int groups) {
   const int threads = context_.setup.input->loader_threads(context_.setup.threads);
   at::NoGradGuard no_grad;
   Timed timed;
-  const auto start = SteadyClock::now();
-  {
-    Prefetcher loader([&](int64_t i) { return batches->Make(0, i); }, 0, batches->batches_per_epoch(), {.depth = 2 * threads + 2, .threads = threads});
-    while (const std::optional<Batch> batch = loader.Next()) {
-      context_.check_stop();
-      AutocastGuard autocast(context_.setup.device, context_.setup.precision);
-      const at::Tensor output = context_.setup.headed.model->Prefix(ToDevice(*batch, context_.setup.device), groups).to(at::kCPU, at::kFloat);
-      row_bytes_ = output.numel() / batch->rows * static_cast<int64_t>(sizeof(float));
-      timed.units += sizes.texts() ? static_cast<double>(batch->text.tokens) : static_cast<double>(batch->rows);
-    }
+  double first_units = 0;
+  Prefetcher loader([&](int64_t i) { return batches->Make(0, i); }, 0, batches->batches_per_epoch(), {.depth = 2 * threads + 2, .threads = threads});
+  auto start = SteadyClock::now();
+  while (const std::optional<Batch> batch = loader.Next()) {
+    context_.check_stop();
+    AutocastGuard autocast(context_.setup.device, context_.setup.precision);
+    const at::Tensor output = context_.setup.headed.model->Prefix(ToDevice(*batch, context_.setup.device), groups).to(at::kCPU, at::kFloat);
+    row_bytes_ = output.numel() / batch->rows * static_cast<int64_t>(sizeof(float));
+    const double units = sizes.texts() ? static_cast<double>(batch->text.tokens) : static_cast<double>(batch->rows);
+    if (timed.per_unit.empty()) first_units = units;
+    timed.per_unit.push_back(SecondsSince(start) / units);
+    start = SteadyClock::now();
   }
-  timed.seconds = SecondsSince(start);
+  // The first batch waits for its rows and for kernels that are made when they are first needed. A job pays that once, however many rows it has.
+  if (timed.per_unit.size() > 1) {
+    const double first = timed.per_unit.front();
+    timed.per_unit.erase(timed.per_unit.begin());
+    timed.start_seconds = std::max(0.0, first - timed.typical()) * first_units;
+  }
   return timed;
 }
 
@@ -193,7 +209,6 @@ PhaseProbe::Timed PhaseProbe::OrdinarySteps(int64_t batch_size) {
       if (!warm) return true;
       const double units = static_cast<double>(tokens > 0 && setup.replay == nullptr ? tokens : rows);
       timed.seconds += seconds;
-      timed.units += units;
       timed.per_unit.push_back(seconds / units);
       const int64_t steps = static_cast<int64_t>(timed.per_unit.size());
       return !((steps >= kSteps && timed.seconds >= kStepsSeconds) || (steps >= 2 && SecondsSince(start) > kMostStepsSeconds));
@@ -217,7 +232,7 @@ void PhaseProbe::Evaluate() {
   std::unique_ptr<BatchSource> batches;
   double prefix = 0;
   if (evaluation_use_.groups > 0) {
-    if (prefix_seconds_per_unit_ == 0) prefix_seconds_per_unit_ = TimePrefix(split, evaluation_use_.groups).mean();
+    if (prefix_seconds_per_unit_ == 0) prefix_seconds_per_unit_ = TimePrefix(split, evaluation_use_.groups).typical();
     prefix = prefix_seconds_per_unit_;
     batches = batches_.WithPrefix(split, chosen, batch_size, /*plain=*/true, evaluation_use_.groups);
     found_.table_bytes += rows * row_bytes_;
@@ -294,7 +309,7 @@ void PhaseProbe::TimeSteps() {
   const double rows = static_cast<double>(setup.rows(examples::Split::kTrain));
   const double units_of_epoch = setup.replay == nullptr ? rows * context_.train_sizes.mean()
                                                         : rows + static_cast<double>(setup.plan->batches_per_epoch() * setup.replay->rows_per_batch);
-  found_.step_seconds = steps.mean() * units_of_epoch / static_cast<double>(setup.plan->steps_per_epoch());
+  found_.step_seconds = steps.typical() * units_of_epoch / static_cast<double>(setup.plan->steps_per_epoch());
   found_.spread = RelativeSpread(steps.per_unit);
 }
 
@@ -317,13 +332,15 @@ PhaseFindings PhaseProbe::Run() {
   context_.kept_evaluation_groups = evaluation_use_.groups;
   context_.meter.ResetPeak();  // tables that are known were read
   if (train_use_.groups > 0) {
-    prefix_seconds_per_unit_ = TimePrefix(examples::Split::kTrain, train_use_.groups).mean();
+    const Timed prefix = TimePrefix(examples::Split::kTrain, train_use_.groups);
+    prefix_seconds_per_unit_ = prefix.typical();
     found_.table_bytes = train_use_.tables * training.rows.rows * row_bytes_;
     if (found_.table_bytes > context_.paths.feature_cache_bytes) {
       train_use_ = {};
       found_.table_bytes = 0;
     }
-    found_.table_seconds = static_cast<double>(train_use_.tables - train_use_.known) * prefix_seconds_per_unit_ * context_.train_sizes.mean() * static_cast<double>(training.rows.rows);
+    const int64_t tables = train_use_.tables - train_use_.known;
+    if (tables > 0) found_.table_seconds = prefix.start_seconds + static_cast<double>(tables) * prefix.typical() * context_.train_sizes.mean() * static_cast<double>(training.rows.rows);
   }
   if (context_.spec.ema_decay > 0) average_.emplace(MovingTensors(setup.headed), context_.spec.ema_decay);
   Grow();

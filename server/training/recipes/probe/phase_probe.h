@@ -69,9 +69,10 @@ class PhaseProbe {
 
  private:
   struct Timed {
-    double seconds = 0, units = 0;
-    std::vector<double> per_unit;  // seconds of each step
-    double mean() const { return units > 0 ? seconds / units : 0; }
+    double seconds = 0;
+    std::vector<double> per_unit;  // seconds of each step or batch
+    double start_seconds = 0;      // that the first took longer than it would have later
+    double typical() const;        // the mean, in which the slowest, which another program may have held up, counts as the next slowest
   };
   void NotePeak();
   int64_t OwnRows(int64_t batch_size) const;
