@@ -17,7 +17,8 @@ constexpr char kGlobal[] = "Global options";
 constexpr char kFooter[] = R"(
 Exit codes: 0 done; 1 the job failed or the server did; 2 the command line or job file is wrong; 3 not found;
   4 the server does not accept the request; 5 no answer from the server; 6 the job was cancelled; 130 interrupted.
-Environment: ATTUNE_SERVER is the default of --server; NO_COLOR turns colours off; a W3C TRACEPARENT goes with every call, so that the server's log
+Environment: ATTUNE_SERVER is the default of --server; ATTUNE_TOKEN is an API token or JWT; ATTUNE_CA_FILE, ATTUNE_TOKEN_FILE,
+ATTUNE_CLIENT_CERTIFICATE_FILE and ATTUNE_CLIENT_KEY_FILE are the defaults of those options; NO_COLOR turns colours off; a W3C TRACEPARENT goes with every call, so that the server's log
 and the job's events name that trace.
 
 First steps:
@@ -32,6 +33,11 @@ void AddGlobalOptions(CLI::App& app, Session& session) {
                  "Server: HOST:PORT or unix:PATH. Default: ATTUNE_SERVER, else 127.0.0.1:50051")
       ->type_name("ADDRESS")
       ->group(kGlobal);
+  app.add_flag("--tls", session.tls, "Speak TLS, and believe the authorities of this system. Default: where --ca-file is given")->group(kGlobal);
+  app.add_option("--ca-file", session.ca_file, "Speak TLS, and believe the authorities in this PEM file. Default: ATTUNE_CA_FILE")->envname("ATTUNE_CA_FILE")->type_name("FILE")->group(kGlobal);
+  app.add_option("--client-certificate-file", session.client_certificate_file, "PEM file of the caller's certificate. Default: ATTUNE_CLIENT_CERTIFICATE_FILE")->envname("ATTUNE_CLIENT_CERTIFICATE_FILE")->type_name("FILE")->group(kGlobal);
+  app.add_option("--client-key-file", session.client_key_file, "PEM file of its key. Default: ATTUNE_CLIENT_KEY_FILE")->envname("ATTUNE_CLIENT_KEY_FILE")->type_name("FILE")->group(kGlobal);
+  app.add_option("--token-file", session.token_file, "File of an API token or JWT. Default: ATTUNE_TOKEN_FILE, else the token in ATTUNE_TOKEN")->envname("ATTUNE_TOKEN_FILE")->type_name("FILE")->group(kGlobal);
   app.add_option("--output", session.output,
                  "text for people, json for programs (protobuf JSON; streams give one message a line)")
       ->group(kGlobal);
@@ -153,6 +159,7 @@ std::unique_ptr<CLI::App> BuildApp(Session& session) {
   AddPredictCommand(*app, session);
   AddServerCommands(*app, session);
   AddAdminCommands(*app, session);
+  AddTokenCommands(*app, session);
   AddCompletionCommands(*app, session);
   return app;
 }

@@ -56,6 +56,7 @@ void AddCheckpointCommands(CLI::App& root, Session& session);
 void AddPredictCommand(CLI::App& root, Session& session);
 void AddServerCommands(CLI::App& root, Session& session);
 void AddAdminCommands(CLI::App& root, Session& session);
+void AddTokenCommands(CLI::App& root, Session& session);
 void AddCompletionCommands(CLI::App& root, Session& session);
 
 }  // namespace attune::cli

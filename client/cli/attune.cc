@@ -18,6 +18,8 @@ int main(int argc, char** argv) {
   // Others' tools set it, and a malformed one is to be ignored.
   const char* traceparent = std::getenv("TRACEPARENT");
   if (traceparent != nullptr && !attune::TraceIdOf(traceparent).empty()) options.traceparent = traceparent;
+  const char* token = std::getenv("ATTUNE_TOKEN");
+  if (token != nullptr) options.token = token;
   attune::cli::Console console = attune::cli::ProcessConsole();
   return attune::cli::RunCli(std::vector<std::string>(argv + 1, argv + argc), console, options);
 }

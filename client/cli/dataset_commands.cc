@@ -26,7 +26,7 @@ constexpr char kListHint[] = "`attune datasets list` shows the datasets there ar
 
 struct UploadFlags {
   std::vector<std::string> files, train, validation, test, class_names;
-  std::string id, display_name, format, text_column, text_pair_column, image_column, label_column, split_column,
+  std::string id, display_name, project, format, text_column, text_pair_column, image_column, label_column, split_column,
       label_kind, max_bad_rows, tokenizer_model;
   double validation_fraction = 0, test_fraction = 0;
   uint64_t split_seed = 0;
@@ -55,6 +55,7 @@ v1::ImportDatasetRequest Request(const UploadFlags& flags, const CLI::App& comma
   v1::ImportDatasetRequest request;
   request.set_dataset_id(flags.id);
   request.set_display_name(flags.display_name);
+  request.set_project(flags.project);
   request.set_format(EnumOf<v1::FileFormat>(flags.format));
   request.set_text_column(flags.text_column);
   request.set_text_pair_column(flags.text_pair_column);
@@ -135,6 +136,7 @@ void AddUpload(CLI::App& group, Session& session) {
       ->allow_extra_args(false);
   app->add_option("--id", flags->id, "Name to use in other commands: a-z, 0-9 and '-'. Default: the server chooses");
   app->add_option("--display-name", flags->display_name, "Name for people. Default: the first file's name");
+  app->add_option("--project", flags->project, "Project that it shall belong to. Default: the only project of the token, else default; \"shared\" is for everybody to use");
   app->add_option("--text-column", flags->text_column, "Column with the text. Default: text");
   app->add_option("--text-pair-column", flags->text_pair_column,
                   "Column with the second text of a pair. Default: text_pair, if there is one");

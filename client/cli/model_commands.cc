@@ -31,7 +31,7 @@ std::string NextSteps(const v1::Model& model) {
 
 void AddImport(CLI::App& group, Session& session) {
   struct Flags {
-    std::string directory, id, display_name;
+    std::string directory, id, display_name, project;
   };
   auto flags = std::make_shared<Flags>();
   CLI::App* app =
@@ -40,6 +40,7 @@ void AddImport(CLI::App& group, Session& session) {
                    v1::ImportModelRequest request;
                    request.set_model_id(flags->id);
                    request.set_display_name(flags->display_name);
+                   request.set_project(flags->project);
                    TransferDisplay display(session);
                    auto model = client::ImportModelDirectory(client, flags->directory, request, display.Uploads());
                    display.Finish();
@@ -53,6 +54,7 @@ void AddImport(CLI::App& group, Session& session) {
       ->type_name("DIR");
   app->add_option("--id", flags->id, "Name to use in other commands: a-z, 0-9 and '-'. Default: the directory's name");
   app->add_option("--display-name", flags->display_name, "Name for people. Default: the id");
+  app->add_option("--project", flags->project, "Project that it shall belong to. Default: the only project of the token, else default; \"shared\" is for everybody to use");
 }
 
 void AddList(CLI::App& group, Session& session) {

@@ -1,11 +1,15 @@
 #include "client/cli/session.h"
 
+#include "absl/strings/ascii.h"
 #include "client/cli/render/error_text.h"
 #include "google/protobuf/util/json_util.h"
+#include "server/base/files.h"
 #include "server/base/status_macros.h"
 
 namespace attune::cli {
 namespace {
+
+constexpr int64_t kMaxCredentialBytes = 1 << 20;
 
 std::string ToJson(const google::protobuf::Message& message, bool lines) {
   google::protobuf::util::JsonPrintOptions options;
@@ -43,9 +47,25 @@ ExitCode ExitCodeOf(const absl::Status& status) {
 absl::StatusOr<client::Client*> Session::client() {
   if (client_ == nullptr) {
     options_.address = server;
+    ATTUNE_RETURN_IF_ERROR(LoadCredentials());
     ATTUNE_ASSIGN_OR_RETURN(client_, client::Client::Connect(options_));
   }
   return client_.get();
+}
+
+absl::Status Session::LoadCredentials() {
+  options_.tls = tls;
+  const auto load = [](const std::string& path, std::string& text) -> absl::Status {
+    if (path.empty()) return absl::OkStatus();
+    ATTUNE_ASSIGN_OR_RETURN(text, ReadFile(path, kMaxCredentialBytes));
+    return absl::OkStatus();
+  };
+  ATTUNE_RETURN_IF_ERROR(load(ca_file, options_.ca_certificates));
+  ATTUNE_RETURN_IF_ERROR(load(client_certificate_file, options_.client_certificate));
+  ATTUNE_RETURN_IF_ERROR(load(client_key_file, options_.client_key));
+  ATTUNE_RETURN_IF_ERROR(load(token_file, options_.token));
+  absl::StripAsciiWhitespace(&options_.token);
+  return absl::OkStatus();
 }
 
 int Session::Show(const google::protobuf::Message& message, const std::function<std::string()>& text) {

@@ -54,6 +54,8 @@ class Session {
 
   // Options that every command takes; CLI11 writes them.
   std::string server;
+  bool tls = false;
+  std::string ca_file, client_certificate_file, client_key_file, token_file;
   std::string output = "text";
   bool quiet = false;
   // What stood behind "--", untouched; only predict takes it.
@@ -62,6 +64,8 @@ class Session {
   std::function<int()> action;
 
  private:
+  absl::Status LoadCredentials();
+
   Console& console_;
   client::ClientOptions options_;
   std::unique_ptr<client::Client> client_;

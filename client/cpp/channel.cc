@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/time/clock.h"
 #include "client/cpp/error.h"
@@ -24,31 +25,53 @@ bool IsLocal(const std::string& address) {
          absl::StartsWith(address, "127.") || absl::StartsWith(address, "[::1]");
 }
 
-// Adds the caller's trace to each call.
-class TraceSender final : public grpc::experimental::Interceptor {
+using Metadata = std::vector<std::pair<std::string, std::string>>;
+
+// Adds the caller's trace and token to each call. (gRPC's own call credentials refuse a plaintext channel, which loopback is.)
+class MetadataSender final : public grpc::experimental::Interceptor {
  public:
-  explicit TraceSender(std::string traceparent) : traceparent_(std::move(traceparent)) {}
+  explicit MetadataSender(Metadata metadata) : metadata_(std::move(metadata)) {}
   void Intercept(grpc::experimental::InterceptorBatchMethods* batch) override {
     if (batch->QueryInterceptionHookPoint(grpc::experimental::InterceptionHookPoints::PRE_SEND_INITIAL_METADATA)) {
-      batch->GetSendInitialMetadata()->emplace("traceparent", traceparent_);
+      for (const auto& [name, value] : metadata_) batch->GetSendInitialMetadata()->emplace(name, value);
     }
     batch->Proceed();
   }
 
  private:
-  const std::string traceparent_;
+  const Metadata metadata_;
 };
 
-class TraceSenderFactory final : public grpc::experimental::ClientInterceptorFactoryInterface {
+class MetadataSenderFactory final : public grpc::experimental::ClientInterceptorFactoryInterface {
  public:
-  explicit TraceSenderFactory(std::string traceparent) : traceparent_(std::move(traceparent)) {}
+  explicit MetadataSenderFactory(Metadata metadata) : metadata_(std::move(metadata)) {}
   grpc::experimental::Interceptor* CreateClientInterceptor(grpc::experimental::ClientRpcInfo* /*info*/) override {
-    return new TraceSender(traceparent_);  // gRPC deletes it
+    return new MetadataSender(metadata_);  // gRPC deletes it
   }
 
  private:
-  const std::string traceparent_;
+  const Metadata metadata_;
 };
+
+bool UsesTls(const ClientOptions& options) { return options.tls || !options.ca_certificates.empty() || !options.client_certificate.empty(); }
+
+std::shared_ptr<grpc::ChannelCredentials> CredentialsOf(const ClientOptions& options) {
+  if (!UsesTls(options)) return grpc::InsecureChannelCredentials();
+  return grpc::SslCredentials({.pem_root_certs = options.ca_certificates, .pem_private_key = options.client_key, .pem_cert_chain = options.client_certificate});
+}
+
+absl::Status CheckCredentials(const ClientOptions& options) {
+  if (options.client_certificate.empty() != options.client_key.empty()) return absl::InvalidArgumentError("client_certificate and client_key belong together: give both, or neither");
+  if (options.token.empty()) return absl::OkStatus();
+  // gRPC aborts on metadata that HTTP/2 does not allow.
+  for (char c : options.token) {
+    if (!absl::ascii_isgraph(static_cast<unsigned char>(c))) return absl::InvalidArgumentError("token has a blank or a character that no token has; was it cut, or copied with its line's end?");
+  }
+  if (!UsesTls(options) && !IsLocal(options.address) && !options.allow_plaintext_token) {
+    return absl::InvalidArgumentError(StrCat("the token would go to ", options.address, " in plain text, for everybody on the way to read; use TLS (tls, ca_certificates)"));
+  }
+  return absl::OkStatus();
+}
 
 }  // namespace
 
@@ -77,7 +100,7 @@ absl::Status CheckOptions(const ClientOptions& options) {
         "traceparent must look like 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01 or be empty, got ",
         options.traceparent));
   }
-  return absl::OkStatus();
+  return CheckCredentials(options);
 }
 
 std::shared_ptr<grpc::Channel> OpenChannel(const ClientOptions& options) {
@@ -90,8 +113,11 @@ std::shared_ptr<grpc::Channel> OpenChannel(const ClientOptions& options) {
   // A proxy from the environment is meant for the world outside.
   if (IsLocal(options.address)) arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
   std::vector<std::unique_ptr<grpc::experimental::ClientInterceptorFactoryInterface>> interceptors;
-  if (!options.traceparent.empty()) interceptors.push_back(std::make_unique<TraceSenderFactory>(options.traceparent));
-  return grpc::experimental::CreateCustomChannelWithInterceptors(options.address, grpc::InsecureChannelCredentials(),
+  Metadata metadata;
+  if (!options.traceparent.empty()) metadata.emplace_back("traceparent", options.traceparent);
+  if (!options.token.empty()) metadata.emplace_back("authorization", "Bearer " + options.token);
+  if (!metadata.empty()) interceptors.push_back(std::make_unique<MetadataSenderFactory>(std::move(metadata)));
+  return grpc::experimental::CreateCustomChannelWithInterceptors(options.address, CredentialsOf(options),
                                                                  arguments, std::move(interceptors));
 }
 

@@ -167,6 +167,23 @@ absl::StatusOr<v1::PreviewRowsResponse> Client::PreviewRows(const v1::PreviewRow
   return Call(options_, stubs_->datasets, &v1::DatasetService::Stub::PreviewRows, request);
 }
 
+// Tokens
+// ------------------------------------------------------------------------------------------------------------------
+
+// Once: a second try after an answer that was lost would make a second token.
+absl::StatusOr<v1::CreateTokenResponse> Client::CreateToken(const v1::CreateTokenRequest& request) {
+  grpc::ClientContext context;
+  SetDeadline(context, options_.call_timeout_seconds);
+  v1::CreateTokenResponse response;
+  const absl::Status status = ToStatus(stubs_->admin.CreateToken(&context, request, &response));
+  if (!status.ok()) return ExplainFinal(status, options_, 1);
+  return response;
+}
+
+absl::StatusOr<v1::ListTokensResponse> Client::ListTokens(const v1::ListTokensRequest& request) { return Call(options_, stubs_->admin, &v1::AdminService::Stub::ListTokens, request); }
+
+absl::StatusOr<v1::Token> Client::RevokeToken(const v1::RevokeTokenRequest& request) { return Call(options_, stubs_->admin, &v1::AdminService::Stub::RevokeToken, request); }
+
 // Models
 // ------------------------------------------------------------------------------------------------------------------
 

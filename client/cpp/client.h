@@ -43,6 +43,15 @@ struct ClientOptions {
   // Sent with each call as W3C trace context (https://www.w3.org/TR/trace-context/), so that server, jobs and workers name the caller's trace in their logs and events; empty:
   // nothing is sent.
   std::string traceparent;
+
+  // TLS. PEM texts, not files.
+  bool tls = false;                // also where any of the others is set
+  std::string ca_certificates;     // whom to believe; empty: the system's authorities
+  std::string client_certificate;  // the caller's own, and its key; empty: none is shown
+  std::string client_key;
+  // Sent with each call as `authorization: Bearer TOKEN`: an API token or a JWT. Refused without TLS but to this machine, since everybody on the way could read and use it.
+  std::string token;
+  bool allow_plaintext_token = false;
 };
 
 class Client {
@@ -52,6 +61,10 @@ class Client {
   static absl::StatusOr<std::unique_ptr<Client>> Connect(ClientOptions options,
                                                          std::shared_ptr<grpc::Channel> channel = nullptr);
   ~Client();
+
+  absl::StatusOr<v1::CreateTokenResponse> CreateToken(const v1::CreateTokenRequest& request);
+  absl::StatusOr<v1::ListTokensResponse> ListTokens(const v1::ListTokensRequest& request);
+  absl::StatusOr<v1::Token> RevokeToken(const v1::RevokeTokenRequest& request);
 
   absl::StatusOr<v1::Upload> CreateUpload(v1::CreateUploadRequest request);
   absl::StatusOr<v1::Upload> GetUpload(const v1::GetUploadRequest& request);

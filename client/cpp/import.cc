@@ -65,15 +65,15 @@ absl::StatusOr<std::string> ModalityOf(Client& client, const std::string& direct
 }
 
 // Through a temporary file, because an upload that was cut must find the same bytes again.
-absl::StatusOr<v1::Upload> UploadFileOrFolder(Client& client, const std::string& path, const OnTransfer& progress) {
+absl::StatusOr<v1::Upload> UploadFileOrFolder(Client& client, const std::string& path, const std::string& project, const OnTransfer& progress) {
   std::error_code ignored;
-  if (!std::filesystem::is_directory(path, ignored)) return UploadFile(client, path, {.progress = progress});
+  if (!std::filesystem::is_directory(path, ignored)) return UploadFile(client, path, {.progress = progress, .project = project});
   const std::filesystem::path folder = std::filesystem::absolute(path).lexically_normal();
   const std::string name = (folder.has_filename() ? folder : folder.parent_path()).filename().string();
   const TemporaryDirectory scratch;
   const std::string tar = scratch.path() + "/folder.tar";
   ATTUNE_RETURN_IF_ERROR(PackDirectory(path, tar));
-  return UploadFile(client, tar, {.filename = StrCat(name.empty() ? "folder" : name, ".tar"), .progress = progress});
+  return UploadFile(client, tar, {.filename = StrCat(name.empty() ? "folder" : name, ".tar"), .progress = progress, .project = project});
 }
 
 }  // namespace
@@ -82,7 +82,7 @@ absl::StatusOr<v1::Dataset> ImportDatasetFiles(Client& client, const std::vector
                                                v1::ImportDatasetRequest request, const ImportCallbacks& callbacks) {
   request.clear_files();
   for (const DatasetFile& file : files) {
-    ATTUNE_ASSIGN_OR_RETURN(const v1::Upload upload, UploadFileOrFolder(client, file.path, callbacks.upload));
+    ATTUNE_ASSIGN_OR_RETURN(const v1::Upload upload, UploadFileOrFolder(client, file.path, request.project(), callbacks.upload));
     v1::ImportFile& entry = *request.add_files();
     entry.set_upload(upload.name());
     entry.set_split(file.split);
@@ -126,7 +126,7 @@ absl::StatusOr<v1::Model> ImportModelDirectory(Client& client, const std::string
   request.clear_files();
   for (const std::string& name : names) {
     ATTUNE_ASSIGN_OR_RETURN(const v1::Upload upload,
-                            UploadFile(client, directory + "/" + name, {.progress = progress}));
+                            UploadFile(client, directory + "/" + name, {.progress = progress, .project = request.project()}));
     v1::ModelFile& entry = *request.add_files();
     entry.set_path(name);
     entry.set_upload(upload.name());

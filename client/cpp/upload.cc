@@ -61,6 +61,7 @@ class Sender {
     create_.set_filename(options_.filename.empty() ? path_.substr(path_.rfind('/') + 1) : options_.filename);
     create_.set_size_bytes(before_.size);
     ATTUNE_ASSIGN_OR_RETURN(*create_.mutable_sha256(), Sha256OfFile(path_));
+    create_.set_project(options_.project);
     create_.set_request_id(options_.request_id);
     if (options_.request_id.empty()) {
       const std::string key = Sha256Hex(StrCat(create_.filename(), "\n", create_.size_bytes(), "\n", create_.sha256()));

@@ -10,17 +10,20 @@
 #include "grpcpp/health_check_service_interface.h"
 #include "grpcpp/security/server_credentials.h"
 #include "grpcpp/server_builder.h"
-#include "server/api/backup_stream.h"
+#include "server/api/access/access.h"
+#include "server/api/admin_service.h"
 #include "server/api/blocking_pool.h"
 #include "server/api/checkpoint_service.h"
 #include "server/api/dataset_service.h"
-#include "server/api/event_stream.h"
+#include "server/api/streams/event_stream.h"
 #include "server/api/fine_tuning_job_service.h"
 #include "server/api/grpc_status.h"
 #include "server/api/model_service.h"
 #include "server/api/prediction_service.h"
 #include "server/api/rpc_observer.h"
 #include "server/api/upload_service.h"
+#include "server/auth/gate/audit_interceptor.h"
+#include "server/auth/gate/gated_credentials.h"
 #include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
 #include "server/scheduler/requests/predict_inputs.h"
@@ -33,6 +36,9 @@ constexpr int kMaxRequestBytes = scheduler::kMaxPredictImagesBytes + (4 << 20);
 // Idle clients may ping this often to keep a watch alive through proxies.
 constexpr int kMinPingIntervalMs = 10'000;
 constexpr int kKeepaliveMs = 30'000;
+// The longest JWT (auth::kMaxJwtBytes), and as much again.
+constexpr int kMaxHeaderBytes = 16 << 10;
+constexpr int kMaxStreamsOfConnection = 1000;
 constexpr int kMaxQueuedImports = 64;
 
 std::string WithPort(const std::string& address, int port) {
@@ -46,18 +52,21 @@ std::string WithPort(const std::string& address, int port) {
 // before anything that their tasks use goes.
 struct ApiServer::Services {
   Services(const ApiOptions& options, const ApiDependencies& d)
-      : streams(d.event_log, d.scheduler, io, {.heartbeat_interval = options.heartbeat_interval}),
-        uploads(d.artifacts, io, options.max_upload_bytes),
-        datasets(d.datasets, d.artifacts, io, imports),
-        models(d.catalogue, d.scheduler, io, imports),
-        jobs(d.scheduler, d.event_log, streams, io),
-        checkpoints(d.scheduler, io),
-        predictions(d.scheduler, io),
+      : access({.artifacts = d.artifacts, .datasets = d.datasets, .catalogue = d.catalogue, .scheduler = d.scheduler, .gate = d.security.gate, .quotas = d.security.quotas}),
+        streams(d.event_log, d.scheduler, io, {.heartbeat_interval = options.heartbeat_interval}),
+        uploads(access, d.artifacts, io, options.max_upload_bytes),
+        datasets(access, d.datasets, d.artifacts, io, imports),
+        models(access, d.catalogue, d.scheduler, io, imports),
+        jobs(access, d.scheduler, d.event_log, streams, io),
+        checkpoints(access, d.scheduler, io),
+        predictions(access, d.scheduler, io),
         system(options.facts, d.scheduler, d.files, io),
-        admin({.data_directory = options.facts.data_dir,
+        admin(access,
+              {.data_directory = options.facts.data_dir,
                .database = d.database,
                .files = d.files,
-               .hold = [&scheduler = d.scheduler](const std::function<void()>& work) { scheduler.HoldCheckpoints(work); }}),
+               .hold = [&scheduler = d.scheduler](const std::function<void()>& work) { scheduler.HoldCheckpoints(work); }},
+              d.security.tokens, io),
         io({.name = "io", .threads = options.io_threads}),
         imports({.name = "import", .threads = options.import_threads, .max_queued = kMaxQueuedImports}) {}
 
@@ -72,6 +81,7 @@ struct ApiServer::Services {
              {v1::AdminService::service_full_name(), &admin}}};
   }
 
+  Access access;
   EventStreams streams;
   UploadService uploads;
   DatasetService datasets;
@@ -94,28 +104,35 @@ ApiServer::~ApiServer() {
 
 absl::StatusOr<std::unique_ptr<ApiServer>> ApiServer::Start(ApiOptions options, ApiDependencies dependencies) {
   std::unique_ptr<ApiServer> server(new ApiServer(std::move(options), dependencies));
-  ATTUNE_RETURN_IF_ERROR(server->Listen(dependencies.registry));
+  ATTUNE_RETURN_IF_ERROR(server->Listen(dependencies.registry, dependencies.security));
   server->SetServing(true);
   return server;
 }
 
-absl::Status ApiServer::Listen(prometheus::Registry& registry) {
+absl::Status ApiServer::Listen(prometheus::Registry& registry, const ApiSecurity& security) {
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
   int port = 0;
-  builder.AddListeningPort(options_.listen_address, grpc::InsecureServerCredentials(), &port);
+  std::shared_ptr<grpc::ServerCredentials> credentials = grpc::InsecureServerCredentials();
+  if (security.gate != nullptr) {
+    credentials = auth::MakeGatedCredentials(security.certificate == nullptr ? nullptr : security.certificate->MakeCredentials(), *security.gate);
+  }
+  builder.AddListeningPort(options_.listen_address, credentials, &port);
   // Two servers on one port would each get a part of the calls.
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MIN_RECV_PING_INTERVAL_WITHOUT_DATA_MS, kMinPingIntervalMs);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, kKeepaliveMs);
+  builder.AddChannelArgument(GRPC_ARG_MAX_METADATA_SIZE, kMaxHeaderBytes);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONCURRENT_STREAMS, kMaxStreamsOfConnection);
   builder.SetMaxReceiveMessageSize(kMaxRequestBytes);
   // Only reflection is synchronous.
   builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
   builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(std::make_unique<RpcObserver>(registry));
+  if (security.audit != nullptr && security.gate != nullptr) interceptors.push_back(std::make_unique<auth::AuditInterceptor>(*security.audit, *security.gate));
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
   for (const auto& [name, service] : services_->All()) builder.RegisterService(service);
   server_ = builder.BuildAndStart();

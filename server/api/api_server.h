@@ -21,6 +21,11 @@
 #include "prometheus/registry.h"
 #include "server/api/system_service.h"
 #include "server/artifacts/artifact_store.h"
+#include "server/auth/audit_log.h"
+#include "server/auth/gate/call_gate.h"
+#include "server/auth/quotas.h"
+#include "server/auth/tls/server_certificate.h"
+#include "server/auth/tokens/token_store.h"
 #include "server/base/files.h"
 #include "server/catalogue/model_catalogue.h"
 #include "server/database/database.h"
@@ -39,6 +44,15 @@ struct ApiOptions {
   absl::Duration heartbeat_interval = absl::Seconds(10);
 };
 
+// Who may call. By default anybody, without encryption.
+struct ApiSecurity {
+  auth::CallGate* gate = nullptr;            // before every call; null: nobody is asked
+  auth::TokenStore* tokens = nullptr;        // for AdminService
+  auth::AuditLog* audit = nullptr;           // null: none is kept
+  auth::ProjectQuotas* quotas = nullptr;     // null: none
+  auth::ServerCertificate* certificate = nullptr;  // null: plaintext
+};
+
 struct ApiDependencies {
   artifacts::ArtifactStore& artifacts;
   datasets::DatasetStore& datasets;
@@ -48,6 +62,7 @@ struct ApiDependencies {
   Files& files;
   prometheus::Registry& registry;
   Database& database;  // for backups
+  ApiSecurity security = {};
 };
 
 class ApiServer {
@@ -71,7 +86,7 @@ class ApiServer {
  private:
   struct Services;
   ApiServer(ApiOptions options, ApiDependencies dependencies);
-  absl::Status Listen(prometheus::Registry& registry);
+  absl::Status Listen(prometheus::Registry& registry, const ApiSecurity& security);
 
   const ApiOptions options_;
   std::unique_ptr<Services> services_;  // outlives server_

@@ -1,7 +1,8 @@
 #include "server/api/checkpoint_service.h"
 
 #include "server/api/call_trace.h"
-#include "server/api/download_stream.h"
+#include "server/api/streams/download_stream.h"
+#include "server/api/streams/refusal.h"
 #include "server/api/unary.h"
 #include "server/api/validation.h"
 
@@ -12,7 +13,7 @@ grpc::ServerUnaryReactor* CheckpointService::GetCheckpoint(grpc::CallbackServerC
   RequestCheck check;
   check.CheckpointName("name", request->name(), /*aliases=*/true);
   if (!check.status().ok()) return Answer(context, check.status());
-  return AnswerFromPool(context, pool_, response, [this, request] { return scheduler_.GetCheckpoint(request->name()); });
+  return AnswerFromPool(context, access_, pool_, request, response, [this, request] { return scheduler_.GetCheckpoint(request->name()); });
 }
 
 grpc::ServerUnaryReactor* CheckpointService::ListCheckpoints(grpc::CallbackServerContext* context,
@@ -22,7 +23,7 @@ grpc::ServerUnaryReactor* CheckpointService::ListCheckpoints(grpc::CallbackServe
   check.Name("parent", request->parent(), "fineTuningJobs");
   check.PageSize(request->page_size());
   if (!check.status().ok()) return Answer(context, check.status());
-  return AnswerFromPool(context, pool_, response, [this, request] {
+  return AnswerFromPool(context, access_, pool_, request, response, [this, request] {
     v1::ListCheckpointsRequest effective = *request;
     effective.set_page_size(EffectivePageSize(request->page_size(), 50, 1000));
     return scheduler_.ListCheckpoints(effective);
@@ -31,6 +32,7 @@ grpc::ServerUnaryReactor* CheckpointService::ListCheckpoints(grpc::CallbackServe
 
 grpc::ServerWriteReactor<v1::DownloadCheckpointFileResponse>* CheckpointService::DownloadCheckpointFile(
     grpc::CallbackServerContext* context, const v1::DownloadCheckpointFileRequest* request) {
+  if (absl::Status status = access_.Admit(*context, *request).status(); !status.ok()) return new Refusal<v1::DownloadCheckpointFileResponse>(status);
   return StartDownload(scheduler_, pool_, *request);
 }
 
@@ -41,9 +43,7 @@ grpc::ServerUnaryReactor* CheckpointService::UpdateCheckpoint(grpc::CallbackServ
   RequestCheck check;
   check.CheckpointName("checkpoint.name", request->checkpoint().name(), /*aliases=*/true);
   if (!check.status().ok()) return Answer(context, check.status());
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  scheduler_.UpdateCheckpoint(*request, FinishWith(reactor, response));
-  return reactor;
+  return AnswerAfterCheck(context, access_, *request, [&](grpc::ServerUnaryReactor* reactor) { scheduler_.UpdateCheckpoint(*request, FinishWith(reactor, response)); });
 }
 
 grpc::ServerUnaryReactor* CheckpointService::DeleteCheckpoint(grpc::CallbackServerContext* context,
@@ -53,9 +53,7 @@ grpc::ServerUnaryReactor* CheckpointService::DeleteCheckpoint(grpc::CallbackServ
   RequestCheck check;
   check.CheckpointName("name", request->name(), /*aliases=*/false);
   if (!check.status().ok()) return Answer(context, check.status());
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  scheduler_.DeleteCheckpoint(request->name(), FinishEmpty(reactor));
-  return reactor;
+  return AnswerAfterCheck(context, access_, *request, [&](grpc::ServerUnaryReactor* reactor) { scheduler_.DeleteCheckpoint(request->name(), FinishEmpty(reactor)); });
 }
 
 }  // namespace attune::api

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "attune/v1/checkpoint.grpc.pb.h"
+#include "server/api/access/access.h"
 #include "server/api/blocking_pool.h"
 #include "server/scheduler/scheduler.h"
 
@@ -11,7 +12,7 @@ namespace attune::api {
 
 class CheckpointService final : public v1::CheckpointService::CallbackService {
  public:
-  CheckpointService(scheduler::Scheduler& scheduler, BlockingPool& pool) : scheduler_(scheduler), pool_(pool) {}
+  CheckpointService(Access& access, scheduler::Scheduler& scheduler, BlockingPool& pool) : access_(access), scheduler_(scheduler), pool_(pool) {}
 
   grpc::ServerUnaryReactor* GetCheckpoint(grpc::CallbackServerContext* context, const v1::GetCheckpointRequest* request,
                                           v1::Checkpoint* response) override;
@@ -25,6 +26,7 @@ class CheckpointService final : public v1::CheckpointService::CallbackService {
                                              v1::DeleteCheckpointResponse* response) override;
 
  private:
+  Access& access_;
   scheduler::Scheduler& scheduler_;
   BlockingPool& pool_;
 };

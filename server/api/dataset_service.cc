@@ -9,9 +9,10 @@
 #include "absl/strings/cord.h"
 #include "google/rpc/error_details.pb.h"
 #include "server/api/call_trace.h"
-#include "server/api/import_stream.h"
+#include "server/api/streams/import_stream.h"
 #include "server/api/unary.h"
 #include "server/api/validation.h"
+#include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
 
 namespace attune::api {
@@ -138,10 +139,15 @@ grpc::ServerWriteReactor<v1::ImportDatasetResponse>* DatasetService::ImportDatas
                                                                                    const v1::ImportDatasetRequest* request) {
   const TraceScope trace = TraceOf(*context);
   if (absl::Status status = CheckImport(*request); !status.ok()) return RefuseImport(status);
+  absl::StatusOr<Caller> caller = access_.CallerOf(*context);
+  if (!caller.ok()) return RefuseImport(caller.status());
   // The request goes with the call; the import may outlive it.
-  return StartImport(imports_, [this, request = *request](const datasets::DatasetStore::Progress& progress) {
+  return StartImport(imports_, [this, caller = *std::move(caller), request = *request](const datasets::DatasetStore::Progress& progress) mutable -> absl::StatusOr<v1::Dataset> {
+    ATTUNE_RETURN_IF_ERROR(access_.Check(caller, request));
+    ATTUNE_ASSIGN_OR_RETURN(*request.mutable_project(), caller.ProjectForNew(request.project(), "project"));
+    request.set_request_id(ScopedRequestId(request.project(), request.request_id()));
     absl::StatusOr<v1::Dataset> dataset = store_.Import(request, progress);
-    if (!dataset.ok()) return absl::StatusOr<v1::Dataset>(ExplainFailure(dataset.status(), request, store_, artifacts_));
+    if (!dataset.ok()) return ExplainFailure(dataset.status(), request, store_, artifacts_);
     return dataset;
   });
 }
@@ -151,7 +157,7 @@ grpc::ServerUnaryReactor* DatasetService::GetDataset(grpc::CallbackServerContext
   RequestCheck check;
   check.Name("name", request->name(), kCollection);
   if (!check.status().ok()) return Answer(context, check.status());
-  return AnswerFromPool(context, pool_, response, [this, request] { return store_.Get(request->name()); });
+  return AnswerFromPool(context, access_, pool_, request, response, [this, request] { return store_.Get(request->name()); });
 }
 
 grpc::ServerUnaryReactor* DatasetService::ListDatasets(grpc::CallbackServerContext* context, const v1::ListDatasetsRequest* request,
@@ -159,8 +165,8 @@ grpc::ServerUnaryReactor* DatasetService::ListDatasets(grpc::CallbackServerConte
   RequestCheck check;
   check.PageSize(request->page_size());
   if (!check.status().ok()) return Answer(context, check.status());
-  return AnswerFromPool(context, pool_, response, [this, request] {
-    return store_.List(EffectivePageSize(request->page_size(), 50, 1000), request->page_token());
+  return AnswerFromPool(context, access_, pool_, request, response, [this, request](const Caller& caller) {
+    return store_.List(caller.Visible(), EffectivePageSize(request->page_size(), 50, 1000), request->page_token());
   });
 }
 
@@ -170,7 +176,7 @@ grpc::ServerUnaryReactor* DatasetService::DeleteDataset(grpc::CallbackServerCont
   RequestCheck check;
   check.Name("name", request->name(), kCollection);
   if (!check.status().ok()) return Answer(context, check.status());
-  return AnswerFromPool(context, pool_, response, [this, request] { return store_.Delete(request->name()); });
+  return AnswerFromPool(context, access_, pool_, request, response, [this, request] { return store_.Delete(request->name()); });
 }
 
 grpc::ServerUnaryReactor* DatasetService::PreviewRows(grpc::CallbackServerContext* context, const v1::PreviewRowsRequest* request,
@@ -184,7 +190,7 @@ grpc::ServerUnaryReactor* DatasetService::PreviewRows(grpc::CallbackServerContex
   }
   CheckRowIndices(*request, check);
   if (!check.status().ok()) return Answer(context, check.status());
-  return AnswerFromPool(context, pool_, response, [this, request] {
+  return AnswerFromPool(context, access_, pool_, request, response, [this, request] {
     v1::PreviewRowsRequest effective = *request;
     if (request->row_indices().empty()) effective.set_page_size(EffectivePageSize(request->page_size(), 10, kMaxPreviewRows));
     return store_.Preview(effective);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "attune/v1/dataset.grpc.pb.h"
+#include "server/api/access/access.h"
 #include "server/api/blocking_pool.h"
 #include "server/artifacts/artifact_store.h"
 #include "server/datasets/dataset_store.h"
@@ -13,8 +14,8 @@ namespace attune::api {
 class DatasetService final : public v1::DatasetService::CallbackService {
  public:
   // `pool` runs reads; `imports` what takes minutes.
-  DatasetService(datasets::DatasetStore& store, artifacts::ArtifactStore& artifacts, BlockingPool& pool, BlockingPool& imports)
-      : store_(store), artifacts_(artifacts), pool_(pool), imports_(imports) {}
+  DatasetService(Access& access, datasets::DatasetStore& store, artifacts::ArtifactStore& artifacts, BlockingPool& pool, BlockingPool& imports)
+      : access_(access), store_(store), artifacts_(artifacts), pool_(pool), imports_(imports) {}
 
   grpc::ServerWriteReactor<v1::ImportDatasetResponse>* ImportDataset(grpc::CallbackServerContext* context,
                                                                      const v1::ImportDatasetRequest* request) override;
@@ -28,6 +29,7 @@ class DatasetService final : public v1::DatasetService::CallbackService {
                                         v1::PreviewRowsResponse* response) override;
 
  private:
+  Access& access_;
   datasets::DatasetStore& store_;
   artifacts::ArtifactStore& artifacts_;
   BlockingPool& pool_;

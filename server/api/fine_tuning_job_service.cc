@@ -72,8 +72,15 @@ grpc::ServerUnaryReactor* FineTuningJobService::CreateFineTuningJob(grpc::Callba
                                                                     v1::FineTuningJob* response) {
   const TraceScope trace = TraceOf(*context);
   if (absl::Status status = CheckCreate(*request); !status.ok()) return Answer(context, status);
+  absl::StatusOr<Caller> caller = access_.CallerOf(*context);
+  if (!caller.ok()) return Answer(context, caller.status());
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  scheduler_.CreateJob(*request, FinishWith(reactor, response));
+  const absl::Status admitted = pool_.TryRun([this, caller = *std::move(caller), request, reactor, response] {
+    absl::StatusOr<v1::CreateFineTuningJobRequest> effective = EffectiveRequest(caller, *request);
+    if (!effective.ok()) return reactor->Finish(ToGrpcStatus(effective.status()));
+    scheduler_.CreateJob(*std::move(effective), FinishWith(reactor, response));
+  });
+  if (!admitted.ok()) reactor->Finish(ToGrpcStatus(admitted));
   return reactor;
 }
 
@@ -84,13 +91,23 @@ grpc::ServerUnaryReactor* FineTuningJobService::PlanFineTuningJob(grpc::Callback
   RequestCheck check;
   CheckSpec(request->has_spec(), request->spec(), check);
   if (!check.status().ok()) return Answer(context, check.status());
-  return CancellableCall<v1::PlanFineTuningJobResponse>::Start(response, [&](auto done) { return scheduler_.Plan(*request, std::move(done)); });
+  absl::StatusOr<Caller> caller = access_.CallerOf(*context);
+  if (!caller.ok()) return Answer(context, caller.status());
+  return CancellableCall<v1::PlanFineTuningJobResponse>::Start(pool_, response, [this, caller = *std::move(caller), request = *request](auto done) -> std::function<void()> {
+    v1::PlanFineTuningJobRequest effective = request;
+    if (absl::Status status = FillSpec(caller, request, *effective.mutable_spec()); !status.ok()) {
+      done(status);
+      return nullptr;
+    }
+    return scheduler_.Plan(std::move(effective), std::move(done));
+  });
 }
 
 grpc::ServerUnaryReactor* FineTuningJobService::GetFineTuningJob(grpc::CallbackServerContext* context,
                                                                  const v1::GetFineTuningJobRequest* request,
                                                                  v1::FineTuningJob* response) {
   if (absl::Status status = CheckJobName("name", request->name()); !status.ok()) return Answer(context, status);
+  if (absl::Status status = access_.Admit(*context, *request).status(); !status.ok()) return Answer(context, status);
   return Answer(context, response, scheduler_.GetJob(request->name()));
 }
 
@@ -100,10 +117,10 @@ grpc::ServerUnaryReactor* FineTuningJobService::ListFineTuningJobs(grpc::Callbac
   RequestCheck check;
   check.PageSize(request->page_size());
   if (!check.status().ok()) return Answer(context, check.status());
-  return AnswerFromPool(context, pool_, response, [this, request] {
+  return AnswerFromPool(context, access_, pool_, request, response, [this, request](const Caller& caller) {
     v1::ListFineTuningJobsRequest effective = *request;
     effective.set_page_size(EffectivePageSize(request->page_size(), 50, 1000));
-    return scheduler_.ListJobs(effective);
+    return scheduler_.ListJobs(effective, caller.Own());
   });
 }
 
@@ -112,9 +129,7 @@ grpc::ServerUnaryReactor* FineTuningJobService::CancelFineTuningJob(grpc::Callba
                                                                     v1::FineTuningJob* response) {
   const TraceScope trace = TraceOf(*context);
   if (absl::Status status = CheckJobName("name", request->name()); !status.ok()) return Answer(context, status);
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  scheduler_.CancelJob(request->name(), FinishWith(reactor, response));
-  return reactor;
+  return AnswerAfterCheck(context, access_, *request, [&](grpc::ServerUnaryReactor* reactor) { scheduler_.CancelJob(request->name(), FinishWith(reactor, response)); });
 }
 
 grpc::ServerUnaryReactor* FineTuningJobService::PauseFineTuningJob(grpc::CallbackServerContext* context,
@@ -122,9 +137,7 @@ grpc::ServerUnaryReactor* FineTuningJobService::PauseFineTuningJob(grpc::Callbac
                                                                    v1::FineTuningJob* response) {
   const TraceScope trace = TraceOf(*context);
   if (absl::Status status = CheckJobName("name", request->name()); !status.ok()) return Answer(context, status);
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  scheduler_.PauseJob(request->name(), FinishWith(reactor, response));
-  return reactor;
+  return AnswerAfterCheck(context, access_, *request, [&](grpc::ServerUnaryReactor* reactor) { scheduler_.PauseJob(request->name(), FinishWith(reactor, response)); });
 }
 
 grpc::ServerUnaryReactor* FineTuningJobService::ResumeFineTuningJob(grpc::CallbackServerContext* context,
@@ -132,9 +145,7 @@ grpc::ServerUnaryReactor* FineTuningJobService::ResumeFineTuningJob(grpc::Callba
                                                                     v1::FineTuningJob* response) {
   const TraceScope trace = TraceOf(*context);
   if (absl::Status status = CheckJobName("name", request->name()); !status.ok()) return Answer(context, status);
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  scheduler_.ResumeJob(request->name(), FinishWith(reactor, response));
-  return reactor;
+  return AnswerAfterCheck(context, access_, *request, [&](grpc::ServerUnaryReactor* reactor) { scheduler_.ResumeJob(request->name(), FinishWith(reactor, response)); });
 }
 
 grpc::ServerUnaryReactor* FineTuningJobService::UpdateFineTuningJob(grpc::CallbackServerContext* context,
@@ -142,9 +153,7 @@ grpc::ServerUnaryReactor* FineTuningJobService::UpdateFineTuningJob(grpc::Callba
                                                                     v1::FineTuningJob* response) {
   const TraceScope trace = TraceOf(*context);
   if (absl::Status status = CheckJobName("fine_tuning_job.name", request->fine_tuning_job().name()); !status.ok()) return Answer(context, status);
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  scheduler_.UpdateJob(*request, FinishWith(reactor, response));
-  return reactor;
+  return AnswerAfterCheck(context, access_, *request, [&](grpc::ServerUnaryReactor* reactor) { scheduler_.UpdateJob(*request, FinishWith(reactor, response)); });
 }
 
 grpc::ServerUnaryReactor* FineTuningJobService::DeleteFineTuningJob(grpc::CallbackServerContext* context,
@@ -152,9 +161,30 @@ grpc::ServerUnaryReactor* FineTuningJobService::DeleteFineTuningJob(grpc::Callba
                                                                     v1::DeleteFineTuningJobResponse* response) {
   const TraceScope trace = TraceOf(*context);
   if (absl::Status status = CheckJobName("name", request->name()); !status.ok()) return Answer(context, status);
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  scheduler_.DeleteJob(request->name(), FinishEmpty(reactor));
-  return reactor;
+  return AnswerAfterCheck(context, access_, *request, [&](grpc::ServerUnaryReactor* reactor) { scheduler_.DeleteJob(request->name(), FinishEmpty(reactor)); });
+}
+
+absl::Status FineTuningJobService::FillSpec(const Caller& caller, const google::protobuf::Message& request, v1::FineTuningSpec& spec) {
+  ATTUNE_RETURN_IF_ERROR(access_.Check(caller, request));
+  ATTUNE_ASSIGN_OR_RETURN(std::string project, caller.ProjectForNew(spec.scheduling().project(), "spec.scheduling.project"));
+  if (project != kDefaultProject || !spec.scheduling().project().empty()) spec.mutable_scheduling()->set_project(std::move(project));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<v1::CreateFineTuningJobRequest> FineTuningJobService::EffectiveRequest(const Caller& caller, const v1::CreateFineTuningJobRequest& request) {
+  v1::CreateFineTuningJobRequest effective = request;
+  ATTUNE_RETURN_IF_ERROR(FillSpec(caller, request, *effective.mutable_spec()));
+  const std::string project = ProjectOrDefault(effective.spec().scheduling().project());
+  if (!request.validate_only()) ATTUNE_RETURN_IF_ERROR(access_.CheckQueue(project));
+  effective.set_request_id(ScopedRequestId(project, request.request_id()));
+  return effective;
+}
+
+absl::StatusOr<auth::QuotaLease> FineTuningJobService::BeginWatch(const grpc::ServerContextBase& context, const v1::WatchFineTuningJobRequest& watch) {
+  ATTUNE_ASSIGN_OR_RETURN(const Caller caller, access_.Admit(context, watch));
+  const absl::StatusOr<v1::FineTuningJob> job = scheduler_.GetJob(watch.name());
+  if (!job.ok()) return auth::QuotaLease();  // the stream says what is wrong
+  return access_.Begin(ProjectOrDefault(job->spec().scheduling().project()), auth::QuotaKind::kWatcher);
 }
 
 EventStreams::Reactor* FineTuningJobService::WatchFineTuningJob(grpc::CallbackServerContext* context,
@@ -163,7 +193,9 @@ EventStreams::Reactor* FineTuningJobService::WatchFineTuningJob(grpc::CallbackSe
   grpc::ByteBuffer bytes = *request;  // parsing consumes it
   // What cannot be parsed has no name, and is refused for that.
   if (!grpc::SerializationTraits<v1::WatchFineTuningJobRequest>::Deserialize(&bytes, &watch).ok()) watch.Clear();
-  return streams_.Watch(watch);
+  absl::StatusOr<auth::QuotaLease> lease = BeginWatch(*context, watch);
+  if (!lease.ok()) return streams_.Refuse(lease.status());
+  return streams_.Watch(watch, *std::move(lease));
 }
 
 grpc::ServerUnaryReactor* FineTuningJobService::ListJobEvents(grpc::CallbackServerContext* context,
@@ -174,7 +206,7 @@ grpc::ServerUnaryReactor* FineTuningJobService::ListJobEvents(grpc::CallbackServ
   check.PageSize(request->page_size());
   if (request->after_sequence() < 0) check.Violate("after_sequence", "is negative; use 0 for all events");
   if (!check.status().ok()) return Answer(context, check.status());
-  return AnswerFromPool(context, pool_, response, [this, request] { return ListEvents(*request); });
+  return AnswerFromPool(context, access_, pool_, request, response, [this, request] { return ListEvents(*request); });
 }
 
 absl::StatusOr<v1::ListJobEventsResponse> FineTuningJobService::ListEvents(const v1::ListJobEventsRequest& request) {
@@ -202,7 +234,7 @@ grpc::ServerUnaryReactor* FineTuningJobService::ListJobMetrics(grpc::CallbackSer
   check.Name("parent", request->parent(), kCollection);
   check.PageSize(request->page_size());
   if (!check.status().ok()) return Answer(context, check.status());
-  return AnswerFromPool(context, pool_, response, [this, request] { return ListMetrics(*request); });
+  return AnswerFromPool(context, access_, pool_, request, response, [this, request] { return ListMetrics(*request); });
 }
 
 absl::StatusOr<v1::ListJobMetricsResponse> FineTuningJobService::ListMetrics(const v1::ListJobMetricsRequest& request) {

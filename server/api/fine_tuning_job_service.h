@@ -3,8 +3,9 @@
 #pragma once
 
 #include "attune/v1/fine_tuning_job.grpc.pb.h"
+#include "server/api/access/access.h"
 #include "server/api/blocking_pool.h"
-#include "server/api/event_stream.h"
+#include "server/api/streams/event_stream.h"
 #include "server/jobs/job_event_log.h"
 #include "server/scheduler/scheduler.h"
 
@@ -16,8 +17,8 @@ using FineTuningJobServiceBase =
 
 class FineTuningJobService final : public FineTuningJobServiceBase {
  public:
-  FineTuningJobService(scheduler::Scheduler& scheduler, jobs::JobEventLog& log, EventStreams& streams, BlockingPool& pool)
-      : scheduler_(scheduler), log_(log), streams_(streams), pool_(pool) {}
+  FineTuningJobService(Access& access, scheduler::Scheduler& scheduler, jobs::JobEventLog& log, EventStreams& streams, BlockingPool& pool)
+      : access_(access), scheduler_(scheduler), log_(log), streams_(streams), pool_(pool) {}
 
   grpc::ServerUnaryReactor* CreateFineTuningJob(grpc::CallbackServerContext* context, const v1::CreateFineTuningJobRequest* request,
                                                 v1::FineTuningJob* response) override;
@@ -44,6 +45,12 @@ class FineTuningJobService final : public FineTuningJobServiceBase {
                                            v1::ListJobMetricsResponse* response) override;
 
  private:
+  // Checks what `request` names, and puts the project of a new job into `spec`.
+  absl::Status FillSpec(const Caller& caller, const google::protobuf::Message& request, v1::FineTuningSpec& spec);
+  absl::StatusOr<v1::CreateFineTuningJobRequest> EffectiveRequest(const Caller& caller, const v1::CreateFineTuningJobRequest& request);
+  absl::StatusOr<auth::QuotaLease> BeginWatch(const grpc::ServerContextBase& context, const v1::WatchFineTuningJobRequest& watch);
+
+  Access& access_;
   absl::StatusOr<v1::ListJobEventsResponse> ListEvents(const v1::ListJobEventsRequest& request);
   absl::StatusOr<v1::ListJobMetricsResponse> ListMetrics(const v1::ListJobMetricsRequest& request);
 

@@ -3,6 +3,7 @@
 #include "server/api/call_trace.h"
 #include "server/api/unary.h"
 #include "server/api/validation.h"
+#include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
 
 namespace attune::api {
@@ -34,7 +35,14 @@ grpc::ServerUnaryReactor* ModelService::ImportModel(grpc::CallbackServerContext*
                                                     v1::Model* response) {
   const TraceScope trace = TraceOf(*context);
   if (absl::Status status = CheckImport(*request); !status.ok()) return Answer(context, status);
-  return DetachableCall<v1::Model>::Start(imports_, response, [this, request = *request] { return catalogue_.Import(request); });
+  absl::StatusOr<Caller> caller = access_.CallerOf(*context);
+  if (!caller.ok()) return Answer(context, caller.status());
+  return DetachableCall<v1::Model>::Start(imports_, response, [this, caller = *std::move(caller), request = *request]() mutable -> absl::StatusOr<v1::Model> {
+    ATTUNE_RETURN_IF_ERROR(access_.Check(caller, request));
+    ATTUNE_ASSIGN_OR_RETURN(*request.mutable_project(), caller.ProjectForNew(request.project(), "project"));
+    request.set_request_id(ScopedRequestId(request.project(), request.request_id()));
+    return catalogue_.Import(request);
+  });
 }
 
 grpc::ServerUnaryReactor* ModelService::GetModel(grpc::CallbackServerContext* context, const v1::GetModelRequest* request,
@@ -42,7 +50,7 @@ grpc::ServerUnaryReactor* ModelService::GetModel(grpc::CallbackServerContext* co
   RequestCheck check;
   check.Name("name", request->name(), kCollection);
   if (!check.status().ok()) return Answer(context, check.status());
-  return AnswerFromPool(context, pool_, response, [this, request] { return catalogue_.Get(request->name()); });
+  return AnswerFromPool(context, access_, pool_, request, response, [this, request] { return catalogue_.Get(request->name()); });
 }
 
 grpc::ServerUnaryReactor* ModelService::ListModels(grpc::CallbackServerContext* context, const v1::ListModelsRequest* request,
@@ -50,8 +58,8 @@ grpc::ServerUnaryReactor* ModelService::ListModels(grpc::CallbackServerContext* 
   RequestCheck check;
   check.PageSize(request->page_size());
   if (!check.status().ok()) return Answer(context, check.status());
-  return AnswerFromPool(context, pool_, response, [this, request] {
-    return catalogue_.List(EffectivePageSize(request->page_size(), 50, 1000), request->page_token());
+  return AnswerFromPool(context, access_, pool_, request, response, [this, request](const Caller& caller) {
+    return catalogue_.List(caller.Visible(), EffectivePageSize(request->page_size(), 50, 1000), request->page_token());
   });
 }
 
@@ -61,7 +69,7 @@ grpc::ServerUnaryReactor* ModelService::DeleteModel(grpc::CallbackServerContext*
   RequestCheck check;
   check.Name("name", request->name(), kCollection);
   if (!check.status().ok()) return Answer(context, check.status());
-  return AnswerFromPool(context, pool_, response, [this, request] { return catalogue_.Delete(request->name()); });
+  return AnswerFromPool(context, access_, pool_, request, response, [this, request] { return catalogue_.Delete(request->name()); });
 }
 
 grpc::ServerUnaryReactor* ModelService::DescribeLayers(grpc::CallbackServerContext* context, const v1::DescribeLayersRequest* request,
@@ -73,7 +81,7 @@ grpc::ServerUnaryReactor* ModelService::DescribeLayers(grpc::CallbackServerConte
   }
   if (!v1::Pooling_IsValid(request->pooling())) check.Violate("pooling", StrCat("there is no pooling ", static_cast<int>(request->pooling()), "; use FIRST_TOKEN, MEAN or MAX"));
   if (!check.status().ok()) return Answer(context, check.status());
-  return AnswerFromPool(context, pool_, response, [this, request] { return catalogue_.DescribeLayers(*request); });
+  return AnswerFromPool(context, access_, pool_, request, response, [this, request] { return catalogue_.DescribeLayers(*request); });
 }
 
 grpc::ServerUnaryReactor* ModelService::ListArchitectures(grpc::CallbackServerContext* context,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "attune/v1/model.grpc.pb.h"
+#include "server/api/access/access.h"
 #include "server/api/blocking_pool.h"
 #include "server/catalogue/model_catalogue.h"
 #include "server/scheduler/scheduler.h"
@@ -12,8 +13,8 @@ namespace attune::api {
 class ModelService final : public v1::ModelService::CallbackService {
  public:
   // `pool` runs reads; `imports` what takes minutes.
-  ModelService(catalogue::ModelCatalogue& catalogue, scheduler::Scheduler& scheduler, BlockingPool& pool, BlockingPool& imports)
-      : catalogue_(catalogue), scheduler_(scheduler), pool_(pool), imports_(imports) {}
+  ModelService(Access& access, catalogue::ModelCatalogue& catalogue, scheduler::Scheduler& scheduler, BlockingPool& pool, BlockingPool& imports)
+      : access_(access), catalogue_(catalogue), scheduler_(scheduler), pool_(pool), imports_(imports) {}
 
   grpc::ServerUnaryReactor* ImportModel(grpc::CallbackServerContext* context, const v1::ImportModelRequest* request,
                                         v1::Model* response) override;
@@ -29,6 +30,7 @@ class ModelService final : public v1::ModelService::CallbackService {
                                               v1::ListArchitecturesResponse* response) override;
 
  private:
+  Access& access_;
   catalogue::ModelCatalogue& catalogue_;
   scheduler::Scheduler& scheduler_;
   BlockingPool& pool_;

@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "server/api/progress_stream.h"
+#include "server/api/streams/progress_stream.h"
 #include "server/api/unary.h"
 #include "server/api/validation.h"
 #include "server/base/ids.h"
@@ -63,9 +63,7 @@ grpc::ServerUnaryReactor* PredictionService::Predict(grpc::CallbackServerContext
   v1::PredictRequest effective = *request;
   effective.set_checkpoint(EffectiveCheckpoint(request->checkpoint()));
   if (absl::Status status = Check(effective); !status.ok()) return Answer(context, status);
-  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  scheduler_.Predict(std::move(effective), FinishWith(reactor, response));
-  return reactor;
+  return AnswerAfterCheck(context, access_, effective, [&](grpc::ServerUnaryReactor* reactor) { scheduler_.Predict(std::move(effective), FinishWith(reactor, response)); });
 }
 
 grpc::ServerWriteReactor<v1::EvaluateResponse>* PredictionService::Evaluate(grpc::CallbackServerContext* context, const v1::EvaluateRequest* request) {
@@ -73,8 +71,16 @@ grpc::ServerWriteReactor<v1::EvaluateResponse>* PredictionService::Evaluate(grpc
   effective.set_checkpoint(EffectiveCheckpoint(request->checkpoint()));
   std::shared_ptr<EvaluateStream> stream = EvaluateStream::Create();
   absl::Status admitted = Check(effective);
+  absl::StatusOr<Caller> caller = access_.CallerOf(*context);
+  if (admitted.ok()) admitted = caller.status();
   if (admitted.ok()) {
-    admitted = pool_.TryRun([this, stream, effective = std::move(effective)] { stream->OnLeft(scheduler_.Evaluate(effective, CallbacksOf(stream))); });
+    admitted = pool_.TryRun([this, stream, caller = *std::move(caller), effective = std::move(effective)] {
+      if (absl::Status status = access_.Check(caller, effective); !status.ok()) {
+        stream->End(status);
+      } else {
+        stream->OnLeft(scheduler_.Evaluate(effective, CallbacksOf(stream)));
+      }
+    });
   }
   if (!admitted.ok()) stream->End(admitted);
   return stream->reactor();

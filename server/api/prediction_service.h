@@ -2,6 +2,7 @@
 #pragma once
 
 #include "attune/v1/prediction.grpc.pb.h"
+#include "server/api/access/access.h"
 #include "server/api/blocking_pool.h"
 #include "server/scheduler/scheduler.h"
 
@@ -9,7 +10,7 @@ namespace attune::api {
 
 class PredictionService final : public v1::PredictionService::CallbackService {
  public:
-  PredictionService(scheduler::Scheduler& scheduler, BlockingPool& pool) : scheduler_(scheduler), pool_(pool) {}
+  PredictionService(Access& access, scheduler::Scheduler& scheduler, BlockingPool& pool) : access_(access), scheduler_(scheduler), pool_(pool) {}
 
   grpc::ServerUnaryReactor* Predict(grpc::CallbackServerContext* context, const v1::PredictRequest* request,
                                     v1::PredictResponse* response) override;
@@ -17,6 +18,7 @@ class PredictionService final : public v1::PredictionService::CallbackService {
   grpc::ServerWriteReactor<v1::EvaluateResponse>* Evaluate(grpc::CallbackServerContext* context, const v1::EvaluateRequest* request) override;
 
  private:
+  Access& access_;
   scheduler::Scheduler& scheduler_;
   BlockingPool& pool_;
 };

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "grpcpp/support/server_callback.h"
+#include "server/api/access/access.h"
 #include "server/api/blocking_pool.h"
 #include "server/api/grpc_status.h"
 #include "server/base/fault_point.h"
@@ -52,6 +53,30 @@ grpc::ServerUnaryReactor* AnswerFromPool(grpc::CallbackServerContext* context, B
   return reactor;
 }
 
+// The same for a caller who may see what the request names. `call` may take the caller, too.
+template <typename Request, typename Response, typename Call>
+grpc::ServerUnaryReactor* AnswerFromPool(grpc::CallbackServerContext* context, Access& access, BlockingPool& pool, const Request* request, Response* response, Call call) {
+  absl::StatusOr<Caller> caller = access.CallerOf(*context);
+  if (!caller.ok()) return Answer(context, caller.status());
+  return AnswerFromPool(context, pool, response, [&access, caller = *std::move(caller), request, call = std::move(call)]() mutable {
+    const absl::Status seen = access.Check(caller, *request);
+    if constexpr (std::is_invocable_v<Call, const Caller&>) {
+      return seen.ok() ? call(caller) : decltype(call(caller))(seen);
+    } else {
+      return seen.ok() ? call() : decltype(call())(seen);
+    }
+  });
+}
+
+// For requests that name jobs and checkpoints alone, which are in memory: `start` gets the reactor once the caller may see them.
+template <typename Request, typename Start>
+grpc::ServerUnaryReactor* AnswerAfterCheck(grpc::CallbackServerContext* context, Access& access, const Request& request, Start start) {
+  if (absl::Status status = access.Admit(*context, request).status(); !status.ok()) return Answer(context, status);
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  start(reactor);
+  return reactor;
+}
+
 // A call that takes minutes: when its client leaves (or the server goes down) the RPC ends, and the work goes on. `call` must hold its own copy of the
 // request.
 template <typename Response>
@@ -83,17 +108,18 @@ class DetachableCall final : public grpc::ServerUnaryReactor, public std::enable
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-// A call that takes minutes and is of no use without its caller: when the client leaves (or the server goes down) the RPC ends, and the work is told to. `begin` gets the callback
-// for the answer, and returns the function that ends the work early; it may come when the work is over.
+// A call that takes minutes and is of no use without its caller: when the client leaves (or the server goes down) the RPC ends, and the work is told to. `begin` runs on the pool, gets the
+// callback for the answer, and returns the function that ends the work early; it may come when the work is over.
 template <typename Response>
 class CancellableCall final : public grpc::ServerUnaryReactor {
  public:
   // The reactor of one call, which gRPC owns.
   template <typename Begin>
-  static grpc::ServerUnaryReactor* Start(Response* response, Begin begin) {
+  static grpc::ServerUnaryReactor* Start(BlockingPool& pool, Response* response, Begin begin) {
     std::shared_ptr<CancellableCall> self(new CancellableCall(response));
     self->self_ = self;
-    self->OnLeft(begin([self](absl::StatusOr<Response> result) { self->End(std::move(result)); }));
+    const absl::Status admitted = pool.TryRun([self, begin = std::move(begin)]() mutable { self->OnLeft(begin([self](absl::StatusOr<Response> result) { self->End(std::move(result)); })); });
+    if (!admitted.ok()) self->End(admitted);
     return self.get();
   }
   void OnCancel() override {
@@ -118,7 +144,7 @@ class CancellableCall final : public grpc::ServerUnaryReactor {
         return;
       }
     }
-    on_left();
+    if (on_left) on_left();
   }
   void End(absl::StatusOr<Response> result) {
     absl::MutexLock lock(&mutex_);

@@ -28,6 +28,7 @@ v1::Upload ToProto(const artifacts::UploadInfo& info) {
   upload.set_size_bytes(info.size_bytes);
   upload.set_committed_bytes(info.committed_bytes);
   upload.set_sha256(info.sha256);
+  upload.set_project(info.project);
   upload.set_state(info.complete ? v1::Upload::STATE_COMPLETE : v1::Upload::STATE_ACTIVE);
   *upload.mutable_create_time() = ToTimestamp(info.create_time);
   *upload.mutable_expire_time() = ToTimestamp(info.expire_time);
@@ -64,9 +65,13 @@ absl::StatusOr<std::string> UploadId(const std::string& name) {
 // One WriteUpload call. gRPC's threads only pass messages on; open, append and finish run on the pool, one at a time.
 class UploadStream final : public grpc::ServerReadReactor<v1::WriteUploadRequest> {
  public:
-  UploadStream(artifacts::ArtifactStore& store, BlockingPool& pool, v1::Upload* response)
-      : store_(store), pool_(pool), response_(response) {
-    StartRead(&message_);
+  UploadStream(Access& access, absl::StatusOr<Caller> caller, artifacts::ArtifactStore& store, BlockingPool& pool, v1::Upload* response)
+      : access_(access), caller_(std::move(caller)), store_(store), pool_(pool), response_(response) {
+    if (caller_.ok()) {
+      StartRead(&message_);
+    } else {
+      Finish(ToGrpcStatus(caller_.status()));
+    }
   }
 
   void OnReadDone(bool ok) override {
@@ -108,6 +113,9 @@ class UploadStream final : public grpc::ServerReadReactor<v1::WriteUploadRequest
     RequestCheck check;
     check.Range("offset", message_.offset(), 0, std::numeric_limits<int64_t>::max(), "where the first byte belongs");
     ATTUNE_RETURN_IF_ERROR(check.status());
+    ATTUNE_RETURN_IF_ERROR(access_.CheckName(*caller_, message_.name()));
+    ATTUNE_ASSIGN_OR_RETURN(const std::string project, access_.ProjectOf(message_.name()));
+    ATTUNE_ASSIGN_OR_RETURN(lease_, access_.Begin(project, auth::QuotaKind::kUpload));
     auto writer = store_.OpenUpload(id, message_.offset());
     if (!writer.ok()) return WithOffset(id, writer.status());
     writer_ = *std::move(writer);
@@ -135,12 +143,15 @@ class UploadStream final : public grpc::ServerReadReactor<v1::WriteUploadRequest
     Finish(ToGrpcStatus(status));
   }
 
+  Access& access_;
+  const absl::StatusOr<Caller> caller_;
   artifacts::ArtifactStore& store_;
   BlockingPool& pool_;
   v1::Upload* const response_;
   // Touched by one thread at a time: gRPC while a read is pending, the pool until the next one starts.
   v1::WriteUploadRequest message_;
   bool admitted_ = false;
+  auth::QuotaLease lease_;
   std::unique_ptr<artifacts::UploadWriter> writer_;
 };
 
@@ -154,11 +165,14 @@ grpc::ServerUnaryReactor* UploadService::CreateUpload(grpc::CallbackServerContex
   CheckHash(request->sha256(), check);
   check.RequestId(request->request_id());
   if (!check.status().ok()) return Answer(context, check.status());
-  return AnswerFromPool(context, pool_, response, [this, request] {
+  return AnswerFromPool(context, access_, pool_, request, response, [this, request](const Caller& caller) -> absl::StatusOr<v1::Upload> {
+    ATTUNE_ASSIGN_OR_RETURN(const std::string project, caller.ProjectForNew(request->project(), "project"));
+    ATTUNE_RETURN_IF_ERROR(access_.CheckStorage(project, request->size_bytes()));
     return ToProto(store_.CreateUpload({.filename = request->filename(),
                                         .size_bytes = request->size_bytes(),
                                         .expected_sha256 = absl::AsciiStrToLower(request->sha256()),
-                                        .request_id = request->request_id()}));
+                                        .request_id = ScopedRequestId(project, request->request_id()),
+                                        .project = project}));
   });
 }
 
@@ -166,12 +180,12 @@ grpc::ServerUnaryReactor* UploadService::GetUpload(grpc::CallbackServerContext* 
                                                    const v1::GetUploadRequest* request, v1::Upload* response) {
   absl::StatusOr<std::string> id = UploadId(request->name());
   if (!id.ok()) return Answer(context, id.status());
-  return AnswerFromPool(context, pool_, response, [this, id = *id] { return ToProto(store_.GetUpload(id)); });
+  return AnswerFromPool(context, access_, pool_, request, response, [this, id = *id] { return ToProto(store_.GetUpload(id)); });
 }
 
 grpc::ServerReadReactor<v1::WriteUploadRequest>* UploadService::WriteUpload(grpc::CallbackServerContext* context,
                                                                             v1::Upload* response) {
-  return new UploadStream(store_, pool_, response);
+  return new UploadStream(access_, access_.CallerOf(*context), store_, pool_, response);
 }
 
 grpc::ServerUnaryReactor* UploadService::DeleteUpload(grpc::CallbackServerContext* context,
@@ -179,7 +193,7 @@ grpc::ServerUnaryReactor* UploadService::DeleteUpload(grpc::CallbackServerContex
                                                       v1::DeleteUploadResponse* response) {
   absl::StatusOr<std::string> id = UploadId(request->name());
   if (!id.ok()) return Answer(context, id.status());
-  return AnswerFromPool(context, pool_, response, [this, id = *id] { return store_.DeleteUpload(id); });
+  return AnswerFromPool(context, access_, pool_, request, response, [this, id = *id] { return store_.DeleteUpload(id); });
 }
 
 }  // namespace attune::api

@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "attune/v1/upload.grpc.pb.h"
+#include "server/api/access/access.h"
 #include "server/api/blocking_pool.h"
 #include "server/artifacts/artifact_store.h"
 
@@ -14,8 +15,8 @@ namespace attune::api {
 
 class UploadService final : public v1::UploadService::CallbackService {
  public:
-  UploadService(artifacts::ArtifactStore& store, BlockingPool& pool, int64_t max_upload_bytes)
-      : store_(store), pool_(pool), max_upload_bytes_(max_upload_bytes) {}
+  UploadService(Access& access, artifacts::ArtifactStore& store, BlockingPool& pool, int64_t max_upload_bytes)
+      : access_(access), store_(store), pool_(pool), max_upload_bytes_(max_upload_bytes) {}
 
   grpc::ServerUnaryReactor* CreateUpload(grpc::CallbackServerContext* context, const v1::CreateUploadRequest* request,
                                          v1::Upload* response) override;
@@ -27,6 +28,7 @@ class UploadService final : public v1::UploadService::CallbackService {
                                          v1::DeleteUploadResponse* response) override;
 
  private:
+  Access& access_;
   artifacts::ArtifactStore& store_;
   BlockingPool& pool_;
   const int64_t max_upload_bytes_;

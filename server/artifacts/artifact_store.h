@@ -35,6 +35,7 @@ struct UploadInfo {
   bool complete = false;
   absl::Time create_time;
   absl::Time expire_time;
+  std::string project;
 };
 
 struct CreateUploadOptions {
@@ -42,6 +43,7 @@ struct CreateUploadOptions {
   int64_t size_bytes = 0;
   std::string expected_sha256;  // empty: not checked
   std::string request_id;       // empty: no protection
+  std::string project;          // empty: the default one
 };
 
 // An open upload stream: hashes while it writes. One writer per upload at a time (a second Open makes the first fail
@@ -70,6 +72,8 @@ class ArtifactStore {
   virtual absl::StatusOr<int64_t> RemoveExpiredUploads() = 0;
   // Uploads that are not complete.
   virtual absl::StatusOr<int64_t> CountOpenUploads() = 0;
+  // Bytes that a project's uploads take, or will when they are complete.
+  virtual absl::StatusOr<int64_t> UploadBytes(const std::string& project) = 0;
 
   // Path of a complete upload's content, read-only. FAILED_PRECONDITION when it is not complete.
   virtual absl::StatusOr<std::string> UploadPath(const std::string& id) = 0;

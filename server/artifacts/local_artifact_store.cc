@@ -8,6 +8,7 @@
 #include "server/artifacts/upload_checks.h"
 #include "server/base/ids.h"
 #include "server/base/log.h"
+#include "server/base/projects.h"
 #include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
 
@@ -59,6 +60,7 @@ absl::StatusOr<UploadInfo> LocalArtifactStore::CreateUpload(const CreateUploadOp
                                                                      .create_time = now,
                                                                      .expire_time = storage_.NewExpireTime(),
                                                                      .request_id = checked.request_id,
+                                                                     .project = ProjectOrDefault(checked.project),
                                                                      .payload_digest = digest}));
   return ToUploadInfo(row);
 }
@@ -105,6 +107,8 @@ absl::Status LocalArtifactStore::DeleteUpload(const std::string& id) {
 }
 
 absl::StatusOr<int64_t> LocalArtifactStore::CountOpenUploads() { return storage_.rows().CountOpen(); }
+
+absl::StatusOr<int64_t> LocalArtifactStore::UploadBytes(const std::string& project) { return storage_.rows().SumBytes(project); }
 
 absl::StatusOr<int64_t> LocalArtifactStore::RemoveExpiredUploads() {
   const absl::Time now = clock_.Now();

@@ -44,6 +44,7 @@ class LocalArtifactStore final : public ArtifactStore {
   absl::Status DeleteUpload(const std::string& id) override;
   absl::StatusOr<int64_t> RemoveExpiredUploads() override;
   absl::StatusOr<int64_t> CountOpenUploads() override;
+  absl::StatusOr<int64_t> UploadBytes(const std::string& project) override;
   absl::StatusOr<std::string> UploadPath(const std::string& id) override;
   absl::Status MaterializeUpload(const std::string& id, const std::string& path) override;
 

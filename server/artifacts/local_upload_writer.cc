@@ -23,7 +23,8 @@ UploadInfo ToUploadInfo(const UploadRow& row) {
           .sha256 = row.complete ? row.sha256 : row.expected_sha256,
           .complete = row.complete,
           .create_time = row.create_time,
-          .expire_time = row.expire_time};
+          .expire_time = row.expire_time,
+          .project = row.project};
 }
 
 LocalUploadWriter::LocalUploadWriter(UploadStorage& storage, std::shared_ptr<UploadLease> lease, UploadRow row,

@@ -2,6 +2,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
+#include "server/base/projects.h"
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
@@ -11,7 +12,6 @@ namespace attune::artifacts {
 namespace {
 
 constexpr size_t kMaxFilenameBytes = 255;
-constexpr size_t kMaxRequestIdBytes = 128;
 constexpr size_t kSha256Digits = 64;
 
 bool HasControlCharacter(std::string_view text) {
@@ -58,10 +58,10 @@ absl::StatusOr<CreateUploadOptions> CheckCreateUpload(CreateUploadOptions option
                                              "\" is not ", kSha256Digits,
                                              " hex digits; leave it empty if it is not known"));
   }
-  if (options.request_id.size() > kMaxRequestIdBytes || FirstInvalidUtf8(options.request_id).has_value() ||
+  if (options.request_id.size() > kMaxScopedRequestIdBytes || FirstInvalidUtf8(options.request_id).has_value() ||
       HasControlCharacter(options.request_id)) {
     return absl::InvalidArgumentError(
-        StrCat("request_id: use at most ", kMaxRequestIdBytes, " bytes of text, for example a random UUID"));
+        StrCat("request_id: use at most ", kMaxScopedRequestIdBytes, " bytes of text, for example a random UUID"));
   }
   absl::AsciiStrToLower(&options.expected_sha256);
   return options;

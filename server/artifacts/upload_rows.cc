@@ -24,14 +24,15 @@ const std::vector<std::string>& Migrations() {
            request_id TEXT UNIQUE,
            payload_digest TEXT NOT NULL) WITHOUT ROWID;
          CREATE INDEX uploads_by_sha256 ON uploads(sha256);
-         CREATE INDEX uploads_by_expire_time ON uploads(expire_time_us))"};
+         CREATE INDEX uploads_by_expire_time ON uploads(expire_time_us))",
+      "ALTER TABLE uploads ADD COLUMN project TEXT NOT NULL DEFAULT 'default'"};
   return *migrations;
 }
 
 constexpr char kSelect[] =
     "SELECT id, filename, size_bytes, committed_bytes, expected_sha256, sha256, complete, create_time_us, "
     "expire_time_us, "
-    "request_id, payload_digest FROM uploads ";
+    "request_id, payload_digest, project FROM uploads ";
 
 UploadRow FromSql(const SqlRow& row) {
   return {.id = row.Text(0),
@@ -44,6 +45,7 @@ UploadRow FromSql(const SqlRow& row) {
           .create_time = absl::FromUnixMicros(row.Int(7)),
           .expire_time = absl::FromUnixMicros(row.Int(8)),
           .request_id = row.Text(9),
+          .project = row.Text(11),
           .payload_digest = row.Text(10)};
 }
 
@@ -66,18 +68,16 @@ absl::StatusOr<UploadRow> UploadRows::InsertOnce(const UploadRow& row) {
     if (!found.empty()) {
       UploadRow first = FromSql(found[0]);
       if (first.payload_digest == row.payload_digest) return first;
-      return absl::AlreadyExistsError(StrCat("request_id \"", row.request_id,
-                                             "\" was used before for another upload (uploads/", first.id,
-                                             "); use a new request_id for a new upload"));
+      return absl::AlreadyExistsError(StrCat("request_id: was used before for another upload (uploads/", first.id, "); use a new request_id for a new upload"));
     }
   }
   SqlValue request_id = nullptr;  // NULLs do not collide
   if (!row.request_id.empty()) request_id = row.request_id;
   ATTUNE_RETURN_IF_ERROR(transaction
-                             .Execute("INSERT INTO uploads VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                             .Execute("INSERT INTO uploads VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                                       {row.id, row.filename, row.size_bytes, row.committed_bytes, row.expected_sha256,
                                        row.sha256, int64_t{row.complete}, absl::ToUnixMicros(row.create_time),
-                                       absl::ToUnixMicros(row.expire_time), request_id, row.payload_digest})
+                                       absl::ToUnixMicros(row.expire_time), request_id, row.payload_digest, row.project})
                              .status());
   ATTUNE_RETURN_IF_ERROR(transaction.Commit());
   return row;
@@ -111,6 +111,11 @@ absl::StatusOr<std::vector<UploadRow>> UploadRows::ExpiredAt(absl::Time now) {
 
 absl::StatusOr<int64_t> UploadRows::CountOpen() {
   ATTUNE_ASSIGN_OR_RETURN(std::vector<SqlRow> rows, database_.Query("SELECT COUNT(*) FROM uploads WHERE complete = 0"));
+  return rows.empty() ? 0 : rows[0].Int(0);
+}
+
+absl::StatusOr<int64_t> UploadRows::SumBytes(const std::string& project) {
+  ATTUNE_ASSIGN_OR_RETURN(std::vector<SqlRow> rows, database_.Query("SELECT COALESCE(SUM(size_bytes), 0) FROM uploads WHERE project = ?", {project}));
   return rows.empty() ? 0 : rows[0].Int(0);
 }
 

@@ -30,6 +30,7 @@ struct UploadRow {
   absl::Time create_time;
   absl::Time expire_time;
   std::string request_id;      // empty: none
+  std::string project;
   std::string payload_digest;  // of what the client asked for, to tell a retry from a reused request_id
 };
 
@@ -45,6 +46,7 @@ class UploadRows {
   absl::StatusOr<std::vector<UploadRow>> All();
   absl::StatusOr<std::vector<UploadRow>> ExpiredAt(absl::Time now);
   absl::StatusOr<int64_t> CountOpen();
+  absl::StatusOr<int64_t> SumBytes(const std::string& project);
 
   absl::Status SetCommitted(const std::string& id, int64_t committed_bytes, absl::Time expire_time);
   // Back to active, with no bytes.

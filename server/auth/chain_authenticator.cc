@@ -33,7 +33,7 @@ absl::StatusOr<Identity> ChainAuthenticator::Authenticate(const Credentials& cre
   if (credentials.certificate.has_value() && options_.certificates != nullptr) return options_.certificates->Authenticate(credentials);
   if (options_.anonymous.has_value()) return *options_.anonymous;
   if (credentials.certificate.has_value()) return NotTaken("client certificates", options_);
-  return Unauthenticated("CREDENTIALS_MISSING", StrCat("the call says not who makes it; this server takes ", Taken(options_)));
+  return Unauthenticated("CREDENTIALS_MISSING", StrCat("the call does not say who makes it; this server takes ", Taken(options_)));
 }
 
 absl::StatusOr<Identity> ChainAuthenticator::AuthenticateBearer(const Credentials& credentials) {

@@ -14,6 +14,9 @@ constexpr Permission Open(std::string_view method) { return {.method = method, .
 std::vector<Permission> MakeTable() {
   std::vector<Permission> table = {
       Admin("attune.v1.AdminService/CreateBackup"),
+      Admin("attune.v1.AdminService/CreateToken"),
+      Admin("attune.v1.AdminService/ListTokens"),
+      Admin("attune.v1.AdminService/RevokeToken"),
 
       Read("attune.v1.CheckpointService/GetCheckpoint"),
       Read("attune.v1.CheckpointService/ListCheckpoints"),

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "server/base/ids.h"
+#include "server/base/projects.h"
 #include "server/base/sha256.h"
 #include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
@@ -13,7 +14,6 @@ namespace attune::catalogue {
 namespace {
 
 constexpr size_t kMaxDisplayNameBytes = 256;
-constexpr size_t kMaxRequestIdBytes = 128;
 constexpr int kMaxFiles = 64;
 
 absl::Status CheckLength(const char* field, const std::string& text, size_t max_bytes) {
@@ -26,7 +26,7 @@ absl::Status CheckLength(const char* field, const std::string& text, size_t max_
 absl::Status CheckImportRequest(const v1::ImportModelRequest& request) {
   ATTUNE_RETURN_IF_ERROR(CheckResourceId(request.model_id(), "model_id"));
   ATTUNE_RETURN_IF_ERROR(CheckLength("display_name", request.display_name(), kMaxDisplayNameBytes));
-  ATTUNE_RETURN_IF_ERROR(CheckLength("request_id", request.request_id(), kMaxRequestIdBytes));
+  ATTUNE_RETURN_IF_ERROR(CheckLength("request_id", request.request_id(), kMaxScopedRequestIdBytes));
   if (request.files_size() > kMaxFiles) {
     return absl::InvalidArgumentError(
         StrCat("files: ", request.files_size(), " are too many; a model has at most ", ModelFileRules().size()));

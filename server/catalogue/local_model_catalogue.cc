@@ -141,13 +141,12 @@ absl::StatusOr<std::optional<v1::Model>> LocalModelCatalogue::FindEarlier(const 
     ATTUNE_ASSIGN_OR_RETURN(std::optional<ModelRow> row, rows_.FindByRequestId(request.request_id()));
     if (row.has_value() && row->request_digest == digest) return std::move(row->model);
     if (row.has_value()) {
-      return absl::AlreadyExistsError(StrCat("request_id \"", request.request_id(),
-                                             "\" was used before for another import (", row->model.name(),
-                                             "); use a new request_id for a new import"));
+      return absl::AlreadyExistsError(StrCat("request_id: was used before for another import (", row->model.name(), "); use a new request_id for a new import"));
     }
   }
   ATTUNE_ASSIGN_OR_RETURN(const std::optional<ModelRow> row, rows_.FindById(request.model_id()));
   if (!row.has_value()) return std::nullopt;
+  if (row->model.project() != ProjectOrDefault(request.project())) return absl::AlreadyExistsError("model_id: is taken on this server; choose another");
   return absl::AlreadyExistsError(
       StrCat(row->model.name(), " exists already; choose another model_id, or delete it first"));
 }
@@ -156,6 +155,7 @@ absl::StatusOr<v1::Model> LocalModelCatalogue::ImportNew(const v1::ImportModelRe
                                                          const std::string& digest) {
   v1::Model model;
   model.set_name(StrCat(kCollection, "/", request.model_id()));
+  model.set_project(ProjectOrDefault(request.project()));
   model.set_display_name(request.display_name().empty() ? request.model_id() : request.display_name());
   Staging staging(files_, StrCat(root_, "/", kStagingPrefix, NewId('i')));
   ATTUNE_RETURN_IF_ERROR(files_.CreateDirectories(staging.path()));
@@ -221,7 +221,7 @@ absl::StatusOr<v1::Model> LocalModelCatalogue::Get(const std::string& name) {
   return Find(id);
 }
 
-absl::StatusOr<v1::ListModelsResponse> LocalModelCatalogue::List(int32_t page_size, const std::string& page_token) {
+absl::StatusOr<v1::ListModelsResponse> LocalModelCatalogue::List(const ProjectSet& projects, int32_t page_size, const std::string& page_token) {
   if (page_size < 0)
     return absl::InvalidArgumentError(
         StrCat("page_size is ", page_size, "; use 0 (the default, ", kDefaultPageSize, ") or more"));
@@ -230,7 +230,7 @@ absl::StatusOr<v1::ListModelsResponse> LocalModelCatalogue::List(int32_t page_si
   int64_t before = 0;
   if (!cursor.empty() && !absl::SimpleAtoi(cursor, &before))
     return absl::InvalidArgumentError("page_token: not made by this list; leave it empty");
-  ATTUNE_ASSIGN_OR_RETURN(std::vector<ModelRow> rows, rows_.List(before, limit + 1));
+  ATTUNE_ASSIGN_OR_RETURN(std::vector<ModelRow> rows, rows_.List(projects, before, limit + 1));
   v1::ListModelsResponse response;
   if (static_cast<int>(rows.size()) > limit) {
     rows.pop_back();

@@ -30,7 +30,7 @@ class LocalModelCatalogue final : public ModelCatalogue {
 
   absl::StatusOr<v1::Model> Import(const v1::ImportModelRequest& request) override;
   absl::StatusOr<v1::Model> Get(const std::string& name) override;
-  absl::StatusOr<v1::ListModelsResponse> List(int32_t page_size, const std::string& page_token) override;
+  absl::StatusOr<v1::ListModelsResponse> List(const ProjectSet& projects, int32_t page_size, const std::string& page_token) override;
   absl::Status Delete(const std::string& name) override;
   absl::StatusOr<v1::DescribeLayersResponse> DescribeLayers(const v1::DescribeLayersRequest& request) override;
   absl::StatusOr<std::string> Directory(const std::string& name) override;

@@ -19,6 +19,7 @@
 #include "server/artifacts/artifact_store.h"
 #include "server/base/clock.h"
 #include "server/base/files.h"
+#include "server/base/projects.h"
 #include "server/database/database.h"
 #include "server/tokenizers/tokenizer.h"
 
@@ -34,8 +35,8 @@ class ModelCatalogue {
   virtual absl::StatusOr<v1::Model> Import(const v1::ImportModelRequest& request) = 0;
   // Complete, whichever version imported it: what a job check needs to know (modality, image sizes, layer_groups, head_name) is in the message.
   virtual absl::StatusOr<v1::Model> Get(const std::string& name) = 0;
-  // Newest first; `page_token` is opaque. INVALID_ARGUMENT for a token that this server did not make.
-  virtual absl::StatusOr<v1::ListModelsResponse> List(int32_t page_size, const std::string& page_token) = 0;
+  // Those of `projects`, newest first; `page_token` is opaque. INVALID_ARGUMENT for a token that this server did not make.
+  virtual absl::StatusOr<v1::ListModelsResponse> List(const ProjectSet& projects, int32_t page_size, const std::string& page_token) = 0;
   virtual absl::Status Delete(const std::string& name) = 0;
   virtual absl::StatusOr<v1::DescribeLayersResponse> DescribeLayers(const v1::DescribeLayersRequest& request) = 0;
   // Directory for workers, read-only for them. NOT_FOUND; DATA_LOSS when someone removed the files.

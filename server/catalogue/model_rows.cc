@@ -5,6 +5,7 @@
 #include "server/architectures/architecture.h"
 #include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
+#include "server/database/project_clause.h"
 
 namespace attune::catalogue {
 namespace {
@@ -20,7 +21,8 @@ const std::vector<std::string>& Migrations() {
         request_id TEXT UNIQUE,          -- NULL: none
         request_digest TEXT NOT NULL
       );
-      )sql"};
+      )sql",
+      "ALTER TABLE models ADD COLUMN project TEXT NOT NULL DEFAULT 'default'"};
   return migrations;
 }
 
@@ -28,6 +30,7 @@ constexpr char kSelect[] = "SELECT creation_order, resource, request_digest FROM
 
 // Rows written before there were image models lack what was the same for all.
 void Complete(v1::Model* model) {
+  if (model->project().empty()) model->set_project(std::string(kDefaultProject));
   if (!model->modality().empty()) return;
   model->set_modality(architectures::ModalityName(architectures::Modality::kText));
   const auto* architecture = architectures::ArchitectureRegistry::Get().Find(model->architecture());
@@ -63,8 +66,8 @@ absl::Status ModelRows::Insert(const std::string& id, const v1::Model& model, co
                                const std::string& request_digest) {
   const SqlValue request = request_id.empty() ? SqlValue(nullptr) : SqlValue(request_id);
   return database_
-      .Execute("INSERT INTO models(id, resource, request_id, request_digest) VALUES(?, ?, ?, ?)",
-               {id, Blob{model.SerializeAsString()}, request, request_digest})
+      .Execute("INSERT INTO models(id, resource, request_id, request_digest, project) VALUES(?, ?, ?, ?, ?)",
+               {id, Blob{model.SerializeAsString()}, request, request_digest, ProjectOrDefault(model.project())})
       .status();
 }
 
@@ -79,12 +82,11 @@ absl::StatusOr<std::optional<ModelRow>> ModelRows::FindByRequestId(const std::st
   return First(rows);
 }
 
-absl::StatusOr<std::vector<ModelRow>> ModelRows::List(int64_t before, int limit) {
+absl::StatusOr<std::vector<ModelRow>> ModelRows::List(const ProjectSet& projects, int64_t before, int limit) {
   const int64_t below = before == 0 ? INT64_MAX : before;
   ATTUNE_ASSIGN_OR_RETURN(
       const std::vector<SqlRow> rows,
-      database_.Query(StrCat(kSelect, "WHERE creation_order < ? ORDER BY creation_order DESC LIMIT ?"),
-                      {below, int64_t{limit}}));
+      database_.Query(StrCat(kSelect, "WHERE creation_order < ?", InProjects(projects), " ORDER BY creation_order DESC LIMIT ?"), ArgumentsOf(projects, {below}, int64_t{limit})));
   return FromSql(rows);
 }
 

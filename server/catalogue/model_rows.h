@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "attune/v1/model.pb.h"
+#include "server/base/projects.h"
 #include "server/database/database.h"
 
 namespace attune::catalogue {
@@ -29,8 +30,8 @@ class ModelRows {
                       const std::string& request_digest);
   absl::StatusOr<std::optional<ModelRow>> FindById(const std::string& id);
   absl::StatusOr<std::optional<ModelRow>> FindByRequestId(const std::string& request_id);
-  // Newest first, older than `before` (0: from the newest on), at most `limit`.
-  absl::StatusOr<std::vector<ModelRow>> List(int64_t before, int limit);
+  // Of `projects`, newest first, older than `before` (0: from the newest on), at most `limit`.
+  absl::StatusOr<std::vector<ModelRow>> List(const ProjectSet& projects, int64_t before, int limit);
   absl::StatusOr<std::vector<std::string>> Ids();
   absl::StatusOr<bool> Delete(const std::string& id);  // whether it was there
 

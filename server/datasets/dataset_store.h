@@ -18,6 +18,7 @@
 #include "server/artifacts/artifact_store.h"
 #include "server/base/clock.h"
 #include "server/base/files.h"
+#include "server/base/projects.h"
 #include "server/database/database.h"
 #include "server/datasets/images/archive_reader.h"
 #include "server/datasets/images/image_check.h"
@@ -56,11 +57,13 @@ class DatasetStore {
   // payload gives the first answer, or waits for it while that import runs.
   virtual absl::StatusOr<v1::Dataset> Import(const v1::ImportDatasetRequest& request, const Progress& progress) = 0;
   virtual absl::StatusOr<v1::Dataset> Get(const std::string& name) = 0;
-  // Newest first; `page_token` is opaque. INVALID_ARGUMENT for a token that this server did not make.
-  virtual absl::StatusOr<v1::ListDatasetsResponse> List(int32_t page_size, const std::string& page_token) = 0;
+  // Those of `projects`, newest first; `page_token` is opaque. INVALID_ARGUMENT for a token that this server did not make.
+  virtual absl::StatusOr<v1::ListDatasetsResponse> List(const ProjectSet& projects, int32_t page_size, const std::string& page_token) = 0;
   virtual absl::Status Delete(const std::string& name) = 0;
   virtual absl::StatusOr<v1::PreviewRowsResponse> Preview(const v1::PreviewRowsRequest& request) = 0;
 
+  // What the datasets of a project take of the disk.
+  virtual absl::StatusOr<int64_t> StoredBytes(const std::string& project) = 0;
   // Directory of a READY dataset, for workers. FAILED_PRECONDITION when it is not ready.
   virtual absl::StatusOr<std::string> Directory(const std::string& name) = 0;
   // Whether a job that has not ended uses the dataset; asked before deletion. Set once by main.

@@ -4,6 +4,7 @@
 
 #include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
+#include "server/database/project_clause.h"
 
 namespace attune::datasets {
 namespace {
@@ -22,7 +23,8 @@ const std::vector<std::string>& Migrations() {
         interrupted INTEGER NOT NULL,
         resource BLOB NOT NULL         -- attune.v1.Dataset
       );
-      )sql"};
+      )sql",
+      "ALTER TABLE datasets ADD COLUMN project TEXT NOT NULL DEFAULT 'default'"};
   return migrations;
 }
 
@@ -31,6 +33,7 @@ absl::StatusOr<v1::Dataset> Parse(const std::string& bytes) {
   if (!dataset.ParseFromString(bytes))
     return absl::DataLossError("a row of the table datasets is damaged: restore the database from a backup");
   if (dataset.modality().empty()) dataset.set_modality("text");  // written before there were images
+  if (dataset.project().empty()) dataset.set_project(std::string(kDefaultProject));
   return dataset;
 }
 
@@ -67,13 +70,20 @@ absl::StatusOr<std::vector<DatasetRow>> DatasetTable::All() {
   return all;
 }
 
+absl::StatusOr<std::vector<std::string>> DatasetTable::Ids(const std::string& project) {
+  ATTUNE_ASSIGN_OR_RETURN(const auto rows, database_.Query("SELECT id FROM datasets WHERE project = ?", {project}));
+  std::vector<std::string> ids;
+  for (const SqlRow& row : rows) ids.push_back(row.Text(0));
+  return ids;
+}
+
 absl::Status DatasetTable::Put(const DatasetRow& row) {
   Transaction tx = database_.Begin();
   ATTUNE_RETURN_IF_ERROR(tx.Execute("DELETE FROM datasets WHERE id = ?", {row.id}).status());
   ATTUNE_RETURN_IF_ERROR(
-      tx.Execute("INSERT INTO datasets(id, request_id, request_digest, interrupted, resource) VALUES(?, ?, ?, ?, ?)",
+      tx.Execute("INSERT INTO datasets(id, request_id, request_digest, interrupted, resource, project) VALUES(?, ?, ?, ?, ?, ?)",
                  {row.id, row.request_id.empty() ? SqlValue(nullptr) : SqlValue(row.request_id), row.request_digest,
-                  int64_t{row.interrupted}, Blob{row.dataset.SerializeAsString()}})
+                  int64_t{row.interrupted}, Blob{row.dataset.SerializeAsString()}, ProjectOrDefault(row.dataset.project())})
           .status());
   return tx.Commit();
 }
@@ -89,11 +99,9 @@ absl::Status DatasetTable::Delete(const std::string& id) {
   return database_.Execute("DELETE FROM datasets WHERE id = ?", {id}).status();
 }
 
-absl::StatusOr<std::vector<DatasetTable::Entry>> DatasetTable::List(int64_t before, int32_t limit) {
-  ATTUNE_ASSIGN_OR_RETURN(
-      const auto rows,
-      database_.Query("SELECT sequence, resource FROM datasets WHERE sequence < ? ORDER BY sequence DESC LIMIT ?",
-                      {before, int64_t{limit}}));
+absl::StatusOr<std::vector<DatasetTable::Entry>> DatasetTable::List(const ProjectSet& projects, int64_t before, int32_t limit) {
+  ATTUNE_ASSIGN_OR_RETURN(const auto rows, database_.Query(StrCat("SELECT sequence, resource FROM datasets WHERE sequence < ?", InProjects(projects), " ORDER BY sequence DESC LIMIT ?"),
+                                                           ArgumentsOf(projects, {before}, int64_t{limit})));
   std::vector<Entry> entries;
   for (const SqlRow& row : rows) {
     ATTUNE_ASSIGN_OR_RETURN(v1::Dataset dataset, Parse(row.Bytes(1)));

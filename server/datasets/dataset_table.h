@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "attune/v1/dataset.pb.h"
+#include "server/base/projects.h"
 #include "server/database/database.h"
 
 namespace attune::datasets {
@@ -29,6 +30,7 @@ class DatasetTable {
   absl::StatusOr<std::optional<DatasetRow>> FindById(const std::string& id);
   absl::StatusOr<std::optional<DatasetRow>> FindByRequestId(const std::string& request_id);
   absl::StatusOr<std::vector<DatasetRow>> All();
+  absl::StatusOr<std::vector<std::string>> Ids(const std::string& project);
 
   // Takes the place of a row with the same id, as the newest.
   absl::Status Put(const DatasetRow& row);
@@ -40,8 +42,8 @@ class DatasetTable {
     int64_t sequence = 0;
     v1::Dataset dataset;
   };
-  // Newest first: up to `limit` entries with a sequence below `before`.
-  absl::StatusOr<std::vector<Entry>> List(int64_t before, int32_t limit);
+  // Of `projects`, newest first: up to `limit` entries with a sequence below `before`.
+  absl::StatusOr<std::vector<Entry>> List(const ProjectSet& projects, int64_t before, int32_t limit);
 
  private:
   absl::StatusOr<std::optional<DatasetRow>> FindBy(const std::string& column, const std::string& value);

@@ -63,7 +63,7 @@ absl::StatusOr<LocalDatasetStore::Beginning> LocalDatasetStore::Begin(const v1::
     absl::MutexLock lock(&mutex_);
     ATTUNE_ASSIGN_OR_RETURN(std::optional<Beginning> earlier, FindEarlier(request, digest, id));
     if (earlier) return *std::move(earlier);
-    if (!id.empty()) ATTUNE_RETURN_IF_ERROR(CheckIdIsFree(id));
+    if (!id.empty()) ATTUNE_RETURN_IF_ERROR(CheckIdIsFree(id, ProjectOrDefault(request.project())));
   }
   Beginning beginning;
   ATTUNE_ASSIGN_OR_RETURN(beginning.plan, MakePlan(request));
@@ -72,13 +72,14 @@ absl::StatusOr<LocalDatasetStore::Beginning> LocalDatasetStore::Begin(const v1::
   ATTUNE_ASSIGN_OR_RETURN(std::optional<Beginning> earlier, FindEarlier(request, digest, id));
   if (earlier) return *std::move(earlier);
   if (id.empty()) id = NewId('d');
-  ATTUNE_RETURN_IF_ERROR(CheckIdIsFree(id));
+  ATTUNE_RETURN_IF_ERROR(CheckIdIsFree(id, ProjectOrDefault(request.project())));
   DatasetRow& row = beginning.row;
   row = {.id = id, .request_id = request.request_id(), .request_digest = digest};
   row.dataset.set_name(StrCat("datasets/", id));
   row.dataset.set_display_name(request.display_name().empty() ? beginning.plan.files[0].filename
                                                               : request.display_name());
   row.dataset.set_state(v1::Dataset::STATE_IMPORTING);
+  row.dataset.set_project(ProjectOrDefault(request.project()));
   row.dataset.set_modality(examples::ModalityName(beginning.plan.modality));
   SetTime(clock_.Now(), *row.dataset.mutable_create_time());
   ATTUNE_RETURN_IF_ERROR(table_.Put(row));
@@ -93,9 +94,7 @@ absl::StatusOr<std::optional<LocalDatasetStore::Beginning>> LocalDatasetStore::F
   ATTUNE_ASSIGN_OR_RETURN(const std::optional<DatasetRow> row, table_.FindByRequestId(request.request_id()));
   if (!row) return std::optional<Beginning>();
   if (row->request_digest != digest) {
-    return absl::AlreadyExistsError(StrCat("request_id ", Quoted(request.request_id()),
-                                           " was used for another import, of ", row->dataset.name(),
-                                           ": use a new request_id for each new request"));
+    return absl::AlreadyExistsError(StrCat("request_id: was used for another import, of ", row->dataset.name(), ": use a new request_id for each new request"));
   }
   Beginning earlier;
   if (const auto found = active_.find(row->id); found != active_.end()) {
@@ -111,12 +110,13 @@ absl::StatusOr<std::optional<LocalDatasetStore::Beginning>> LocalDatasetStore::F
   return std::optional<Beginning>(std::move(earlier));
 }
 
-absl::Status LocalDatasetStore::CheckIdIsFree(const std::string& id) {
+absl::Status LocalDatasetStore::CheckIdIsFree(const std::string& id, std::string_view project) {
   if (active_.count(id) > 0)
     return absl::AlreadyExistsError(StrCat("datasets/", id, " is being imported: choose another dataset_id"));
   ATTUNE_ASSIGN_OR_RETURN(const std::optional<DatasetRow> row, table_.FindById(id));
-  // A failed import makes room for the next one.
-  if (!row || row->dataset.state() != v1::Dataset::STATE_READY) return absl::OkStatus();
+  // A failed import makes room for the next one of its project.
+  if (!row || (row->dataset.state() != v1::Dataset::STATE_READY && row->dataset.project() == project)) return absl::OkStatus();
+  if (row->dataset.project() != project) return absl::AlreadyExistsError("dataset_id: is taken on this server; choose another");
   return absl::AlreadyExistsError(
       StrCat("datasets/", id, " exists: choose another dataset_id, or delete that dataset first"));
 }

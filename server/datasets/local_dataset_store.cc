@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/numbers.h"
+#include "server/base/disk_usage.h"
 #include "server/base/ids.h"
 #include "server/base/log.h"
 #include "server/base/page_token.h"
@@ -103,7 +104,7 @@ absl::StatusOr<v1::Dataset> LocalDatasetStore::Get(const std::string& name) {
   return std::move(row.dataset);
 }
 
-absl::StatusOr<v1::ListDatasetsResponse> LocalDatasetStore::List(int32_t page_size, const std::string& page_token) {
+absl::StatusOr<v1::ListDatasetsResponse> LocalDatasetStore::List(const ProjectSet& projects, int32_t page_size, const std::string& page_token) {
   ATTUNE_ASSIGN_OR_RETURN(const int32_t size, PageSize(page_size, 50));
   ATTUNE_ASSIGN_OR_RETURN(const std::string cursor, ReadPageToken(kCollection, page_token));
   int64_t before = std::numeric_limits<int64_t>::max();
@@ -111,7 +112,7 @@ absl::StatusOr<v1::ListDatasetsResponse> LocalDatasetStore::List(int32_t page_si
     return absl::InternalError(StrCat("strange page token: ", cursor));
 
   // One more than asked for tells whether there is another page.
-  ATTUNE_ASSIGN_OR_RETURN(std::vector<DatasetTable::Entry> entries, table_.List(before, size + 1));
+  ATTUNE_ASSIGN_OR_RETURN(std::vector<DatasetTable::Entry> entries, table_.List(projects, before, size + 1));
   v1::ListDatasetsResponse response;
   size_t bytes = 0;
   for (DatasetTable::Entry& entry : entries) {
@@ -127,6 +128,14 @@ absl::StatusOr<v1::ListDatasetsResponse> LocalDatasetStore::List(int32_t page_si
     *response.add_datasets() = std::move(entry.dataset);
   }
   return response;
+}
+
+absl::StatusOr<int64_t> LocalDatasetStore::StoredBytes(const std::string& project) {
+  ATTUNE_ASSIGN_OR_RETURN(const std::vector<std::string> ids, table_.Ids(project));
+  FilesSeen seen;
+  int64_t bytes = 0;
+  for (const std::string& id : ids) bytes += BytesBelow(Path(id), seen);
+  return bytes;
 }
 
 absl::Status LocalDatasetStore::Delete(const std::string& name) {

@@ -34,7 +34,8 @@ class LocalDatasetStore final : public DatasetStore {
 
   absl::StatusOr<v1::Dataset> Import(const v1::ImportDatasetRequest& request, const Progress& progress) override;
   absl::StatusOr<v1::Dataset> Get(const std::string& name) override;
-  absl::StatusOr<v1::ListDatasetsResponse> List(int32_t page_size, const std::string& page_token) override;
+  absl::StatusOr<v1::ListDatasetsResponse> List(const ProjectSet& projects, int32_t page_size, const std::string& page_token) override;
+  absl::StatusOr<int64_t> StoredBytes(const std::string& project) override;
   absl::Status Delete(const std::string& name) override;
   absl::StatusOr<v1::PreviewRowsResponse> Preview(const v1::PreviewRowsRequest& request) override;
   absl::StatusOr<std::string> Directory(const std::string& name) override;
@@ -63,7 +64,7 @@ class LocalDatasetStore final : public DatasetStore {
   absl::StatusOr<std::optional<Beginning>> FindEarlier(const v1::ImportDatasetRequest& request,
                                                        const std::string& digest, std::string& id)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status CheckIdIsFree(const std::string& id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckIdIsFree(const std::string& id, std::string_view project) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<ImportPlan> MakePlan(const v1::ImportDatasetRequest& request);
   absl::StatusOr<v1::Dataset> WaitFor(const std::shared_ptr<ActiveImport>& import, const Progress& progress);
   absl::StatusOr<v1::Dataset> Work(Beginning& beginning, const Progress& progress);

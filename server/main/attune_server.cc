@@ -1,11 +1,15 @@
 // attune-server: flags and a configuration file -> Options -> Create() -> Wait(). Exit code 0 after SIGTERM or SIGINT, 1 when it cannot start,
 // 2 when it is told nonsense, 128 + the signal's number after a second signal.
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <memory>
 #include <string>
 
+#include "grpc/support/log.h"
+#include "server/auth/tls/server_certificate.h"
 #include "server/base/fault_point.h"
 #include "server/base/log.h"
 #include "server/main/check_data.h"
@@ -20,6 +24,16 @@ LogLevel LevelNamed(const std::string& name) {
   if (name == "debug") return LogLevel::kDebug;
   if (name == "warning") return LogLevel::kWarning;
   return name == "error" ? LogLevel::kError : LogLevel::kInfo;
+}
+
+// gRPC's own lines speak of connections, which strangers make as many of as they like: for whoever looks for a fault.
+void LogForGrpc(gpr_log_func_args* args) { Log(LogLevel::kDebug, "gRPC", {{"text", std::string(args->message)}, {"severity", gpr_log_severity_string(args->severity)}}); }
+
+// A core would hold keys and tokens. A limit of 0 alone does not stop those that the kernel pipes to a program.
+void LeaveNoCores() {
+  const struct rlimit none = {0, 0};
+  setrlimit(RLIMIT_CORE, &none);
+  prctl(PR_SET_DUMPABLE, 0);
 }
 
 int Run(int argc, char** argv) {
@@ -45,6 +59,9 @@ int Run(int argc, char** argv) {
   }
   ArmFaultPoints("server");
   BlockStopSignals();
+  gpr_set_log_function(LogForGrpc);
+  if (!options.security.tls_certificate_file.empty() || options.security.auth != "none") LeaveNoCores();
+  if (!options.security.tls_certificate_file.empty()) auth::RequireTls13();
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Create(options);
   if (!server.ok()) {
     Log(LogLevel::kError, "the server cannot start", {{"error", std::string(server.status().message())}});
@@ -55,6 +72,8 @@ int Run(int argc, char** argv) {
                                  {"version", kServerVersion},
                                  {"pid", static_cast<int64_t>(getpid())},
                                  {"data_dir", options.storage.data_dir},
+                                 {"tls", !options.security.tls_certificate_file.empty()},
+                                 {"auth", options.security.auth},
                                  {"metrics_port", (*server)->metrics_port()}});
   bool ended = (*server)->Wait();
   Log(LogLevel::kInfo, "stopped", {{"imports_cut", !ended}});

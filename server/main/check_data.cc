@@ -72,7 +72,7 @@ class Check {
   absl::Status CheckModels(catalogue::ModelCatalogue& catalogue) {
     std::string token;
     do {
-      ATTUNE_ASSIGN_OR_RETURN(v1::ListModelsResponse page, catalogue.List(kPage, token));
+      ATTUNE_ASSIGN_OR_RETURN(v1::ListModelsResponse page, catalogue.List(ProjectSet::All(), kPage, token));
       for (const v1::Model& model : page.models()) {
         ++report_.models;
         const absl::StatusOr<std::string> directory = catalogue.Directory(model.name());
@@ -86,7 +86,7 @@ class Check {
   absl::Status CheckDatasets(datasets::DatasetStore& datasets) {
     std::string token;
     do {
-      ATTUNE_ASSIGN_OR_RETURN(v1::ListDatasetsResponse page, datasets.List(kPage, token));
+      ATTUNE_ASSIGN_OR_RETURN(v1::ListDatasetsResponse page, datasets.List(ProjectSet::All(), kPage, token));
       for (const v1::Dataset& dataset : page.datasets()) {
         if (dataset.state() != v1::Dataset::STATE_READY) continue;
         ++report_.datasets;

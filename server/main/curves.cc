@@ -78,7 +78,7 @@ metrics::HttpReply Curves::Answer(const metrics::HttpRequest& request) const {
 metrics::HttpReply Curves::Jobs() const {
   v1::ListFineTuningJobsRequest request;
   request.set_page_size(kListedJobs);
-  const absl::StatusOr<v1::ListFineTuningJobsResponse> list = scheduler_.ListJobs(request);
+  const absl::StatusOr<v1::ListFineTuningJobsResponse> list = scheduler_.ListJobs(request, ProjectSet::All());
   json all = json::array();
   if (list.ok()) {
     for (const v1::FineTuningJob& job : list->fine_tuning_jobs()) {

@@ -10,6 +10,7 @@
 #include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
 #include "server/main/listen_address.h"
+#include "server/main/security/security.h"
 
 namespace attune {
 namespace {
@@ -44,8 +45,71 @@ std::vector<OptionKey> MakeKeys() {
        .target = [](O& o) -> Target { return &o.listen.port_file; }},
       {.name = "allow_insecure_network",
        .placeholder = "true|false",
-       .help = "Listen on an address that other machines reach, without encryption and without asking who calls. Default false.",
+       .help = "Listen on an address that other machines reach without TLS, or without asking who calls; for trusted networks, and behind a proxy that does both. Default false.",
        .target = [](O& o) -> Target { return &o.listen.allow_insecure_network; }},
+      {.name = "auth",
+       .placeholder = "RULE",
+       .help = "Whether callers must show who they are: \"none\", or \"required\" (an API token, a JWT or a client certificate; the first start writes an administrator's token to "
+               "DATA_DIR/admin.token). Default none.",
+       .target = [](O& o) -> Target { return &o.security.auth; },
+       .choices = {"none", "required"}},
+      {.name = "tls_certificate_file",
+       .placeholder = "FILE",
+       .help = "PEM file of the server's certificate and its issuers': then the API speaks TLS 1.3 alone. A new file is taken while the server runs. Default: none, plaintext.",
+       .target = [](O& o) -> Target { return &o.security.tls_certificate_file; }},
+      {.name = "tls_key_file",
+       .placeholder = "FILE",
+       .help = "PEM file of the certificate's private key, without a passphrase. Default: none.",
+       .target = [](O& o) -> Target { return &o.security.tls_key_file; }},
+      {.name = "tls_client_certificates",
+       .placeholder = "RULE",
+       .help = "Certificates of clients: \"none\", \"request\" (checked where shown) or \"require\" (no connection without). Default none.",
+       .target = [](O& o) -> Target { return &o.security.tls_client_certificates; },
+       .choices = {"none", "request", "require"}},
+      {.name = "tls_client_ca_file",
+       .placeholder = "FILE",
+       .help = "PEM file of the authorities that sign clients' certificates. Default: none.",
+       .target = [](O& o) -> Target { return &o.security.tls_client_ca_file; }},
+      {.name = "certificate_rules_file",
+       .placeholder = "FILE",
+       .help = "What a client certificate may do: a line for each rule, with a pattern of names, projects and scopes. Default: none, certificates say nothing of who calls.",
+       .target = [](O& o) -> Target { return &o.security.certificate_rules_file; }},
+      {.name = "jwt_issuer",
+       .placeholder = "URL",
+       .help = "Take JWTs of this issuer (their iss). Default: none are taken.",
+       .target = [](O& o) -> Target { return &o.security.jwt_issuer; }},
+      {.name = "jwt_audience",
+       .placeholder = "TEXT",
+       .help = "What JWTs must name as their audience (aud). Default: none.",
+       .target = [](O& o) -> Target { return &o.security.jwt_audience; }},
+      {.name = "jwt_jwks",
+       .placeholder = "FILE|URL",
+       .help = "The issuer's keys: a file, or an https URL, which is fetched again every ten minutes. Default: none.",
+       .target = [](O& o) -> Target { return &o.security.jwt_jwks; }},
+      {.name = "jwt_projects_claim",
+       .placeholder = "NAME",
+       .help = "Claim of a JWT with the projects of its owner. Default attune_projects.",
+       .target = [](O& o) -> Target { return &o.security.jwt_projects_claim; },
+       .check = CheckNotEmpty},
+      {.name = "jwt_scopes_claim",
+       .placeholder = "NAME",
+       .help = "Claim of a JWT with what its owner may do: read, write or admin. Default scope.",
+       .target = [](O& o) -> Target { return &o.security.jwt_scopes_claim; },
+       .check = CheckNotEmpty},
+      {.name = "jwt_scope_prefix",
+       .placeholder = "TEXT",
+       .help = "What stands before this server's scopes in that claim, such as \"attune.\". Default: nothing.",
+       .target = [](O& o) -> Target { return &o.security.jwt_scope_prefix; }},
+      {.name = "jwt_leeway_seconds",
+       .placeholder = "SECONDS",
+       .help = "How far the issuer's clock may be from this server's. Default 30.",
+       .target = [](O& o) -> Target { return &o.security.jwt_leeway_seconds; },
+       .least = 0,
+       .most = 300},
+      {.name = "quotas_file",
+       .placeholder = "FILE",
+       .help = "YAML file of what each project may take: calls a second, uploads, watches, bytes, jobs. Default: none, no limits.",
+       .target = [](O& o) -> Target { return &o.security.quotas_file; }},
       {.name = "data_dir",
        .placeholder = "DIR",
        .help = "Directory of everything that the server keeps; made if need be. One server at a time. Default \"data\".",
@@ -180,10 +244,14 @@ absl::Status SetOption(const OptionKey& key, std::string_view shown_name, std::s
 
 absl::Status CheckOptions(const ServerOptions& options) {
   ATTUNE_ASSIGN_OR_RETURN(ListenAddress address, ParseListenAddress(options.listen.address));
-  if (!address.loopback && !options.listen.allow_insecure_network) {
-    return absl::InvalidArgumentError(
-        StrCat("listen: ", options.listen.address, " can be reached from other machines, and this server neither encrypts nor asks who calls. Listen on ",
-               "127.0.0.1 (and let a proxy do both), or give --allow-insecure-network if the network itself is trusted"));
+  ATTUNE_RETURN_IF_ERROR(CheckSecurityOptions(options.security));
+  const bool encrypts = !options.security.tls_certificate_file.empty(), asks = options.security.auth == "required";
+  if (!address.loopback && !options.listen.allow_insecure_network && !(encrypts && asks)) {
+    const std::string_view lacks = encrypts ? "does not ask who calls (--auth required)"
+                                   : asks   ? "does not encrypt (--tls-certificate-file, --tls-key-file)"
+                                            : "neither encrypts (--tls-certificate-file, --tls-key-file) nor asks who calls (--auth required)";
+    return absl::InvalidArgumentError(StrCat("listen: ", options.listen.address, " can be reached from other machines, and this server ", lacks,
+                                             ". Give both, or listen on 127.0.0.1 (and let a proxy do both), or give --allow-insecure-network if the network itself is trusted"));
   }
   if (const int64_t memory = options.workers.memory_bytes; memory > 0 && memory < kLeastWorkerMemory) {
     return absl::InvalidArgumentError(StrCat("worker_memory_bytes: ", memory, " bytes hold no worker; give at least ", kLeastWorkerMemory, " (512 MiB), or 0 for no limit"));

@@ -35,8 +35,26 @@ struct OperationOptions {
   int64_t drain_grace_seconds = 20;
 };
 
+struct SecurityOptions {
+  std::string auth = "none";  // or "required"
+  std::string tls_certificate_file;  // PEM; empty: plaintext
+  std::string tls_key_file;
+  std::string tls_client_certificates = "none";  // or "request", "require"
+  std::string tls_client_ca_file;
+  std::string certificate_rules_file;  // empty: certificates say nothing of who calls
+  std::string jwt_issuer;              // empty: no JWTs
+  std::string jwt_audience;
+  std::string jwt_jwks;  // file or https URL
+  std::string jwt_projects_claim = "attune_projects";
+  std::string jwt_scopes_claim = "scope";
+  std::string jwt_scope_prefix;
+  int64_t jwt_leeway_seconds = 30;
+  std::string quotas_file;  // empty: none
+};
+
 struct ServerOptions {
   ListenOptions listen;
+  SecurityOptions security;
   StorageOptions storage;
   WorkerOptions workers;
   OperationOptions operation;

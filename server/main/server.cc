@@ -22,6 +22,7 @@
 #include "server/main/command_line.h"
 #include "server/main/gauges/scheduler_gauges.h"
 #include "server/main/gauges/watch_gauges.h"
+#include "server/main/listen_address.h"
 #include "server/metrics/gauges.h"
 #include "server/metrics/gpu/gpu_gauges.h"
 #include "server/workers/local_process_launcher.h"
@@ -75,6 +76,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Create(ServerOptions options) {
   ATTUNE_ASSIGN_OR_RETURN(workers::WorkerDescription description, Describe(server->options_.workers.binary));
   ATTUNE_RETURN_IF_ERROR(server->StartWorkers());
   ATTUNE_RETURN_IF_ERROR(server->StartScheduler(std::move(description)));
+  ATTUNE_RETURN_IF_ERROR(server->StartSecurity());
   ATTUNE_RETURN_IF_ERROR(server->StartServing());
   return server;
 }
@@ -144,6 +146,14 @@ absl::Status Server::StartScheduler(workers::WorkerDescription description) {
   return absl::OkStatus();
 }
 
+absl::Status Server::StartSecurity() {
+  const absl::StatusOr<ListenAddress> address = ParseListenAddress(options_.listen.address);
+  const bool trusted_channel = options_.listen.allow_insecure_network || (address.ok() && address->loopback);
+  ATTUNE_ASSIGN_OR_RETURN(security_, Security::Create(options_.security, trusted_channel,
+                                                      {.database = *database_, .files = Files::Posix(), .clock = Clock::System(), .registry = *registry_, .data_directory = directory_->path()}));
+  return absl::OkStatus();
+}
+
 absl::Status Server::StartServing() {
   server_metrics_ = std::make_unique<ServerMetrics>(*registry_, kServerVersion, scheduler_->libtorch_version());
   absl::StatusOr<std::unique_ptr<api::ApiServer>> api = api::ApiServer::Start(
@@ -157,7 +167,8 @@ absl::Status Server::StartServing() {
        .event_log = *event_log_,
        .files = Files::Posix(),
        .registry = *registry_,
-       .database = *database_});
+       .database = *database_,
+       .security = security_->ForApi()});
   if (!api.ok()) return Annotate(api.status(), "listen: ", "");
   api_ = *std::move(api);
   if (!options_.operation.metrics_listen.empty()) ATTUNE_RETURN_IF_ERROR(StartMetrics());
@@ -179,7 +190,8 @@ absl::Status Server::StartServing() {
 absl::Status Server::StartMetrics() {
   storage_gauges_ = std::make_shared<StorageGauges>(directory_->path(), *artifacts_, Files::Posix());
   curves_ = std::make_unique<Curves>(*scheduler_, *event_log_);
-  metrics::MetricsExposer::Sources sources = {registry_, std::make_shared<SchedulerGauges>(*scheduler_), std::make_shared<WatchGauges>(*event_log_), storage_gauges_};
+  metrics::MetricsExposer::Sources sources = {registry_, std::make_shared<SchedulerGauges>(*scheduler_), std::make_shared<WatchGauges>(*event_log_), storage_gauges_,
+                                              std::make_shared<auth::AuthGauges>(security_->Gauges())};
   if (auto nvml = metrics::Nvml::Load(); nvml != nullptr) sources.push_back(std::make_shared<metrics::GpuGauges>(std::move(nvml)));
   auto exposer = metrics::MetricsExposer::Start(options_.operation.metrics_listen, std::move(sources), {{"/jobs", [this](const metrics::HttpRequest& request) { return curves_->Answer(request); }}});
   if (!exposer.ok()) return Annotate(exposer.status(), "metrics_listen: ", "");

@@ -29,6 +29,7 @@
 #include "server/main/options.h"
 #include "server/main/periodic_task.h"
 #include "server/main/readiness.h"
+#include "server/main/security/security.h"
 #include "server/metrics/exposer.h"
 #include "server/scheduler/scheduler.h"
 #include "server/workers/worker_endpoint.h"
@@ -58,6 +59,7 @@ class Server {
   absl::Status OpenStores();
   absl::Status StartWorkers();
   absl::Status StartScheduler(workers::WorkerDescription description);
+  absl::Status StartSecurity();
   absl::Status StartServing();
   absl::Status StartMetrics();
   int WorkerThreads() const;
@@ -79,6 +81,7 @@ class Server {
   std::unique_ptr<workers::WorkerEndpoint> endpoint_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
   std::unique_ptr<ServerMetrics> server_metrics_;
+  std::unique_ptr<Security> security_;
   std::unique_ptr<api::ApiServer> api_;
   std::shared_ptr<StorageGauges> storage_gauges_;
   std::unique_ptr<Curves> curves_;

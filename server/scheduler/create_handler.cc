@@ -17,7 +17,6 @@
 namespace attune::scheduler {
 namespace {
 
-constexpr size_t kMaxRequestId = 128;
 constexpr int32_t kMostListed = 1000;  // of models or datasets, to name those that could be meant
 
 std::string Digest(v1::CreateFineTuningJobRequest request) {
@@ -28,10 +27,13 @@ std::string Digest(v1::CreateFineTuningJobRequest request) {
 void CheckRequestFields(const v1::CreateFineTuningJobRequest& request, std::vector<jobs::FieldViolation>& violations) {
   auto add = [&](const std::string& field, const std::string& description) { violations.push_back({field, description}); };
   jobs::CheckDisplayName(request.display_name(), "display_name", violations);
-  if (request.request_id().size() > kMaxRequestId) add("request_id", StrCat("has ", request.request_id().size(), " bytes and may have ", kMaxRequestId));
+  if (request.request_id().size() > kMaxScopedRequestIdBytes) add("request_id", StrCat("has ", request.request_id().size(), " bytes and may have ", kMaxScopedRequestIdBytes));
   jobs::CheckLabels(request.labels(), "labels", violations);
   if (!request.has_spec()) add("spec", "is required");
 }
+
+// Where to look for a name that could be meant: a job's project must not hear of those of others.
+ProjectSet Visible(const v1::FineTuningSpec& spec) { return ProjectSet({ProjectOrDefault(spec.scheduling().project()), std::string(kSharedProject)}); }
 
 // NOT_FOUND with the nearest of the names that exist.
 absl::Status NotFound(const std::string& name, const std::string& field, const std::vector<std::string>& names) {
@@ -139,7 +141,7 @@ absl::StatusOr<JobScheduler::CheckedRequest> JobScheduler::CheckRequest(const v1
     return absl::OkStatus();
   };
   if (!spec.base_model().empty()) {
-    absl::StatusOr<v1::Model> model = FindModel(spec.base_model());
+    absl::StatusOr<v1::Model> model = FindModel(spec.base_model(), Visible(spec));
     if (!model.ok()) {
       ATTUNE_RETURN_IF_ERROR(note("spec.base_model", model.status()));
     } else {
@@ -157,7 +159,7 @@ absl::StatusOr<JobScheduler::CheckedRequest> JobScheduler::CheckRequest(const v1
     }
   }
   if (!spec.dataset().empty()) {
-    absl::StatusOr<v1::Dataset> dataset = FindDataset(spec.dataset(), "dataset");
+    absl::StatusOr<v1::Dataset> dataset = FindDataset(spec.dataset(), "dataset", Visible(spec));
     if (!dataset.ok()) {
       ATTUNE_RETURN_IF_ERROR(note("spec.dataset", dataset.status()));
     } else {
@@ -165,7 +167,7 @@ absl::StatusOr<JobScheduler::CheckedRequest> JobScheduler::CheckRequest(const v1
     }
   }
   if (!spec.replay().dataset().empty()) {
-    absl::StatusOr<v1::Dataset> dataset = FindDataset(spec.replay().dataset(), "replay.dataset");
+    absl::StatusOr<v1::Dataset> dataset = FindDataset(spec.replay().dataset(), "replay.dataset", Visible(spec));
     if (!dataset.ok()) {
       ATTUNE_RETURN_IF_ERROR(note("spec.replay.dataset", dataset.status()));
     } else {
@@ -181,7 +183,7 @@ absl::StatusOr<JobScheduler::CheckedRequest> JobScheduler::CheckRequest(const v1
     }
   }
   if (!input.model.name().empty() && !input.dataset.name().empty() && !jobs::SameModality(input.model, input.dataset)) {
-    ATTUNE_ASSIGN_OR_RETURN(v1::ListModelsResponse all, deps_.models.List(kMostListed, ""));
+    ATTUNE_ASSIGN_OR_RETURN(v1::ListModelsResponse all, deps_.models.List(Visible(spec), kMostListed, ""));
     input.models.assign(all.models().begin(), all.models().end());
   }
   CheckedRequest checked;
@@ -208,12 +210,12 @@ absl::StatusOr<JobScheduler::CheckedRequest> JobScheduler::CheckRequest(const v1
   return checked;
 }
 
-absl::StatusOr<v1::Model> JobScheduler::FindModel(const std::string& name) {
+absl::StatusOr<v1::Model> JobScheduler::FindModel(const std::string& name, const ProjectSet& visible) {
   ATTUNE_RETURN_IF_ERROR(ParseResourceName(name, "models").status());
   absl::StatusOr<v1::Model> model = deps_.models.Get(name);
   if (!absl::IsNotFound(model.status())) return model;
   std::vector<std::string> names;
-  if (absl::StatusOr<v1::ListModelsResponse> list = deps_.models.List(kMostListed, ""); list.ok()) {
+  if (absl::StatusOr<v1::ListModelsResponse> list = deps_.models.List(visible, kMostListed, ""); list.ok()) {
     for (const v1::Model& other : list->models()) names.push_back(other.name());
   }
   return NotFound(name, "base_model", names);
@@ -232,12 +234,12 @@ absl::StatusOr<jobs::WarmStartSource> JobScheduler::FindWarmStart(const v1::Warm
   return source;
 }
 
-absl::StatusOr<v1::Dataset> JobScheduler::FindDataset(const std::string& name, const std::string& field) {
+absl::StatusOr<v1::Dataset> JobScheduler::FindDataset(const std::string& name, const std::string& field, const ProjectSet& visible) {
   ATTUNE_RETURN_IF_ERROR(ParseResourceName(name, "datasets").status());
   absl::StatusOr<v1::Dataset> dataset = deps_.datasets.Get(name);
   if (!absl::IsNotFound(dataset.status())) return dataset;
   std::vector<std::string> names;
-  if (absl::StatusOr<v1::ListDatasetsResponse> list = deps_.datasets.List(kMostListed, ""); list.ok()) {
+  if (absl::StatusOr<v1::ListDatasetsResponse> list = deps_.datasets.List(visible, kMostListed, ""); list.ok()) {
     for (const v1::Dataset& other : list->datasets()) names.push_back(other.name());
   }
   return NotFound(name, field, names);

@@ -116,7 +116,9 @@ absl::StatusOr<v1::FineTuningJob> JobScheduler::GetJob(const std::string& name) 
 
 int64_t JobScheduler::WaitingVersion(const std::string& name) { return snapshots_.WaitingVersion(name); }
 
-absl::StatusOr<v1::ListFineTuningJobsResponse> JobScheduler::ListJobs(const v1::ListFineTuningJobsRequest& request) { return snapshots_.List(request); }
+ProjectUse JobScheduler::UseOf(const std::string& project) { return snapshots_.UseOf(project); }
+
+absl::StatusOr<v1::ListFineTuningJobsResponse> JobScheduler::ListJobs(const v1::ListFineTuningJobsRequest& request, const ProjectSet& projects) { return snapshots_.List(request, projects); }
 
 bool JobScheduler::IsInUse(const std::string& resource_name) { return snapshots_.IsInUse(resource_name); }
 

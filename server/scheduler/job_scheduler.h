@@ -56,9 +56,10 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   void DeleteJob(const std::string& name, std::function<void(absl::Status)> done) override;
   absl::StatusOr<v1::FineTuningJob> GetJob(const std::string& name) override;
   int64_t WaitingVersion(const std::string& name) override;
-  absl::StatusOr<v1::ListFineTuningJobsResponse> ListJobs(const v1::ListFineTuningJobsRequest& request) override;
+  absl::StatusOr<v1::ListFineTuningJobsResponse> ListJobs(const v1::ListFineTuningJobsRequest& request, const ProjectSet& projects) override;
   bool IsInUse(const std::string& resource_name) override;
   SchedulerCounts Counts() override;
+  ProjectUse UseOf(const std::string& project) override;
   absl::StatusOr<v1::Checkpoint> GetCheckpoint(const std::string& name) override;
   absl::StatusOr<v1::ListCheckpointsResponse> ListCheckpoints(const v1::ListCheckpointsRequest& request) override;
   absl::StatusOr<std::string> CheckpointDirectory(const std::string& name) override;
@@ -183,9 +184,9 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   // create_handler.cc:
   void HandleCreate(const v1::CreateFineTuningJobRequest& request, JobCallback done);
   absl::StatusOr<CheckedRequest> CheckRequest(const v1::CreateFineTuningJobRequest& request);
-  absl::StatusOr<v1::Model> FindModel(const std::string& name);
+  absl::StatusOr<v1::Model> FindModel(const std::string& name, const ProjectSet& visible);
   absl::StatusOr<jobs::WarmStartSource> FindWarmStart(const v1::WarmStart& warm_start);
-  absl::StatusOr<v1::Dataset> FindDataset(const std::string& name, const std::string& field);
+  absl::StatusOr<v1::Dataset> FindDataset(const std::string& name, const std::string& field, const ProjectSet& visible);
   void AnswerRepeatedRequest(const RequestEntry& first, const std::string& digest, JobCallback done);
   void AddJob(jobs::Job job, const std::vector<std::string>& warnings);
 

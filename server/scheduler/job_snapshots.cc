@@ -174,7 +174,7 @@ absl::StatusOr<v1::FineTuningJob> JobSnapshots::Get(const std::string& name) con
   return Filled(entry, front);
 }
 
-absl::StatusOr<v1::ListFineTuningJobsResponse> JobSnapshots::List(const v1::ListFineTuningJobsRequest& request) const {
+absl::StatusOr<v1::ListFineTuningJobsResponse> JobSnapshots::List(const v1::ListFineTuningJobsRequest& request, const ProjectSet& projects) const {
   ATTUNE_ASSIGN_OR_RETURN(int page_size, PageSize(request.page_size()));
   ATTUNE_ASSIGN_OR_RETURN(jobs::JobFilter filter, jobs::JobFilter::Parse(request.filter()));
   std::string scope = StrCat("fineTuningJobs?", request.filter());
@@ -188,7 +188,7 @@ absl::StatusOr<v1::ListFineTuningJobsResponse> JobSnapshots::List(const v1::List
     for (auto it = by_order_.lower_bound(before); it != by_order_.begin() && !more;) {
       --it;
       const Entry& entry = entries_.at(it->second);
-      if (!filter.Matches(*entry.job)) continue;
+      if (!projects.Has(entry.job->spec().scheduling().project()) || !filter.Matches(*entry.job)) continue;
       more = static_cast<int>(page.size()) == page_size;
       if (!more) page.push_back(entry);
     }
@@ -257,6 +257,18 @@ bool JobSnapshots::IsInUse(const std::string& resource_name) const {
     if (std::find(used.begin(), used.end(), resource_name) != used.end()) return true;
   }
   return false;
+}
+
+ProjectUse JobSnapshots::UseOf(const std::string& project) const {
+  ProjectUse use;
+  absl::ReaderMutexLock lock(&mutex_);
+  for (const auto& [id, entry] : entries_) {
+    if (ProjectOrDefault(entry.job->spec().scheduling().project()) != project) continue;
+    use.queued_jobs += entry.job->state() == v1::FineTuningJob::STATE_QUEUED;
+    use.running_jobs += jobs::HoldsSlot(entry.job->state());
+    for (const auto& [step, checkpoint] : *entry.checkpoints) use.checkpoint_bytes += checkpoint.resource.size_bytes();
+  }
+  return use;
 }
 
 SchedulerCounts JobSnapshots::Count(absl::Time now, const std::function<std::string(const std::string&)>& project_label) const {

@@ -47,7 +47,7 @@ class JobSnapshots {
 
   // For anyone. Names are "fineTuningJobs/{id}" and "fineTuningJobs/{id}/checkpoints/{step|best|last}". INVALID_ARGUMENT for other forms, NOT_FOUND.
   absl::StatusOr<v1::FineTuningJob> Get(const std::string& name) const;
-  absl::StatusOr<v1::ListFineTuningJobsResponse> List(const v1::ListFineTuningJobsRequest& request) const;
+  absl::StatusOr<v1::ListFineTuningJobsResponse> List(const v1::ListFineTuningJobsRequest& request, const ProjectSet& projects) const;
   absl::StatusOr<ResolvedCheckpoint> GetCheckpoint(const std::string& name) const;
   absl::StatusOr<v1::ListCheckpointsResponse> ListCheckpoints(const v1::ListCheckpointsRequest& request) const;
   bool IsInUse(const std::string& resource_name) const;
@@ -55,6 +55,8 @@ class JobSnapshots {
   int64_t WaitingVersion(const std::string& name) const;
   // What is known of jobs: running ones, waiting ones, and the age of checkpoints. `project_label` names projects.
   SchedulerCounts Count(absl::Time now, const std::function<std::string(const std::string&)>& project_label) const;
+
+  ProjectUse UseOf(const std::string& project) const;
 
  private:
   struct Entry {

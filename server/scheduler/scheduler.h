@@ -28,6 +28,7 @@
 #include "prometheus/registry.h"
 #include "server/base/clock.h"
 #include "server/base/files.h"
+#include "server/base/projects.h"
 #include "server/catalogue/model_catalogue.h"
 #include "server/datasets/dataset_store.h"
 #include "server/jobs/job_event_log.h"
@@ -53,6 +54,12 @@ struct SchedulerCounts {
   int idle_workers = 0, starting_workers = 0, busy_workers = 0;
   std::vector<QueueCount> queues;
   absl::Duration oldest_checkpoint;  // of running jobs: since the last durable one, or the start of training, of the job where that is longest ago
+};
+
+// What a project has of a server.
+struct ProjectUse {
+  int64_t queued_jobs = 0, running_jobs = 0;
+  int64_t checkpoint_bytes = 0;
 };
 
 struct SchedulerOptions {
@@ -106,9 +113,10 @@ class Scheduler {
   virtual absl::StatusOr<v1::FineTuningJob> GetJob(const std::string& name) = 0;
   // 0 unless the job waits; another number whenever what GetJob says of its waiting (jobs_ahead, state_reason, blocking_resource, predicted_start_time) has changed.
   virtual int64_t WaitingVersion(const std::string& name) = 0;
-  virtual absl::StatusOr<v1::ListFineTuningJobsResponse> ListJobs(const v1::ListFineTuningJobsRequest& request) = 0;
+  virtual absl::StatusOr<v1::ListFineTuningJobsResponse> ListJobs(const v1::ListFineTuningJobsRequest& request, const ProjectSet& projects) = 0;  // of these projects
   virtual bool IsInUse(const std::string& resource_name) = 0;  // models/{m} or datasets/{d}, by jobs that have not ended
   virtual SchedulerCounts Counts() = 0;
+  virtual ProjectUse UseOf(const std::string& project) = 0;
 
   // "best" and "last" are understood in place of a step.
   virtual absl::StatusOr<v1::Checkpoint> GetCheckpoint(const std::string& name) = 0;

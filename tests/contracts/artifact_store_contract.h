@@ -259,7 +259,7 @@ TEST_P(ArtifactStoreContract, BadRequestsNameTheField) {
            {{.filename = "a", .size_bytes = -5}, "size_bytes"},
            {{.filename = "a", .size_bytes = 1, .expected_sha256 = "abc"}, "sha256"},
            {{.filename = "a", .size_bytes = 1, .expected_sha256 = std::string(64, 'g')}, "sha256"},
-           {{.filename = "a", .size_bytes = 1, .request_id = std::string(129, 'r')}, "request_id"},
+           {{.filename = "a", .size_bytes = 1, .request_id = std::string(193, 'r')}, "request_id"},
            {{.filename = "a", .size_bytes = 1, .request_id = "\n"}, "request_id"},
        }) {
     absl::Status status = store().CreateUpload(c.options).status();

@@ -32,6 +32,7 @@ class FakeScheduler final : public scheduler::Scheduler {
 
   // What calls answer; a job of the given spec by default.
   std::function<absl::StatusOr<v1::FineTuningJob>(const v1::CreateFineTuningJobRequest&)> on_create;
+  scheduler::ProjectUse use;  // of every project
   std::function<absl::StatusOr<v1::PredictResponse>(const v1::PredictRequest&)> on_predict;
   // Answers in its own time; the canceller notes that it was called.
   std::function<void(const v1::EvaluateRequest&, scheduler::EvaluateCallbacks)> on_evaluate;
@@ -112,10 +113,11 @@ class FakeScheduler final : public scheduler::Scheduler {
     auto found = jobs_.find(name);
     return found == jobs_.end() || found->second.state() != v1::FineTuningJob::STATE_QUEUED || waiting_.count(name) == 0 ? 0 : waiting_.at(name);
   }
-  absl::StatusOr<v1::ListFineTuningJobsResponse> ListJobs(const v1::ListFineTuningJobsRequest& request) override {
+  absl::StatusOr<v1::ListFineTuningJobsResponse> ListJobs(const v1::ListFineTuningJobsRequest& request, const ProjectSet& projects) override {
     absl::MutexLock lock(&mutex_);
     v1::ListFineTuningJobsResponse response;
     for (const auto& [name, job] : jobs_) {
+      if (!projects.Has(job.spec().scheduling().project())) continue;
       if (response.fine_tuning_jobs_size() == request.page_size()) {
         response.set_next_page_token("more");
         break;
@@ -124,6 +126,7 @@ class FakeScheduler final : public scheduler::Scheduler {
     }
     return response;
   }
+  scheduler::ProjectUse UseOf(const std::string& project) override { return use; }
   bool IsInUse(const std::string& resource_name) override { return false; }
   scheduler::SchedulerCounts Counts() override { return counts; }
 

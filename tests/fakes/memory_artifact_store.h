@@ -60,6 +60,7 @@ class MemoryArtifactStore final : public artifacts::ArtifactStore {
     return Files::Posix().Remove(PathOf(id));
   }
   absl::StatusOr<int64_t> RemoveExpiredUploads() override { return 0; }
+  absl::StatusOr<int64_t> UploadBytes(const std::string&) override { return 0; }
   absl::StatusOr<int64_t> CountOpenUploads() override {
     absl::MutexLock lock(&mutex_);
     int64_t open = 0;

@@ -53,7 +53,7 @@ void List(const std::string& token, std::string_view filter) {
   request.set_page_size(1);
   for (int page = 0;; ++page) {
     Require(page <= 3, "a list ends");
-    const auto response = Jobs().List(request);
+    const auto response = Jobs().List(request, ProjectSet::All());
     if (!response.ok()) {
       Require(page == 0, "tokens of pages are understood");
       return RequireRefusal(response.status());

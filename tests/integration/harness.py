@@ -42,14 +42,15 @@ def _generate_stubs():
 
 _generate_stubs()
 pb = {}
-for _name in ("common", "upload", "dataset", "model", "training_spec", "fine_tuning_job", "job_event", "checkpoint", "prediction", "system"):
+for _name in ("common", "upload", "dataset", "model", "training_spec", "fine_tuning_job", "job_event", "checkpoint", "prediction", "system", "admin"):
     pb[_name] = importlib.import_module(f"attune.v1.{_name}_pb2")
 rpc = {name: importlib.import_module(f"attune.v1.{name}_pb2_grpc")
-       for name in ("upload", "dataset", "model", "fine_tuning_job", "checkpoint", "prediction", "system")}
+       for name in ("upload", "dataset", "model", "fine_tuning_job", "checkpoint", "prediction", "system", "admin")}
 upload_pb, dataset_pb, model_pb = pb["upload"], pb["dataset"], pb["model"]
 spec_pb, job_pb, event_pb = pb["training_spec"], pb["fine_tuning_job"], pb["job_event"]
 checkpoint_pb, prediction_pb, system_pb, common_pb = pb["checkpoint"], pb["prediction"], pb["system"], pb["common"]
 Job = job_pb.FineTuningJob
+CHANNEL_OPTIONS = [("grpc.max_receive_message_length", 64 << 20), ("grpc.use_local_subchannel_pool", 1)]
 FINAL = (Job.STATE_SUCCEEDED, Job.STATE_FAILED, Job.STATE_CANCELLED)
 
 
@@ -79,20 +80,27 @@ class Server:
         return self
 
     def connect(self):
-        options = [("grpc.max_receive_message_length", 64 << 20), ("grpc.use_local_subchannel_pool", 1)]
-        self.channel = grpc.insecure_channel(self.address, options=options)
+        self.channel = self.open_channel(CHANNEL_OPTIONS)
         ready = grpc.channel_ready_future(self.channel)
         wait_until(lambda: ready.done() or self.process.poll() is not None, "the server to answer")
         if not ready.done():
             ready.cancel()
             raise RuntimeError(f"server exited with {self.process.returncode}:\n{self.log_text()[-3000:]}")
-        self.uploads = rpc["upload"].UploadServiceStub(self.channel)
-        self.datasets = rpc["dataset"].DatasetServiceStub(self.channel)
-        self.models = rpc["model"].ModelServiceStub(self.channel)
-        self.jobs = rpc["fine_tuning_job"].FineTuningJobServiceStub(self.channel)
-        self.checkpoints = rpc["checkpoint"].CheckpointServiceStub(self.channel)
-        self.prediction = rpc["prediction"].PredictionServiceStub(self.channel)
-        self.system = rpc["system"].SystemServiceStub(self.channel)
+        self.use(self.channel)
+
+    def open_channel(self, options):
+        return grpc.insecure_channel(self.address, options=options)
+
+    def use(self, channel):
+        """Makes the calls of this object go over `channel`."""
+        self.uploads = rpc["upload"].UploadServiceStub(channel)
+        self.datasets = rpc["dataset"].DatasetServiceStub(channel)
+        self.models = rpc["model"].ModelServiceStub(channel)
+        self.jobs = rpc["fine_tuning_job"].FineTuningJobServiceStub(channel)
+        self.checkpoints = rpc["checkpoint"].CheckpointServiceStub(channel)
+        self.prediction = rpc["prediction"].PredictionServiceStub(channel)
+        self.system = rpc["system"].SystemServiceStub(channel)
+        self.admin = rpc["admin"].AdminServiceStub(channel)
 
     def kill(self):
         """SIGKILL, as a power cut would."""

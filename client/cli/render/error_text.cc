@@ -31,8 +31,9 @@ std::string DefaultFix(absl::StatusCode code) {
     case absl::StatusCode::kUnimplemented:
       return "use the `attune` program of the server's version (`attune server info`, `attune --version`)";
     case absl::StatusCode::kPermissionDenied:
-    case absl::StatusCode::kUnauthenticated:
       return "ask whoever runs the server for access";
+    case absl::StatusCode::kUnauthenticated:
+      return "give a token with ATTUNE_TOKEN or --token-file; whoever runs the server makes one with `attune tokens create`";
     default:
       return "this is a fault of the server or of the connection: try again, then look at the server's log";
   }

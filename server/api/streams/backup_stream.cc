@@ -1,4 +1,4 @@
-#include "server/api/backup_stream.h"
+#include "server/api/streams/backup_stream.h"
 
 #include <deque>
 #include <optional>
@@ -10,6 +10,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "server/api/grpc_status.h"
+#include "server/api/streams/refusal.h"
 #include "server/backup/archive.h"
 #include "server/base/log.h"
 #include "server/base/status_macros.h"
@@ -22,12 +23,6 @@ using Reactor = grpc::ServerWriteReactor<v1::CreateBackupResponse>;
 
 constexpr size_t kPiecesAhead = 8;  // of 256 KiB
 constexpr absl::Duration kPatience = absl::Minutes(2);
-
-class Refusal final : public Reactor {
- public:
-  explicit Refusal(const absl::Status& status) { Finish(ToGrpcStatus(status)); }
-  void OnDone() override { delete this; }
-};
 
 class BackupStream final : public Reactor {
  public:
@@ -114,9 +109,9 @@ class BackupStream final : public Reactor {
 
 }  // namespace
 
-Reactor* AdminService::CreateBackup(grpc::CallbackServerContext* context, const v1::CreateBackupRequest*) {
-  if (busy_.exchange(true)) return new Refusal(absl::ResourceExhaustedError("another backup is being made; try again when it has ended"));
-  return new BackupStream(*context, sources_, busy_);
+Reactor* StartBackup(grpc::CallbackServerContext& context, const backup::SnapshotSources& sources, std::atomic<bool>& busy) {
+  if (busy.exchange(true)) return new Refusal<v1::CreateBackupResponse>(absl::ResourceExhaustedError("another backup is being made; try again when it has ended"));
+  return new BackupStream(context, sources, busy);
 }
 
 }  // namespace attune::api

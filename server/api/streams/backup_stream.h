@@ -1,24 +1,18 @@
-// The stream of a backup: a thread of its own makes the archive, a few pieces ahead of what the client has taken; one backup at a time. Owned by ApiServer. Thread-safe.
+// The stream of a backup: a thread of its own makes the archive, a few pieces ahead of what the client has taken; one backup at a time. Thread-safe.
+//
+//   return StartBackup(*context, sources_, busy_);
 #pragma once
 
 #include <atomic>
 
-#include "attune/v1/admin.grpc.pb.h"
+#include "attune/v1/admin.pb.h"
+#include "grpcpp/server_context.h"
 #include "grpcpp/support/server_callback.h"
 #include "server/backup/snapshot.h"
 
 namespace attune::api {
 
-class AdminService final : public v1::AdminService::CallbackService {
- public:
-  // What `sources` refers to must outlive the service, which must outlive its calls.
-  explicit AdminService(backup::SnapshotSources sources) : sources_(std::move(sources)) {}
-
-  grpc::ServerWriteReactor<v1::CreateBackupResponse>* CreateBackup(grpc::CallbackServerContext* context, const v1::CreateBackupRequest* request) override;
-
- private:
-  const backup::SnapshotSources sources_;
-  std::atomic<bool> busy_ = false;
-};
+// The reactor of one call, which gRPC owns. `busy` is true while a backup is made. All outlive the call. RESOURCE_EXHAUSTED while another is made.
+grpc::ServerWriteReactor<v1::CreateBackupResponse>* StartBackup(grpc::CallbackServerContext& context, const backup::SnapshotSources& sources, std::atomic<bool>& busy);
 
 }  // namespace attune::api

@@ -1,4 +1,4 @@
-#include "server/api/download_stream.h"
+#include "server/api/streams/download_stream.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>

@@ -1,4 +1,4 @@
-#include "server/api/event_stream.h"
+#include "server/api/streams/event_stream.h"
 
 #include <chrono>
 #include <deque>
@@ -11,6 +11,7 @@
 
 #include "grpcpp/alarm.h"
 #include "server/api/grpc_status.h"
+#include "server/api/streams/refusal.h"
 #include "server/api/validation.h"
 #include "server/base/ids.h"
 #include "server/base/status_macros.h"
@@ -63,7 +64,7 @@ Bytes LaggedBytes(int64_t dropped) {
 // what comes next, whoever was there last. The object goes when gRPC, the pool and the alarm have all let go of it.
 class EventStreams::Stream final : public Reactor, public std::enable_shared_from_this<EventStreams::Stream> {
  public:
-  Stream(EventStreams& owner, v1::WatchFineTuningJobRequest request) : owner_(owner), request_(std::move(request)) {}
+  Stream(EventStreams& owner, v1::WatchFineTuningJobRequest request, auth::QuotaLease lease) : owner_(owner), request_(std::move(request)), lease_(std::move(lease)) {}
 
   void Begin() {
     self_ = shared_from_this();
@@ -226,6 +227,7 @@ class EventStreams::Stream final : public Reactor, public std::enable_shared_fro
 
   EventStreams& owner_;
   const v1::WatchFineTuningJobRequest request_;
+  const auth::QuotaLease lease_;
   std::shared_ptr<Stream> self_;  // gRPC's share; set before gRPC knows the object, taken by OnDone
   std::unique_ptr<jobs::EventSubscription> subscription_;  // touched by takes, and by OnDone when there are none
   absl::Mutex mutex_;
@@ -278,8 +280,10 @@ void EventStreams::OnTick(bool fired) {
   ArmTicker();
 }
 
-EventStreams::Reactor* EventStreams::Watch(const v1::WatchFineTuningJobRequest& request) {
-  auto stream = std::make_shared<Stream>(*this, request);
+EventStreams::Reactor* EventStreams::Refuse(const absl::Status& status) { return new Refusal<grpc::ByteBuffer>(status); }
+
+EventStreams::Reactor* EventStreams::Watch(const v1::WatchFineTuningJobRequest& request, auth::QuotaLease lease) {
+  auto stream = std::make_shared<Stream>(*this, request, std::move(lease));
   stream->Begin();
   absl::MutexLock lock(&mutex_);
   streams_.insert(stream.get());

@@ -27,6 +27,7 @@
 #include "grpcpp/support/byte_buffer.h"
 #include "grpcpp/support/server_callback.h"
 #include "server/api/blocking_pool.h"
+#include "server/auth/quotas.h"
 #include "server/jobs/job_event_log.h"
 #include "server/scheduler/scheduler.h"
 
@@ -45,8 +46,10 @@ class EventStreams {
   EventStreams(jobs::JobEventLog& log, scheduler::Scheduler& scheduler, BlockingPool& pool, EventStreamOptions options);
   ~EventStreams();  // there must be no open watch
 
-  // The reactor of one call, which gRPC owns.
-  Reactor* Watch(const v1::WatchFineTuningJobRequest& request);
+  // The reactor of one call, which gRPC owns. `lease` goes with it.
+  Reactor* Watch(const v1::WatchFineTuningJobRequest& request, auth::QuotaLease lease = {});
+  // One that ends at once.
+  static Reactor* Refuse(const absl::Status& status);
 
   // Ends every open watch, and refuses new ones, with `status`.
   void EndAll(const absl::Status& status);

@@ -1,9 +1,9 @@
-#include "server/api/import_stream.h"
+#include "server/api/streams/import_stream.h"
 
 #include <memory>
 #include <utility>
 
-#include "server/api/progress_stream.h"
+#include "server/api/streams/progress_stream.h"
 #include "server/base/log.h"
 
 namespace attune::api {

@@ -1,19 +1,14 @@
 #include "server/main/gauges/storage_gauges.h"
 
-#include <sys/stat.h>
 #include <sys/statvfs.h>
 
-#include <filesystem>
-#include <set>
-#include <system_error>
 #include <utility>
 
+#include "server/base/disk_usage.h"
 #include "server/metrics/gauges.h"
 
 namespace attune {
 namespace {
-
-namespace fs = std::filesystem;
 
 // Entries of the data directory, and what their bytes are called.
 constexpr std::pair<const char*, const char*> kKinds[] = {{"models", "models"},
@@ -23,29 +18,11 @@ constexpr std::pair<const char*, const char*> kKinds[] = {{"models", "models"},
                                                           {"feature-cache", "feature_cache"},
                                                           {"backup-scratch", "backup"}};
 
-using Seen = std::set<std::pair<dev_t, ino_t>>;
-
-// Bytes on the disk of a file or of all below a directory; a file with several names (an upload that became a model) counts where it is met first. What goes away meanwhile does
-// not count.
-int64_t BytesBelow(const fs::path& path, Seen& seen) {
-  struct stat found = {};
-  if (lstat(path.c_str(), &found) != 0) return 0;
-  if (S_ISREG(found.st_mode)) {
-    if (found.st_nlink > 1 && !seen.emplace(found.st_dev, found.st_ino).second) return 0;
-    return static_cast<int64_t>(found.st_blocks) * 512;
-  }
-  int64_t bytes = 0;
-  std::error_code error;
-  if (!S_ISDIR(found.st_mode)) return 0;
-  for (fs::directory_iterator it(path, error), end; !error && it != end; it.increment(error)) bytes += BytesBelow(it->path(), seen);
-  return bytes;
-}
-
 }  // namespace
 
 void StorageGauges::Measure() {
   std::map<std::string, int64_t> bytes;
-  Seen seen;
+  FilesSeen seen;
   for (const auto& [name, kind] : kKinds) bytes[kind] = BytesBelow(data_directory_ + "/" + name, seen);
   for (const char* name : {"attune.db", "attune.db-wal"}) bytes["database"] += BytesBelow(data_directory_ + "/" + name, seen);
   absl::MutexLock lock(&mutex_);

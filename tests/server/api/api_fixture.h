@@ -23,9 +23,10 @@ class MockDatasetStore : public datasets::DatasetStore {
  public:
   MOCK_METHOD(absl::StatusOr<v1::Dataset>, Import, (const v1::ImportDatasetRequest&, const Progress&), (override));
   MOCK_METHOD(absl::StatusOr<v1::Dataset>, Get, (const std::string&), (override));
-  MOCK_METHOD(absl::StatusOr<v1::ListDatasetsResponse>, List, (int32_t, const std::string&), (override));
+  MOCK_METHOD(absl::StatusOr<v1::ListDatasetsResponse>, List, (const ProjectSet&, int32_t, const std::string&), (override));
   MOCK_METHOD(absl::Status, Delete, (const std::string&), (override));
   MOCK_METHOD(absl::StatusOr<v1::PreviewRowsResponse>, Preview, (const v1::PreviewRowsRequest&), (override));
+  MOCK_METHOD(absl::StatusOr<int64_t>, StoredBytes, (const std::string&), (override));
   MOCK_METHOD(absl::StatusOr<std::string>, Directory, (const std::string&), (override));
   MOCK_METHOD(void, SetInUseCheck, (std::function<bool(const std::string&)>), (override));
 };
@@ -34,7 +35,7 @@ class MockModelCatalogue : public catalogue::ModelCatalogue {
  public:
   MOCK_METHOD(absl::StatusOr<v1::Model>, Import, (const v1::ImportModelRequest&), (override));
   MOCK_METHOD(absl::StatusOr<v1::Model>, Get, (const std::string&), (override));
-  MOCK_METHOD(absl::StatusOr<v1::ListModelsResponse>, List, (int32_t, const std::string&), (override));
+  MOCK_METHOD(absl::StatusOr<v1::ListModelsResponse>, List, (const ProjectSet&, int32_t, const std::string&), (override));
   MOCK_METHOD(absl::Status, Delete, (const std::string&), (override));
   MOCK_METHOD(absl::StatusOr<v1::DescribeLayersResponse>, DescribeLayers, (const v1::DescribeLayersRequest&), (override));
   MOCK_METHOD(absl::StatusOr<std::string>, Directory, (const std::string&), (override));
@@ -83,7 +84,8 @@ class ApiTest : public ::testing::Test {
                                              .event_log = event_log_,
                                              .files = Files::Posix(),
                                              .registry = *registry_,
-                                             .database = *database_});
+                                             .database = *database_,
+                                             .security = security_});
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
     channel_ = NewChannel();
@@ -103,6 +105,7 @@ class ApiTest : public ::testing::Test {
     return job;
   }
 
+  ApiSecurity security_;  // before StartServer
   FakeArtifactStore artifacts_;
   ::testing::StrictMock<MockDatasetStore> datasets_;
   ::testing::StrictMock<MockModelCatalogue> catalogue_;

@@ -196,7 +196,7 @@ TEST_F(DatasetServiceTest, UnaryMethodsPassOn) {
   EXPECT_CALL(datasets_, Delete("datasets/x")).WillOnce(Return(absl::FailedPreconditionError("in use")));
   v1::ListDatasetsResponse page;
   page.set_next_page_token("more");
-  EXPECT_CALL(datasets_, List(50, "token")).WillOnce(Return(page));
+  EXPECT_CALL(datasets_, List(_, 50, "token")).WillOnce(Return(page));
   EXPECT_CALL(datasets_, Preview(_)).WillOnce([](const v1::PreviewRowsRequest& request) {
     EXPECT_EQ(request.page_size(), 1000);
     v1::PreviewRowsResponse response;

@@ -1,4 +1,4 @@
-#include "server/api/event_stream.h"
+#include "server/api/streams/event_stream.h"
 
 #include <atomic>
 #include <memory>
@@ -187,7 +187,8 @@ TEST_F(EventStreamTest, DroppedEventsAreReportedBeforeTheNextOne) {
   small.AppendState("j1", "QUEUED", false);
   for (int i = 1; i <= 100; ++i) small.AppendMetrics("j1", i);
   small.AppendState("j1", "SUCCEEDED", true);
-  FineTuningJobService service(scheduler_, small, streams, pool);
+  Access access({.artifacts = artifacts_, .datasets = datasets_, .catalogue = catalogue_, .scheduler = scheduler_});
+  FineTuningJobService service(access, scheduler_, small, streams, pool);
   grpc::ServerBuilder builder;
   builder.RegisterService(&service);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();

@@ -48,7 +48,8 @@ class FakeArtifactStore final : public artifacts::ArtifactStore {
                          .size_bytes = options.size_bytes,
                          .sha256 = options.expected_sha256,
                          .create_time = absl::FromUnixSeconds(1000),
-                         .expire_time = absl::FromUnixSeconds(2000)};
+                         .expire_time = absl::FromUnixSeconds(2000),
+                         .project = options.project};
     return uploads_[id].info;
   }
   absl::StatusOr<artifacts::UploadInfo> GetUpload(const std::string& id) override {
@@ -72,6 +73,7 @@ class FakeArtifactStore final : public artifacts::ArtifactStore {
     return absl::OkStatus();
   }
   absl::StatusOr<int64_t> RemoveExpiredUploads() override { return 0; }
+  absl::StatusOr<int64_t> UploadBytes(const std::string&) override { return 0; }
   absl::StatusOr<int64_t> CountOpenUploads() override { return 0; }
   absl::StatusOr<std::string> UploadPath(const std::string& id) override { return absl::UnimplementedError("in memory"); }
   absl::Status MaterializeUpload(const std::string& id, const std::string& path) override {

@@ -101,7 +101,7 @@ TEST_F(ModelServiceTest, ImportChecksEachField) {
 TEST_F(ModelServiceTest, OtherMethodsPassOn) {
   EXPECT_CALL(catalogue_, Get("models/x")).WillOnce(Return(absl::NotFoundError("there is no models/x")));
   EXPECT_CALL(catalogue_, Delete("models/x")).WillOnce(Return(absl::OkStatus()));
-  EXPECT_CALL(catalogue_, List(7, "")).WillOnce(Return(v1::ListModelsResponse()));
+  EXPECT_CALL(catalogue_, List(_, 7, "")).WillOnce(Return(v1::ListModelsResponse()));
   EXPECT_CALL(catalogue_, DescribeLayers(_)).WillOnce([](const v1::DescribeLayersRequest& request) {
     EXPECT_EQ(request.patterns(0), "encoder.*");
     v1::DescribeLayersResponse response;

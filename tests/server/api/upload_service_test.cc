@@ -191,7 +191,7 @@ TEST_F(UploadServiceTest, CreateChecksEachField) {
   v1::Upload upload;
   ASSERT_TRUE(Stub()->CreateUpload(&context, request, &upload).ok());
   EXPECT_EQ(artifacts_.LastCreate().expected_sha256, std::string(64, 'a'));
-  EXPECT_EQ(artifacts_.LastCreate().request_id, "once");
+  EXPECT_EQ(artifacts_.LastCreate().request_id, "default:once");
 }
 
 TEST_F(UploadServiceTest, Delete) {

@@ -106,7 +106,7 @@ TEST_F(ImageImportTest, OldRowsAreTextModels) {
   EXPECT_EQ(model.head_name(), "classifier");
   EXPECT_EQ(model.max_length(), 64);
   EXPECT_EQ(model.image_size(), 0);
-  EXPECT_EQ(catalogue().List(0, "")->models(0).modality(), "text");
+  EXPECT_EQ(catalogue().List(ProjectSet::All(), 0, "")->models(0).modality(), "text");
 }
 
 }  // namespace

@@ -23,7 +23,7 @@ class ModelCatalogueTest : public ::testing::Test {
   std::vector<std::string> Directories() { return *ListDirectory(harness_.root()); }
   std::vector<std::string> Listed() {
     std::vector<std::string> names;
-    const v1::ListModelsResponse response = *catalogue().List(0, "");
+    const v1::ListModelsResponse response = *catalogue().List(ProjectSet::All(), 0, "");
     for (const v1::Model& model : response.models()) names.push_back(model.name());
     return names;
   }
@@ -144,7 +144,7 @@ TEST_F(ModelCatalogueTest, RequestIdMakesARetryHarmless) {
   other.set_display_name("Another");
   const auto refused = catalogue().Import(other);
   EXPECT_EQ(Code(refused.status()), absl::StatusCode::kAlreadyExists);
-  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("request_id \"once\""));
+  EXPECT_THAT(std::string(refused.status().message()), HasSubstr("request_id: was used before"));
   other = harness_.Request("tiny-2");
   other.set_request_id("once");
   EXPECT_EQ(Code(catalogue().Import(other).status()), absl::StatusCode::kAlreadyExists);
@@ -174,20 +174,20 @@ TEST_F(ModelCatalogueTest, RacingRetriesMakeOneModel) {
 
 TEST_F(ModelCatalogueTest, ListsPagesNewestFirst) {
   for (const char* id : {"a", "b", "c", "d", "e"}) ASSERT_TRUE(Import(id, {.layers = 1}).ok());
-  v1::ListModelsResponse page = *catalogue().List(2, "");
+  v1::ListModelsResponse page = *catalogue().List(ProjectSet::All(), 2, "");
   EXPECT_EQ(page.models(0).name(), "models/e");
   EXPECT_EQ(page.models(1).name(), "models/d");
   ASSERT_TRUE(Import("f", {.layers = 1}).ok());      // a new one does not shift the pages
   ASSERT_TRUE(catalogue().Delete("models/d").ok());  // nor does the loss of the cursor's own
-  page = *catalogue().List(2, page.next_page_token());
+  page = *catalogue().List(ProjectSet::All(), 2, page.next_page_token());
   EXPECT_EQ(page.models(0).name(), "models/c");
   EXPECT_EQ(page.models(1).name(), "models/b");
-  page = *catalogue().List(2, page.next_page_token());
+  page = *catalogue().List(ProjectSet::All(), 2, page.next_page_token());
   EXPECT_EQ(page.models_size(), 1);
   EXPECT_EQ(page.next_page_token(), "");
-  EXPECT_EQ(Code(catalogue().List(2, "made-up").status()), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(Code(catalogue().List(-1, "").status()), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(catalogue().List(5000, "")->models_size(), 5);
+  EXPECT_EQ(Code(catalogue().List(ProjectSet::All(), 2, "made-up").status()), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(Code(catalogue().List(ProjectSet::All(), -1, "").status()), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(catalogue().List(ProjectSet::All(), 5000, "")->models_size(), 5);
 }
 
 TEST_F(ModelCatalogueTest, DeletionIsRefusedWhileAJobUsesTheModel) {

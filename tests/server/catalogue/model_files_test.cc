@@ -149,7 +149,7 @@ TEST(ImportRequestTest, NamesTheFieldAtFault) {
   request.set_display_name(std::string(257, 'x'));
   EXPECT_THAT(std::string(CheckImportRequest(request).message()), HasSubstr("display_name"));
   request = Request(kFiles);
-  request.set_request_id(std::string(129, 'x'));
+  request.set_request_id(std::string(193, 'x'));
   EXPECT_THAT(std::string(CheckImportRequest(request).message()), HasSubstr("request_id"));
   request = Request(kFiles);
   request.mutable_files(1)->set_upload("datasets/d");

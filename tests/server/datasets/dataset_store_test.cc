@@ -30,7 +30,7 @@ class DatasetStoreTest : public StoreTest {
     std::vector<std::string> names;
     std::string token;
     do {
-      const auto page = store_->List(2, token);
+      const auto page = store_->List(ProjectSet::All(), 2, token);
       EXPECT_TRUE(page.ok()) << page.status();
       for (const v1::Dataset& dataset : page->datasets()) names.push_back(dataset.name());
       token = page->next_page_token();
@@ -117,7 +117,7 @@ TEST_F(DatasetStoreTest, RequestIdGivesTheFirstAnswer) {
   request.set_display_name("other");
   const absl::Status status = Import(request).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kAlreadyExists);
-  EXPECT_THAT(Message(status), HasSubstr("request_id 'r1' was used for another import"));
+  EXPECT_THAT(Message(status), HasSubstr("request_id: was used for another import"));
 }
 
 TEST_F(DatasetStoreTest, RequestIdOfAFailedImportGivesTheSameError) {
@@ -184,24 +184,24 @@ TEST_F(DatasetStoreTest, ListsNewestFirstWithoutIssues) {
   request.set_max_bad_rows(1);
   ASSERT_EQ(Import(request)->report().issues_size(), 1);
   EXPECT_THAT(Names(), ElementsAre("datasets/f", "datasets/e", "datasets/d", "datasets/c", "datasets/b", "datasets/a"));
-  auto page = store_->List(0, "");
+  auto page = store_->List(ProjectSet::All(), 0, "");
   ASSERT_TRUE(page.ok());
   EXPECT_EQ(page->datasets_size(), 6);
   EXPECT_EQ(page->next_page_token(), "");
   EXPECT_EQ(page->datasets(0).report().issues_size(), 0);
   EXPECT_EQ(page->datasets(0).report().rows_used(), 4);
   // A page that is exactly full has no next one.
-  EXPECT_EQ(store_->List(6, "")->next_page_token(), "");
-  EXPECT_EQ(store_->List(-1, "").status().code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(store_->List(5, "garbage").status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(store_->List(ProjectSet::All(), 6, "")->next_page_token(), "");
+  EXPECT_EQ(store_->List(ProjectSet::All(), -1, "").status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(store_->List(ProjectSet::All(), 5, "garbage").status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(DatasetStoreTest, PagesHoldWhenDatasetsComeAndGo) {
   for (const char* id : {"a", "b", "c", "d"}) ASSERT_TRUE(Import(Request(id, "a.csv", Rows(4))).ok());
-  const auto page = store_->List(2, "");
+  const auto page = store_->List(ProjectSet::All(), 2, "");
   ASSERT_TRUE(store_->Delete("datasets/c").ok());
   ASSERT_TRUE(Import(Request("e", "a.csv", Rows(4))).ok());
-  const auto next = store_->List(2, page->next_page_token());
+  const auto next = store_->List(ProjectSet::All(), 2, page->next_page_token());
   ASSERT_EQ(next->datasets_size(), 2);
   EXPECT_EQ(next->datasets(0).name(), "datasets/b");
   EXPECT_EQ(next->datasets(1).name(), "datasets/a");

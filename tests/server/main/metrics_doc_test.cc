@@ -7,6 +7,8 @@
 #include "absl/strings/str_join.h"
 #include "gtest/gtest.h"
 #include "server/api/rpc_observer.h"
+#include "server/auth/auth_gauges.h"
+#include "server/auth/gate/call_gate.h"
 #include "server/base/files.h"
 #include "server/base/str_cat.h"
 #include "server/jobs/event_metrics.h"
@@ -29,6 +31,8 @@ namespace {
 // A family has no series, and a scrape does not show it, before something has happened: so everything happens once.
 void LetEverythingHappen(prometheus::Registry& registry) {
   ServerMetrics server(registry, "1", "2");
+  auth::GateMetrics gate(registry);
+  gate.refused.Add({{"reason", ""}});
   api::RpcMetrics rpc(registry);
   rpc.calls.Add({{"method", ""}, {"code", ""}});
   rpc.active.Add({{"method", ""}});
@@ -85,13 +89,19 @@ TEST(MetricsDocTest, SaysWhatTheMetricsSay) {
   const WatchGauges watch_gauges(*log);
   const metrics::GpuGauges gpu_gauges(metrics::Nvml::Load(FAKE_NVML));
 
+  const auth::AuthGauges auth_gauges({.certificate_expiry = [] { return absl::UnixEpoch(); },
+                                      .certificate_reload_failures = [] { return 0; },
+                                      .jwks_age = [] { return absl::ZeroDuration(); },
+                                      .active_tokens = [] { return 0; },
+                                      .audit_failures = [] { return 0; }});
+
   std::string text =
       "# Metrics\n\n"
       "What `http://HOST:PORT/metrics` serves when the server has `--metrics-listen HOST:PORT`. This page is made by `tests/server/main/metrics_doc_test.cc` from the metrics themselves.\n\n"
       "A family has no series before something has happened that it counts. No label names a job, a dataset or a model: `project` is one of the first twenty projects or `other`,\n"
       "`architecture` that of the base model, `priority` low, normal or high. The `attune_gpu_` family is there where NVIDIA's management library is.\n\n"
       "| name | type | labels | meaning |\n|---|---|---|---|\n";
-  for (const auto& [name, family] : Families({&registry, &scheduler_gauges, &watch_gauges, &storage, &gpu_gauges})) {
+  for (const auto& [name, family] : Families({&registry, &scheduler_gauges, &watch_gauges, &storage, &gpu_gauges, &auth_gauges})) {
     text += StrCat("| ", name, " | ", family.type, " | ", absl::StrJoin(family.labels, ", "), " | ", family.help, " |\n");
   }
   text +=

@@ -30,6 +30,22 @@ const Wrong kWrong[] = {
     {"listen", "unix:", "a path after unix:"},
     {"listen", "", "must be HOST:PORT"},
     {"allow_insecure_network", "yes", "must be true or false"},
+    {"auth", "yes", "must be one of none, required"},
+    {"tls_client_certificates", "maybe", "must be one of none, request, require"},
+    {"jwt_projects_claim", "", "must not be empty"},
+    {"jwt_scopes_claim", "", "must not be empty"},
+    {"jwt_leeway_seconds", "301", "from 0 to 300"},
+    {"jwt_leeway_seconds", "-1", "from 0 to 300"},
+    {"jwt_leeway_seconds", "1m", "whole number"},
+    {"tls_certificate_file", nullptr, nullptr},  // any text; what is in it shows at the start, and whether it fits the others in security_test.cc
+    {"tls_key_file", nullptr, nullptr},
+    {"tls_client_ca_file", nullptr, nullptr},
+    {"certificate_rules_file", nullptr, nullptr},
+    {"jwt_issuer", nullptr, nullptr},
+    {"jwt_audience", nullptr, nullptr},
+    {"jwt_jwks", nullptr, nullptr},
+    {"jwt_scope_prefix", nullptr, nullptr},
+    {"quotas_file", nullptr, nullptr},
     {"data_dir", "", "must not be empty"},
     {"upload_expiry_hours", "0", "from 1 to 8760"},
     {"upload_expiry_hours", "soon", "whole number"},
@@ -133,6 +149,13 @@ TEST(OptionKeysTest, OnlyLoopbackWithoutLeave) {
     absl::Status status = CheckOptions(options);
     EXPECT_EQ(status.ok(), c.loopback) << c.address;
     if (!c.loopback) EXPECT_THAT(Message(status), HasSubstr("--allow-insecure-network"));
+    options.security.auth = "required";
+    EXPECT_EQ(CheckOptions(options).ok(), c.loopback) << "tokens would be read on the way";
+    options.security.tls_certificate_file = options.security.tls_key_file = "x.pem";
+    EXPECT_TRUE(CheckOptions(options).ok()) << c.address;
+    options.security.auth = "none";
+    EXPECT_EQ(CheckOptions(options).ok(), c.loopback) << "anybody could call";
+    options.security = {};
     options.listen.allow_insecure_network = true;
     EXPECT_TRUE(CheckOptions(options).ok()) << c.address;
   }

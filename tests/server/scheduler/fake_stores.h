@@ -36,7 +36,7 @@ class FakeCatalogue final : public catalogue::ModelCatalogue {
     }
     return model;
   }
-  absl::StatusOr<v1::ListModelsResponse> List(int32_t, const std::string&) override {
+  absl::StatusOr<v1::ListModelsResponse> List(const ProjectSet&, int32_t, const std::string&) override {
     v1::ListModelsResponse response;
     for (const char* name : {"models/photo", "models/mini"}) *response.add_models() = Get(name).value();
     return response;
@@ -93,7 +93,8 @@ class FakeDatasets final : public datasets::DatasetStore {
     }
     return dataset;
   }
-  absl::StatusOr<v1::ListDatasetsResponse> List(int32_t, const std::string&) override {
+  absl::StatusOr<int64_t> StoredBytes(const std::string&) override { return 0; }
+  absl::StatusOr<v1::ListDatasetsResponse> List(const ProjectSet&, int32_t, const std::string&) override {
     v1::ListDatasetsResponse response;
     for (const char* name : {"datasets/flowers", "datasets/tweets"}) response.add_datasets()->set_name(name);
     return response;

@@ -137,7 +137,7 @@ TEST_F(CreateTest, AFullDiskRefusesAndLeavesNothing) {
   request.set_request_id("r1");
   store_.FailCommits(absl::ResourceExhaustedError("No space left on device"));
   EXPECT_EQ(Create(request).status().code(), absl::StatusCode::kResourceExhausted);
-  EXPECT_EQ(scheduler_->ListJobs({})->fine_tuning_jobs_size(), 0);
+  EXPECT_EQ(scheduler_->ListJobs({}, ProjectSet::All())->fine_tuning_jobs_size(), 0);
   EXPECT_FALSE(scheduler_->IsInUse("datasets/tweets"));
   store_.ClearFault();
   EXPECT_TRUE(Create(request).ok()) << "the request_id was not used up";
@@ -169,25 +169,25 @@ TEST_F(CreateTest, ListsNewestFirstByPageAndFilter) {
   v1::ListFineTuningJobsRequest request;
   request.set_page_size(2);
   request.set_filter("labels.parity = even");
-  v1::ListFineTuningJobsResponse page = scheduler_->ListJobs(request).value();
+  v1::ListFineTuningJobsResponse page = scheduler_->ListJobs(request, ProjectSet::All()).value();
   ASSERT_EQ(page.fine_tuning_jobs_size(), 2);
   EXPECT_EQ(page.fine_tuning_jobs(0).name(), names[4]);
   EXPECT_EQ(page.fine_tuning_jobs(1).name(), names[2]);
   request.set_page_token(page.next_page_token());
-  page = scheduler_->ListJobs(request).value();
+  page = scheduler_->ListJobs(request, ProjectSet::All()).value();
   ASSERT_EQ(page.fine_tuning_jobs_size(), 1);
   EXPECT_EQ(page.fine_tuning_jobs(0).name(), names[0]);
   EXPECT_EQ(page.next_page_token(), "");
   request.set_filter("");
-  EXPECT_EQ(scheduler_->ListJobs(request).status().code(), absl::StatusCode::kInvalidArgument) << "a token of another filter";
+  EXPECT_EQ(scheduler_->ListJobs(request, ProjectSet::All()).status().code(), absl::StatusCode::kInvalidArgument) << "a token of another filter";
   request.set_page_token("garbage");
-  EXPECT_THAT(std::string(scheduler_->ListJobs(request).status().message()), HasSubstr("page_token"));
+  EXPECT_THAT(std::string(scheduler_->ListJobs(request, ProjectSet::All()).status().message()), HasSubstr("page_token"));
   request.clear_page_token();
   request.set_filter("stat = RUNNING");
-  EXPECT_THAT(std::string(scheduler_->ListJobs(request).status().message()), HasSubstr("state"));
+  EXPECT_THAT(std::string(scheduler_->ListJobs(request, ProjectSet::All()).status().message()), HasSubstr("state"));
   request.Clear();
   request.set_page_size(-1);
-  EXPECT_EQ(scheduler_->ListJobs(request).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(scheduler_->ListJobs(request, ProjectSet::All()).status().code(), absl::StatusCode::kInvalidArgument);
 }
 
 TEST_F(CreateTest, ResourcesAreInUseUntilTheJobEnds) {

@@ -67,7 +67,7 @@ TEST_F(PlanTest, AWorkerMeasuresAndTheServerAddsWhatItKnows) {
   EXPECT_GT(answer->result->disk_free_bytes(), 0);
   EXPECT_THAT(answer->result->summary(), HasSubstr("fits: needs 1.0 MiB"));
   EXPECT_THAT(OutputDirectories(), testing::IsEmpty());
-  EXPECT_TRUE(scheduler_->ListJobs({}).value().fine_tuning_jobs_size() == 1) << "only the job of the check above";
+  EXPECT_TRUE(scheduler_->ListJobs({}, ProjectSet::All()).value().fine_tuning_jobs_size() == 1) << "only the job of the check above";
 }
 
 TEST_F(PlanTest, FaultsOfTheSpecAreFoundBeforeAWorkerIsAsked) {

@@ -324,11 +324,11 @@ TEST_F(StorageTest, RestartInEveryState) {
   EXPECT_EQ(pool_->WaitForAssign(1).fence().job(), queued);
   Crash();  // while PREPARING
   EXPECT_EQ(pool_->WaitForAssign(1).fence().attempt(), 2);
-  v1::ListFineTuningJobsResponse list = scheduler_->ListJobs({}).value();
+  v1::ListFineTuningJobsResponse list = scheduler_->ListJobs({}, ProjectSet::All()).value();
   ASSERT_EQ(list.fine_tuning_jobs_size(), 3);
   EXPECT_EQ(list.fine_tuning_jobs(0).name(), cancelled) << "the order of creation survives";
   std::string newest = Create()->name();
-  EXPECT_EQ(scheduler_->ListJobs({})->fine_tuning_jobs(0).name(), newest);
+  EXPECT_EQ(scheduler_->ListJobs({}, ProjectSet::All())->fine_tuning_jobs(0).name(), newest);
 }
 
 TEST_F(StorageTest, RemovalCutOffByACrashIsFinishedAtTheNextStart) {

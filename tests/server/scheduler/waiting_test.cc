@@ -41,7 +41,7 @@ class WaitingTest : public SchedulerFixture {
     v1::ListFineTuningJobsRequest request;
     request.set_page_size(1000);
     request.set_filter("state = QUEUED");
-    const v1::ListFineTuningJobsResponse list = scheduler_->ListJobs(request).value();
+    const v1::ListFineTuningJobsResponse list = scheduler_->ListJobs(request, ProjectSet::All()).value();
     std::vector<v1::FineTuningJob> jobs(list.fine_tuning_jobs().begin(), list.fine_tuning_jobs().end());
     std::sort(jobs.begin(), jobs.end(), [](const auto& a, const auto& b) { return a.jobs_ahead() < b.jobs_ahead(); });
     return jobs;

@@ -165,7 +165,7 @@ void SimulatedClients::DeleteOldCheckpoint(const std::string& name) {
 
 std::vector<v1::FineTuningJob> SimulatedClients::Jobs() {
   if (server_.scheduler() == nullptr) return {};
-  const v1::ListFineTuningJobsResponse list = server_.scheduler()->ListJobs({}).value();
+  const v1::ListFineTuningJobsResponse list = server_.scheduler()->ListJobs({}, ProjectSet::All()).value();
   return {list.fine_tuning_jobs().begin(), list.fine_tuning_jobs().end()};
 }
 
