@@ -178,13 +178,23 @@ absl::Status Server::StartServing() {
   });
   readiness_ = std::make_unique<Readiness>(ReadinessSources{.log = *event_log_, .files = Files::Posix(), .directory = directory_->path()}, [this](bool ready) {
     server_metrics_->ready.Set(ready ? 1 : 0);
+    accepting_ = ready;
     api_->SetReady(ready);
   });
+  accepting_ = true;
   checking_ = std::make_unique<PeriodicTask>(kReadinessInterval, [this] { readiness_->Check(); });
   if (!options_.listen.port_file.empty()) {
     ATTUNE_RETURN_IF_ERROR(WriteFileAtomically(Files::Posix(), options_.listen.port_file, StrCat(api_->port(), "\n")));
   }
   return absl::OkStatus();
+}
+
+// For probes that speak HTTP alone, as the kubelet does where the API has TLS: /healthz while the process answers, /readyz while it takes new calls.
+std::vector<metrics::HttpPage> Server::Pages() {
+  const auto health = [](bool well) { return metrics::HttpReply{.status = well ? 200 : 503, .content_type = "text/plain", .body = well ? "ok\n" : "not ready\n"}; };
+  return {{"/jobs", [this](const metrics::HttpRequest& request) { return curves_->Answer(request); }},
+          {"/healthz", [health](const metrics::HttpRequest&) { return health(true); }},
+          {"/readyz", [this, health](const metrics::HttpRequest&) { return health(accepting_); }}};
 }
 
 absl::Status Server::StartMetrics() {
@@ -193,7 +203,7 @@ absl::Status Server::StartMetrics() {
   metrics::MetricsExposer::Sources sources = {registry_, std::make_shared<SchedulerGauges>(*scheduler_), std::make_shared<WatchGauges>(*event_log_), storage_gauges_,
                                               std::make_shared<auth::AuthGauges>(security_->Gauges())};
   if (auto nvml = metrics::Nvml::Load(); nvml != nullptr) sources.push_back(std::make_shared<metrics::GpuGauges>(std::move(nvml)));
-  auto exposer = metrics::MetricsExposer::Start(options_.operation.metrics_listen, std::move(sources), {{"/jobs", [this](const metrics::HttpRequest& request) { return curves_->Answer(request); }}});
+  auto exposer = metrics::MetricsExposer::Start(options_.operation.metrics_listen, std::move(sources), Pages());
   if (!exposer.ok()) return Annotate(exposer.status(), "metrics_listen: ", "");
   metrics_ = *std::move(exposer);
   measuring_ = std::make_unique<PeriodicTask>(kMeasuringInterval, [this] { storage_gauges_->Measure(); });
@@ -218,6 +228,7 @@ void Server::RequestShutdown() {
 bool Server::Wait() {
   shutdown_requested_.WaitForNotification();
   checking_.reset();
+  accepting_ = false;
   server_metrics_->ready.Set(0);
   api_->SetServing(false);
   // Clients can watch their jobs go back to the queue meanwhile.

@@ -7,10 +7,12 @@
 //   bool ended = server->Wait();
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/synchronization/notification.h"
@@ -62,9 +64,11 @@ class Server {
   absl::Status StartSecurity();
   absl::Status StartServing();
   absl::Status StartMetrics();
+  std::vector<metrics::HttpPage> Pages();
   int WorkerThreads() const;
 
   const ServerOptions options_;
+  std::atomic<bool> accepting_ = false;  // new calls: what /readyz says
   std::once_flag shutdown_once_;
   absl::Notification shutdown_requested_;
   // In the order of their start; each may use those before it.

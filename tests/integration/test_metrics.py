@@ -1,6 +1,8 @@
 """The figures of a real server: what a scrape shows after jobs that succeed, fail and are killed, that it stays small and quick, and a job's curves as JSON."""
 import json
 import re
+import signal
+import threading
 import urllib.error
 import urllib.request
 
@@ -90,3 +92,28 @@ def test_curves_of_a_job(served, tmp_path):
     with pytest.raises(urllib.error.HTTPError) as error:
         get(served, "/jobs/none/metrics")
     assert error.value.code == 404
+
+
+def test_probes_over_http(served):
+    """What the kubelet asks where the API has TLS. A stopping server is alive, and takes no new calls."""
+    assert get(served, "/healthz") == "ok\n" and get(served, "/readyz") == "ok\n"
+    name = served.uploads.CreateUpload(harness.upload_pb.CreateUploadRequest(filename="a.csv", size_bytes=2)).name
+    hold = threading.Event()
+
+    def chunks():
+        yield harness.upload_pb.WriteUploadRequest(name=name, data=b"a")
+        hold.wait()
+
+    call = served.uploads.WriteUpload.future(chunks())  # keeps the shutdown waiting
+    served.process.send_signal(signal.SIGTERM)
+
+    def refused():
+        try:
+            return get(served, "/readyz") == ""
+        except urllib.error.HTTPError as error:
+            return error.code == 503
+
+    harness.wait_until(refused, "the server not to be ready")
+    assert get(served, "/healthz") == "ok\n"
+    hold.set()
+    call.exception()

@@ -106,7 +106,9 @@ TEST(MetricsDocTest, SaysWhatTheMetricsSay) {
   }
   text +=
       "\n## Training curves\n\n"
-      "Beside it, for Grafana's panels (a job's name is no label): `/jobs`, the newest 200 jobs, and `/jobs/{job}/metrics`, a job's metrics by step, as JSON (`server/main/curves.h`).\n";
+      "Beside it, for Grafana's panels (a job's name is no label): `/jobs`, the newest 200 jobs, and `/jobs/{job}/metrics`, a job's metrics by step, as JSON (`server/main/curves.h`).\n\n"
+      "## Probes\n\n"
+      "`/healthz` answers 200 while the process does, `/readyz` while the server takes new calls and 503 otherwise: for probes that speak HTTP alone.\n";
 
   const char* source = std::getenv("ATTUNE_SOURCE_DIR");
   if (source == nullptr) GTEST_SKIP() << "ATTUNE_SOURCE_DIR is not set; run through ctest";
