@@ -36,6 +36,7 @@ PURPOSES = [
     (r"/libstdc\+\+\.so", "C++ runtime"),
     (r"/libc\.so", "C library"),
     (r"/libsqlite3\.so", "the database"),
+    (r"/libgnutls\.so|/libunistring\.so|/libp11-kit\.so", "libcurl, which fetches the keys of JWT issuers, is linked to it"),
 ]
 GROUPS = [
     (r"^/usr/lib/attune/", "LibTorch and NVIDIA, small libraries"),

@@ -20,6 +20,8 @@ TORCH_HOME = "usr/lib/attune"
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 # Opened at run time, so that no header names them: libarchive's file names need the locale.
 SYSTEM_FILES = ["/usr/lib/locale/C.utf8/LC_CTYPE", "/etc/os-release", "/etc/debian_version", "/etc/ld.so.conf", "/etc/ld.so.conf.d/x86_64-linux-gnu.conf"]
+# Whom the server believes when it fetches an issuer's keys. Not the bundle that update-ca-certificates makes, which holds those of the machine that builds, too.
+AUTHORITIES, BUNDLE = pathlib.Path("/usr/share/ca-certificates/mozilla"), "etc/ssl/certs/ca-certificates.crt"
 SHELL = "/bin/busybox"
 # What the chart's scripts, and a person in the container, need.
 APPLETS = """[ basename cat chmod cp cut date df dirname du echo env expr false find free grep gzip gunzip head hostname id kill less ln ls mkdir mktemp mv nproc od pidof printf ps pwd
@@ -118,7 +120,7 @@ def make_cpu(programs, libtorch, out):
     of_debian = (loaded - of_torch) | libraries_of(SHELL)
     for path in of_debian:
         put(path, system / LIBRARIES / path.name)
-    packages = {package_of(path) for path in of_debian} | {package_of(SHELL), "base-files", "libc-bin"}
+    packages = {package_of(path) for path in of_debian} | {package_of(SHELL), "base-files", "libc-bin", "ca-certificates"}
     put(SHELL, system / "usr/bin/busybox")
     for applet in APPLETS:
         (system / "usr/bin" / applet).symlink_to("busybox")
@@ -130,6 +132,9 @@ def make_cpu(programs, libtorch, out):
         record(package, system, with_files=False)
     for name, text in TEXTS.items():
         write(system / name, text)
+    authorities = sorted(AUTHORITIES.glob("*.crt"))
+    assert authorities, f"no certificates in {AUTHORITIES}"
+    write(system / BUNDLE, "".join(path.read_text() for path in authorities))
     (system / "usr/sbin").mkdir()
     loader, = (path.name for path in of_debian if path.name.startswith("ld-linux"))
     (system / "usr/lib64").mkdir()
