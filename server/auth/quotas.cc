@@ -122,10 +122,4 @@ absl::Status ProjectQuotas::CheckQueue(const std::string& project, int64_t queue
   return Exceeded(project, StrCat("has its ", limit, " jobs waiting; wait until one has started, or cancel one"), kJobRetryDelay);
 }
 
-absl::Status ProjectQuotas::CheckRunning(const std::string& project, int64_t running_jobs) const {
-  const int64_t limit = LimitsOf(project).running_jobs;
-  if (limit <= 0 || running_jobs < limit) return absl::OkStatus();
-  return Exceeded(project, StrCat("has its ", limit, " jobs running; wait until one has ended"), kJobRetryDelay);
-}
-
 }  // namespace attune::auth

@@ -63,9 +63,8 @@ class ProjectQuotas {
 
   // Whether `added` bytes fit beside those that are stored.
   absl::Status CheckStorage(const std::string& project, int64_t stored_bytes, int64_t added_bytes) const;
-  // Whether one more job may wait, or run, beside those that do.
+  // Whether one more job may wait beside those that do. (Of running_jobs the scheduler is told: what is too much waits.)
   absl::Status CheckQueue(const std::string& project, int64_t queued_jobs) const;
-  absl::Status CheckRunning(const std::string& project, int64_t running_jobs) const;
 
   const QuotaLimits& LimitsOf(const std::string& project) const;
 

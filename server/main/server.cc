@@ -74,9 +74,9 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Create(ServerOptions options) {
   std::unique_ptr<Server> server(new Server(std::move(options)));
   ATTUNE_RETURN_IF_ERROR(server->OpenStores());
   ATTUNE_ASSIGN_OR_RETURN(workers::WorkerDescription description, Describe(server->options_.workers.binary));
+  ATTUNE_RETURN_IF_ERROR(server->StartSecurity());
   ATTUNE_RETURN_IF_ERROR(server->StartWorkers());
   ATTUNE_RETURN_IF_ERROR(server->StartScheduler(std::move(description)));
-  ATTUNE_RETURN_IF_ERROR(server->StartSecurity());
   ATTUNE_RETURN_IF_ERROR(server->StartServing());
   return server;
 }
@@ -130,6 +130,7 @@ absl::Status Server::StartScheduler(workers::WorkerDescription description) {
                                                         .share_by_memory = options_.workers.share_devices_by == "memory",
                                                         .job_memory_bytes = options_.workers.job_memory_bytes,
                                                         .feature_cache_bytes = options_.workers.feature_cache_bytes,
+                                                        .most_running_jobs = [this](const std::string& project) { return security_->quotas().LimitsOf(ProjectOrDefault(project)).running_jobs; },
                                                         .drain_grace = absl::Seconds(options_.operation.drain_grace_seconds)},
                                                        {.store = *job_store_,
                                                         .events = *event_log_,

@@ -80,12 +80,12 @@ class Server {
   std::unique_ptr<datasets::DatasetStore> datasets_;
   std::unique_ptr<jobs::JobStore> job_store_;
   std::unique_ptr<jobs::JobEventLog> event_log_;
+  std::unique_ptr<Security> security_;
   std::unique_ptr<workers::WorkerLauncher> launcher_;
   std::unique_ptr<workers::WorkerPool> pool_;
   std::unique_ptr<workers::WorkerEndpoint> endpoint_;
   std::unique_ptr<scheduler::Scheduler> scheduler_;
   std::unique_ptr<ServerMetrics> server_metrics_;
-  std::unique_ptr<Security> security_;
   std::unique_ptr<api::ApiServer> api_;
   std::shared_ptr<StorageGauges> storage_gauges_;
   std::unique_ptr<Curves> curves_;

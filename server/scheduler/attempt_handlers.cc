@@ -291,7 +291,7 @@ void JobScheduler::HandleLost(LiveJob& live, const workers::WorkerLost& lost, co
                        .step = live.job.resource.progress().step()});
   }
   if (live.suspending) {
-    Requeue(live, live.gives_way_to.empty() ? "the server was shut down" : StrCat("gave way to ", live.gives_way_to, ", whose priority is higher"), Level::LEVEL_INFO);
+    Requeue(live, live.gives_way_to.empty() ? "the server was shut down" : StrCat("gave way to ", NameFor(live, live.gives_way_to), ", whose priority is higher"), Level::LEVEL_INFO);
     return;
   }
   AppendTail(live, log_tail);

@@ -149,6 +149,8 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   void SuspendAttempts(bool tell);
   // The attempt that ends next is interrupted, not lost. `gives_way_to`: a job; empty: the server shuts down. `tell`: ask its worker to stop.
   void Suspend(LiveJob& live, const std::string& gives_way_to, bool tell);
+  // How `live`'s owners may hear of the job `name`: by name where it is of their project.
+  std::string NameFor(const LiveJob& live, const std::string& name) const;
   // Jobs whose time to be tried again has come wait like any other from now on.
   void AdmitRetries(absl::Time now);
   std::vector<QueuedJob> QueuedJobs() const;

@@ -108,8 +108,9 @@ void JobSnapshots::SetWaiting(const std::vector<Waiting>& waiting, const std::st
     const bool moves = entry.predicted_start != waiting[i].predicted_start &&
                        (entry.predicted_start == absl::InfiniteFuture() || waiting[i].predicted_start == absl::InfiniteFuture() ||
                         absl::AbsDuration(entry.predicted_start - waiting[i].predicted_start) >= kNews);
-    if (moves || all_change || entry.jobs_ahead != jobs_ahead || (i == 0 && reason_changes)) entry.version = ++versions_;
+    if (moves || all_change || entry.held != waiting[i].held || entry.jobs_ahead != jobs_ahead || (i == 0 && reason_changes)) entry.version = ++versions_;
     entry.jobs_ahead = jobs_ahead;
+    entry.held = waiting[i].held;
     if (moves) entry.predicted_start = waiting[i].predicted_start;
   }
 }
@@ -150,10 +151,11 @@ v1::FineTuningJob JobSnapshots::Filled(const Entry& entry, const Front& front) {
     return job;
   }
   job.set_jobs_ahead(entry.jobs_ahead);
-  job.set_blocking_resource(front.blocking_resource);
+  job.set_blocking_resource(entry.held.empty() ? front.blocking_resource : "quota");
   if (entry.predicted_start != absl::InfiniteFuture()) *job.mutable_predicted_start_time() = jobs::ToTimestamp(entry.predicted_start);
   // What it waits for, and then what brought it here (a lost worker, for example).
   std::string reason = entry.jobs_ahead == 0 ? front.reason : StrCat("waits for ", entry.jobs_ahead, entry.jobs_ahead == 1 ? " job" : " jobs", " before it");
+  if (!entry.held.empty()) reason = entry.held;
   if (reason.empty()) reason = "waits for its turn";
   if (!job.state_reason().empty()) StrAppend(&reason, "; ", job.state_reason());
   job.set_state_reason(reason);

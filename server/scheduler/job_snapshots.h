@@ -66,6 +66,7 @@ class JobSnapshots {
     std::shared_ptr<const CheckpointMap> checkpoints;
     int jobs_ahead = 0;
     absl::Time predicted_start = absl::InfiniteFuture();  // infinite: not known
+    std::string held;                                     // why its project's quota keeps it waiting; empty: it does not
     int64_t version = 0;                                  // of all this
   };
   // What the first of the waiting jobs waits for.

@@ -37,6 +37,7 @@ void JobScheduler::PlaceJobs() {
   state.aging_interval = options_.aging_interval;
   state.project_seconds = usage_.Seconds(now);
   state.devices = devices_;
+  state.most_running_jobs = options_.most_running_jobs;
   const Placement placement = Place(QueuedJobs(), RunningJobs(), state);
   for (const Started& started : placement.start) {
     LiveJob& live = jobs_.at(started.id);
@@ -97,6 +98,12 @@ std::vector<RunningJob> JobScheduler::RunningJobs() const {
     running.push_back(std::move(job));
   }
   return running;
+}
+
+std::string JobScheduler::NameFor(const LiveJob& live, const std::string& name) const {
+  const auto project = [](const v1::FineTuningJob& job) { return ProjectOrDefault(job.spec().scheduling().project()); };
+  const auto other = jobs_.find(name.substr(name.find('/') + 1));
+  return other == jobs_.end() || project(other->second.job.resource) != project(live.job.resource) ? "a job of another project" : name;
 }
 
 void JobScheduler::Suspend(LiveJob& live, const std::string& gives_way_to, bool tell) {

@@ -118,6 +118,26 @@ std::string WhyNoRoom(const QueuedJob& job, const std::string& device, const Dev
   return StrCat("waits for memory of ", device, ": ", job.memory_bytes.has_value() ? StrCat("needs ", BinaryBytes(*job.memory_bytes), ", and ") : "", left);
 }
 
+// How many jobs a project has on slots, and whether one more may come.
+class ProjectSlots {
+ public:
+  ProjectSlots(const std::vector<RunningJob>& running, const ClusterState& state) : state_(state) {
+    for (const RunningJob& job : running) ++taken_[job.project];
+  }
+  void Take(const std::string& project) { ++taken_[project]; }
+  // Empty where there is room.
+  std::string WhyFull(const std::string& project) {
+    const int64_t most = state_.most_running_jobs ? state_.most_running_jobs(project) : 0;
+    if (most <= 0 || taken_[project] < most) return "";
+    return most == 1 ? std::string("waits for its project's running job to end, which is all that the project's quota allows")
+                     : StrCat("waits for one of its project's ", most, " running jobs to end, which are all that the project's quota allows");
+  }
+
+ private:
+  const ClusterState& state_;
+  std::map<std::string, int64_t> taken_;
+};
+
 void SayWhy(const ClusterState& state, int free_slots, const Blocked& blocked, const DeviceRoom& room, Placement& placement) {
   if (state.draining) {
     placement.reason = "waits for the server to start again: it is shutting down";
@@ -146,13 +166,20 @@ Placement Place(const std::vector<QueuedJob>& queued, const std::vector<RunningJ
   Placement placement;
   DeviceRoom room(state.devices, running);
   std::vector<const QueuedJob*> waiting;
+  std::vector<Waiting> held;
   Blocked blocked;
+  ProjectSlots slots(running, state);
   for (const QueuedJob* job : ranked) {
+    if (std::string full = slots.WhyFull(job->project); !full.empty()) {
+      held.push_back({.id = job->id, .held = std::move(full)});
+      continue;
+    }
     DeviceRoom::Answer answer;
     if (placement.start.size() < can_start) {
       answer = room.Find(*job);
       if (answer.fit == DeviceRoom::Fit::kFits) {
         room.Take(*job, answer.device);
+        slots.Take(job->project);
         placement.start.push_back({job->id, PriorityNow(*job, state), answer.device});
         continue;
       }
@@ -162,10 +189,17 @@ Placement Place(const std::vector<QueuedJob>& queued, const std::vector<RunningJ
     waiting.push_back(job);
     placement.waiting.push_back({job->id});
   }
-  if (waiting.empty()) return placement;
+  const auto add_held = [&] { placement.waiting.insert(placement.waiting.end(), held.begin(), held.end()); };
+  if (waiting.empty()) {
+    add_held();
+    return placement;
+  }
   const int left = free_slots - static_cast<int>(placement.start.size());
   SayWhy(state, left, blocked, room, placement);
-  if (state.draining) return placement;
+  if (state.draining) {
+    add_held();
+    return placement;
+  }
   if (blocked.job != nullptr && blocked.answer.fit == DeviceRoom::Fit::kUnknown) {
     if (!blocked.job->memory_bytes.has_value()) placement.measure.push_back(blocked.job->id);
     for (const std::string& id : room.Unknown(blocked.answer.device)) placement.measure.push_back(id);
@@ -175,6 +209,7 @@ Placement Place(const std::vector<QueuedJob>& queued, const std::vector<RunningJ
     placement.preempt = Preempt(waiting, running);
   }
   if (left <= 0 || placement.blocking_resource == "memory") Predict(running, state.now, placement.waiting);
+  add_held();
   return placement;
 }
 

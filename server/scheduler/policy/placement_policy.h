@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <map>
 #include <optional>
@@ -59,6 +60,7 @@ struct ClusterState {
   std::map<std::string, double> project_seconds;             // that each project's jobs have had lately
   double typical_seconds = 60;                               // of a job, for projects with several waiting, or with some that have just started
   std::vector<DeviceMemory> devices;  // memory of others is no matter either
+  std::function<int64_t(const std::string& project)> most_running_jobs;  // of a project at once; 0, or no function: any number
 };
 
 struct Started {
@@ -75,6 +77,7 @@ struct Preempted {
 struct Waiting {
   std::string id;
   absl::Time predicted_start = absl::InfiniteFuture();  // infinite: not known
+  std::string held = {};  // why it may not start whatever comes free: its project's quota; empty: it may. Such jobs come last, and hold nobody up
 };
 
 struct Placement {

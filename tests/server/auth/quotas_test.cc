@@ -32,7 +32,6 @@ TEST(Quotas, WithoutLimitsNothingIsRefused) {
   for (int i = 0; i < 100; ++i) leases.push_back(quotas.Begin("a", QuotaKind::kWatcher).value());
   EXPECT_TRUE(quotas.CheckStorage("a", int64_t{1} << 60, int64_t{1} << 60).ok());
   EXPECT_TRUE(quotas.CheckQueue("a", 1 << 30).ok());
-  EXPECT_TRUE(quotas.CheckRunning("a", 1 << 30).ok());
 }
 
 TEST(Quotas, ABucketEmptiesAndFills) {
@@ -108,13 +107,10 @@ TEST(Quotas, LeasesCount) {
 
 TEST(Quotas, Jobs) {
   ManualClock clock;
-  ProjectQuotas quotas({.limits = {.queued_jobs = 2, .running_jobs = 1}, .projects = {{"big", {.queued_jobs = 100}}}}, clock);
+  ProjectQuotas quotas({.limits = {.queued_jobs = 2}, .projects = {{"big", {.queued_jobs = 100}}}}, clock);
   EXPECT_TRUE(quotas.CheckQueue("a", 1).ok());
   EXPECT_FALSE(quotas.CheckQueue("a", 2).ok());
-  EXPECT_TRUE(quotas.CheckRunning("a", 0).ok());
-  EXPECT_EQ(RetryMs(quotas.CheckRunning("a", 1)), "60000");
   EXPECT_TRUE(quotas.CheckQueue("big", 99).ok());
-  EXPECT_TRUE(quotas.CheckRunning("big", 1000).ok()) << "its own limits are all that it has";
 }
 
 TEST(Quotas, InventedProjectsDoNotPileUp) {

@@ -125,6 +125,18 @@ TEST_F(LifecycleTest, APausingJobCanFinishFailOrBeCancelled) {
   WaitForState(third.fence().job(), State::STATE_CANCELLED);
 }
 
+TEST_F(LifecycleTest, WhoGivesWayHearsNoNameOfAnotherProject) {
+  worker::v1::Assign low = Run(1, With(0));
+  v1::CreateFineTuningJobRequest request = With(5);
+  request.mutable_spec()->mutable_scheduling()->set_project("others");
+  const std::string urgent = Create(request)->name();
+  EXPECT_EQ(pool_->WaitForSuspend(), AttemptOf(low));
+  GoAway(low, 7);
+  const std::string reason = WaitForState(low.fence().job(), State::STATE_QUEUED, 2).state_changed().reason();
+  EXPECT_THAT(reason, HasSubstr("gave way to a job of another project"));
+  EXPECT_THAT(reason, ::testing::Not(HasSubstr(urgent)));
+}
+
 TEST_F(LifecycleTest, AHigherPriorityTakesTheSlotAndGivesItBack) {
   worker::v1::Assign low = Run(1, With(0));
   const std::string urgent = Create(With(5))->name();

@@ -10,6 +10,8 @@
 namespace attune::scheduler {
 namespace {
 
+using ::testing::HasSubstr;
+
 class WaitingTest : public SchedulerFixture {
  protected:
   void SetUp() override {
@@ -47,6 +49,22 @@ class WaitingTest : public SchedulerFixture {
     return jobs;
   }
 };
+
+TEST_F(WaitingTest, AQuotaIsTheReasonOfItsProjectAlone) {
+  Crash({.job_slots = 2, .most_running_jobs = [](const std::string& project) { return project == "small" ? 1 : 0; }});
+  pool_->SetStatus({.idle = 2});
+  Create(Job(0, "small"));
+  const worker::v1::Assign first = pool_->WaitForAssign(1);
+  SayStarted(first);
+  const std::string held = Create(Job(9, "small"))->name();
+  Settle();
+  EXPECT_EQ(Get(held).blocking_resource(), "quota");
+  EXPECT_THAT(Get(held).state_reason(), HasSubstr("the project's quota"));
+  const std::string other = Create(Job(0, "large"))->name();
+  EXPECT_EQ(pool_->WaitForAssign(2).fence().job(), other) << "it is not held up";
+  FailForGood(first);
+  EXPECT_EQ(pool_->WaitForAssign(3).fence().job(), held);
+}
 
 TEST_F(WaitingTest, AThousandJobsOnTwoSlotsSayTheirPlaceAndStartInThatOrder) {
   struct Expected {

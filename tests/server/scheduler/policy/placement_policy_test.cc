@@ -106,6 +106,28 @@ TEST(Placement, WhatHasJustStartedCountsForItsProject) {
   EXPECT_THAT(Ids(Place(jobs, {running}, Slots(2)).start), ElementsAre("a"));
 }
 
+TEST(Placement, AProjectWithAsManyAsItMayHaveWaitsAndHoldsNobodyUp) {
+  ClusterState state = Slots(4);
+  state.most_running_jobs = [](const std::string& project) { return project == "vision" ? 2 : project == "alone" ? 1 : 0; };
+  const std::vector<QueuedJob> jobs = {{"v1", 1, 9, "vision"}, {"v2", 2, 9, "vision"}, {"t1", 3, 0, "text"}, {"t2", 4, 0, "text"}, {"a1", 5, 0, "alone"}};
+  const std::vector<RunningJob> running = {{.id = "r1", .project = "vision"}, {.id = "r2", .project = "alone"}};
+  const Placement placement = Place(jobs, running, state);
+  EXPECT_THAT(Ids(placement.start), ElementsAre("v1", "t1")) << "one more of vision, however important the next; two slots were free";
+  EXPECT_THAT(Ids(placement.waiting), ElementsAre("t2", "v2", "a1"));
+  EXPECT_EQ(placement.waiting[0].held, "");
+  EXPECT_THAT(placement.waiting[1].held, HasSubstr("one of its project's 2 running jobs"));
+  EXPECT_THAT(placement.waiting[2].held, HasSubstr("its project's running job to end"));
+  EXPECT_THAT(placement.preempt, IsEmpty()) << "a job that may not start takes nobody's slot";
+}
+
+TEST(Preemption, NobodyGivesWayToAJobThatMayNotStart) {
+  ClusterState state = Slots(1);
+  state.most_running_jobs = [](const std::string&) { return 1; };
+  const Placement placement = Place({{"urgent", 2, 50, "vision"}}, {{.id = "r", .priority = 0, .project = "vision"}}, state);
+  EXPECT_THAT(placement.preempt, IsEmpty());
+  EXPECT_THAT(Ids(placement.waiting), ElementsAre("urgent"));
+}
+
 TEST(Preemption, TheLeastImportantGivesWay) {
   const std::vector<RunningJob> running = {{"mid", 1, 2}, {"low, old", 2, 0}, {"low, young", 3, 0}};
   const std::vector<QueuedJob> jobs = {{"h", 9, 5}};
