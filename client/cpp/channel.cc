@@ -1,5 +1,7 @@
 #include "client/cpp/channel.h"
 
+#include <arpa/inet.h>
+
 #include <memory>
 #include <utility>
 #include <vector>
@@ -20,9 +22,12 @@ namespace {
 
 constexpr int kMaxMessageBytes = 64 << 20;
 
+// Only this machine hears what is said there. A name that begins like a local address is none.
 bool IsLocal(const std::string& address) {
-  return absl::StartsWith(address, "unix:") || absl::StartsWith(address, "localhost") ||
-         absl::StartsWith(address, "127.") || absl::StartsWith(address, "[::1]");
+  if (absl::StartsWith(address, "unix:")) return true;
+  const std::string host = address.substr(0, address.rfind(':'));
+  struct in_addr parsed = {};
+  return host == "localhost" || host == "[::1]" || (inet_pton(AF_INET, host.c_str(), &parsed) == 1 && (ntohl(parsed.s_addr) >> 24) == 127);
 }
 
 using Metadata = std::vector<std::pair<std::string, std::string>>;

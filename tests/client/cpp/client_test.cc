@@ -164,12 +164,43 @@ TEST(ClientTest, SenselessOptionsNameTheOption) {
       {{.retry = {.max_attempts = 0}}, "max_attempts"},
       {{.retry = {.max_backoff_seconds = std::nan("")}}, "max_backoff_seconds"},
       {{.traceparent = "line\nbreak"}, "traceparent"},
+      {{.client_certificate = "pem"}, "client_key"},
+      {{.client_key = "pem"}, "client_certificate"},
+      {{.token = "attune_t1_secret\n"}, "token"},
+      {{.token = "with blank"}, "token"},
+      {{.address = "example.org:50051", .token = "attune_t1_secret"}, "plain text"},
+      {{.address = "localhost.example.org:50051", .token = "attune_t1_secret"}, "plain text"},
+      {{.address = "127.example.org:50051", .token = "attune_t1_secret"}, "plain text"},
   };
   for (const auto& c : cases) {
     auto client = Client::Connect(c.options);
     EXPECT_EQ(client.status().code(), absl::StatusCode::kInvalidArgument);
     EXPECT_THAT(std::string(client.status().message()), HasSubstr(c.names));
   }
+}
+
+TEST(ClientTest, ATokenGoesWithEachCallAndNowhereElse) {
+  FakeServer server;
+  ClientOptions options = server.Options();
+  options.token = "attune_t1_secret";
+  auto client = Client::Connect(options);
+  ASSERT_TRUE(client.ok()) << "this machine needs no TLS: " << client.status();
+  ASSERT_TRUE((*client)->ListTokens({}).ok());
+  ASSERT_TRUE((*Client::Connect(server.Options()))->ListTokens({}).ok());
+  EXPECT_EQ(server.admin.authorizations, (std::vector<std::string>{"Bearer attune_t1_secret", ""}));
+  options.address = "example.org:50051";
+  options.tls = true;
+  EXPECT_TRUE(Client::Connect(options).ok()) << "with TLS it may go anywhere";
+  options.tls = false;
+  options.allow_plaintext_token = true;
+  EXPECT_TRUE(Client::Connect(options).ok());
+}
+
+TEST(ClientTest, ATokenIsMadeOnce) {
+  FakeServer server;
+  server.admin.create.Fail(Unavailable());
+  EXPECT_EQ(server.Connect()->CreateToken({}).status().code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(server.admin.created.size(), 1u) << "the answer may have been lost, and with it the token: nobody may try again unasked";
 }
 
 TEST(ClientTest, EvaluateReportsProgressAndStartsAnewAfterACut) {

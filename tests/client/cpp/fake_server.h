@@ -507,6 +507,50 @@ class FakeSystem final : public v1::SystemService::Service {
   }
 };
 
+// Makes tokens t1, t2, ..., and keeps what each call showed as its authorization.
+class FakeAdmin final : public v1::AdminService::Service {
+ public:
+  grpc::Status CreateToken(grpc::ServerContext* context, const v1::CreateTokenRequest* request, v1::CreateTokenResponse* response) override {
+    Note(*context);
+    created.push_back(*request);
+    if (grpc::Status status = create.Next(); !status.ok()) return status;
+    v1::Token& token = *response->mutable_token();
+    token.set_name("tokens/t" + std::to_string(tokens.size() + 1));
+    token.set_display_name(request->display_name());
+    *token.mutable_projects() = request->projects();
+    *token.mutable_scopes() = request->scopes();
+    if (request->has_expire_time()) *token.mutable_expire_time() = request->expire_time();
+    tokens.push_back(token);
+    response->set_secret("attune_t1_secret");
+    return grpc::Status::OK;
+  }
+  grpc::Status ListTokens(grpc::ServerContext* context, const v1::ListTokensRequest*, v1::ListTokensResponse* response) override {
+    Note(*context);
+    for (const v1::Token& token : tokens) *response->add_tokens() = token;
+    return grpc::Status::OK;
+  }
+  grpc::Status RevokeToken(grpc::ServerContext*, const v1::RevokeTokenRequest* request, v1::Token* response) override {
+    for (v1::Token& token : tokens) {
+      if (token.name() != request->name()) continue;
+      token.mutable_revoke_time()->set_seconds(1'800'000'000);
+      *response = token;
+      return grpc::Status::OK;
+    }
+    return {grpc::StatusCode::NOT_FOUND, "no such token"};
+  }
+
+  Script create;
+  std::vector<v1::CreateTokenRequest> created;
+  std::vector<v1::Token> tokens;
+  std::vector<std::string> authorizations;
+
+ private:
+  void Note(const grpc::ServerContext& context) {
+    const auto found = context.client_metadata().find("authorization");
+    authorizations.push_back(found == context.client_metadata().end() ? "" : std::string(found->second.data(), found->second.size()));
+  }
+};
+
 class FakeServer {
  public:
   FakeServer() {
@@ -514,7 +558,7 @@ class FakeServer {
     grpc::ServerBuilder builder;
     builder.SetMaxReceiveMessageSize(36 << 20);
     for (grpc::Service* service : std::initializer_list<grpc::Service*>{&uploads, &jobs, &checkpoints, &datasets,
-                                                                        &models, &prediction, &system}) {
+                                                                        &models, &prediction, &system, &admin}) {
       builder.RegisterService(service);
     }
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port_);
@@ -546,6 +590,7 @@ class FakeServer {
   FakeModels models;
   FakePrediction prediction;
   FakeSystem system;
+  FakeAdmin admin;
   std::vector<absl::Duration> sleeps;  // of the clients that Connect made
 
  private:
