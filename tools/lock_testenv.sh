@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
-# Renews tools/testenv-requirements.txt: resolves the direct requirements below and writes every package with its SHA-256.
+# Renews tools/testenv-requirements.txt: resolves the direct requirements below and writes every package with its SHA-256. What is locked already stays as it is;
+# UPGRADE=1 resolves everything anew.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 report=$(mktemp)
-trap 'rm -f "$report" "${beside_torch:-}"' EXIT
-/usr/bin/python3 -m pip --disable-pip-version-check install -q --dry-run --ignore-installed --report "$report" \
+locked=$(mktemp)
+trap 'rm -f "$report" "$locked" "${beside_torch:-}"' EXIT
+[ -n "${UPGRADE:-}" ] || sed -n 's/ --hash=.*//p' tools/testenv-requirements.txt > "$locked"
+/usr/bin/python3 -m pip --disable-pip-version-check install -q --dry-run --ignore-installed --report "$report" -c "$locked" \
   transformers==5.23.0 numpy pillow safetensors scikit-learn grpcio grpcio-tools grpcio-health-checking grpcio-status pytest psutil pyyaml \
-  buf-bin==1.75.0 kubernetes-validate==1.37.0 'grafana-foundation-sdk==1769699379!11.6.0' matplotlib clang-format sympy networkx jinja2 fsspec filelock typing_extensions setuptools
+  buf-bin==1.75.0 kubernetes-validate==1.37.0 'grafana-foundation-sdk==1769699379!11.6.0' matplotlib clang-format sympy networkx jinja2 fsspec filelock typing_extensions setuptools \
+  mypy types-grpcio types-protobuf pandas pandas-stubs tqdm types-tqdm nbclient ipykernel
 # These two require torch itself, which LibTorch's wheel provides; torchvision's version goes with torch's.
 beside_torch=$(mktemp)
 /usr/bin/python3 -m pip --disable-pip-version-check install -q --dry-run --ignore-installed --no-deps --report "$beside_torch" \
