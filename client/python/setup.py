@@ -1,5 +1,7 @@
-"""Generates the stubs before the package is built; everything else is in pyproject.toml."""
+"""Generates the stubs before the package is built, and says what they need; everything else is in pyproject.toml."""
+import importlib.metadata
 import os
+import re
 import subprocess
 import sys
 
@@ -15,4 +17,10 @@ class GenerateThenBuild(build_py):
         super().run()
 
 
-setup(cmdclass={"build_py": GenerateThenBuild})
+def dependencies():
+    """Generated code refuses a runtime that is older than its generator; grpcio-tools names the protobuf that its generator goes with."""
+    protobuf = next(line for line in importlib.metadata.requires("grpcio-tools") if re.match(r"protobuf\b", line))
+    return [f"grpcio>={importlib.metadata.version('grpcio-tools')}", protobuf, "googleapis-common-protos>=1.66"]
+
+
+setup(cmdclass={"build_py": GenerateThenBuild}, install_requires=dependencies())

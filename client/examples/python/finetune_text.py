@@ -6,9 +6,7 @@
 import argparse
 import sys
 
-import grpc
-
-from attune_client import AttuneError, Client, JobFailed
+from attune_client import AlreadyExistsError, AttuneError, Client, JobFailed
 
 TEXTS = ["what a wonderful day", "this is the worst thing ever"]
 
@@ -17,9 +15,7 @@ def import_model(client, directory):
     """Makes a base model of a directory that transformers' save_pretrained() wrote. It stays on the server for other jobs."""
     try:
         return client.import_model(directory).name
-    except AttuneError as error:
-        if error.code != grpc.StatusCode.ALREADY_EXISTS:
-            raise
+    except AlreadyExistsError:
         print("the server has this model already")
         return directory.rstrip("/").split("/")[-1]
 
@@ -46,13 +42,13 @@ def run(options):
         # What is left out has good defaults: first the new head alone, then all layers at a smaller rate.
         job = client.create_job(base_model=model, dataset=dataset.name, n_epochs=options.epochs)
         print(job.name)
-        job = client.wait(job.name, on_event=print_event)
+        job.wait(on_event=print_event)
         print("test:", {name: round(value, 3) for name, value in job.test_evaluation.values.items()})
 
-        for text, prediction in zip(TEXTS, client.predict(job.best_checkpoint, TEXTS)):
+        for text, prediction in zip(TEXTS, job.predict(TEXTS)):
             print(f"{prediction.scores[0].score:6.1%} {prediction.labels[0]}: {text}")
 
-        client.download(job.best_checkpoint, options.out)
+        job.download(options.out)
         print(f"the model is in {options.out}: transformers.pipeline('text-classification', '{options.out}')")
 
 
@@ -62,7 +58,7 @@ def main():
     parser.add_argument("csv", help="CSV file with the columns text and label")
     parser.add_argument("--out", default="finetuned", help="directory for the fine-tuned model (default: finetuned)")
     parser.add_argument("--epochs", type=int, default=1, help="passes over the training rows (default: 1)")
-    parser.add_argument("--server", help="host:port (default: ATTUNE_SERVER, else 127.0.0.1:50051)")
+    parser.add_argument("--server", help="host:port (default: ATTUNE_ADDRESS, else 127.0.0.1:50051)")
     try:
         run(parser.parse_args())
     except (AttuneError, JobFailed, OSError, ValueError) as error:

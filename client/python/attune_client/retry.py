@@ -1,103 +1,40 @@
-"""When and how long to wait before a call is made again, and an end to streams on which nothing moves."""
+"""When, and after how long, a call is made again. No clock and no I/O: Client and AsyncClient sleep."""
 from __future__ import annotations
 
 import dataclasses
 import random
-import threading
-import time
-from typing import Callable, Iterator, TypeVar
+from typing import Any, Callable, Optional
 
-import grpc
-
-from attune_client.errors import AttuneError, from_rpc_error
-
-T = TypeVar("T")
+from attune_client.errors import AttuneError
 
 
 @dataclasses.dataclass(frozen=True)
 class RetryPolicy:
+    """How often and how patiently a call is tried. All times in seconds."""
     max_attempts: int = 5  # tries in a row without progress, the first included
-    initial_backoff: float = 0.2  # seconds before the second try; doubles with each further one
+    initial_backoff: float = 0.2  # before the second try; doubles with each further one
     max_backoff: float = 10.0
-    sleep: Callable[[float], None] = time.sleep
+    max_retry_delay: float = 60.0  # a server that asks for a longer wait (google.rpc.RetryInfo) gets none: its error is raised at once
+    sleep: Optional[Callable[[float], Any]] = None  # None: time.sleep, or asyncio.sleep
     random: Callable[[], float] = random.random
 
 
-class Retrier:
-    """Counts the failures of one operation and waits between them."""
+class Backoff:
+    """Counts the failures of one operation and says how long to wait after each."""
 
-    def __init__(self, policy: RetryPolicy):
+    def __init__(self, policy: RetryPolicy, *, min_attempts: int = 1):
         self._policy = policy
+        self._max_attempts = max(policy.max_attempts, min_attempts)
         self._failures = 0
 
-    def wait_after(self, error: AttuneError, *, always: bool = False) -> None:
-        """Sleeps, or raises `error` when another try makes no sense."""
+    def after(self, error: AttuneError, *, always: bool = False) -> float:
+        """Seconds to wait before the next try. Raises `error` when another try makes no sense."""
         self._failures += 1
-        if not (error.transient or always) or self._failures >= self._policy.max_attempts:
+        asked = error.retry_delay or 0.0
+        if not (error.transient or always) or self._failures >= self._max_attempts or asked > self._policy.max_retry_delay:
             raise error
-        backoff = min(self._policy.max_backoff, self._policy.initial_backoff * 2 ** min(self._failures - 1, 30))
-        self._policy.sleep(max(backoff * (0.5 + self._policy.random() / 2), error.retry_delay or 0))
+        backoff = min(self._policy.max_backoff, self._policy.initial_backoff * 2.0 ** min(self._failures - 1, 30))
+        return max(backoff * (0.5 + self._policy.random() / 2), asked)
 
     def progressed(self) -> None:
         self._failures = 0
-
-
-def call(policy: RetryPolicy, method: Callable, request, timeout: float):
-    """A unary call, tried until it succeeds or may not be tried again."""
-    retrier = Retrier(policy)
-    while True:
-        try:
-            return method(request, timeout=timeout)
-        except grpc.RpcError as error:
-            retrier.wait_after(from_rpc_error(error))
-
-
-def read(stream, stall_timeout: float) -> Iterator:
-    """Yields the messages of a server stream. Raises AttuneError; UNAVAILABLE when nothing comes for stall_timeout seconds."""
-    guard = _StallGuard(stream, stall_timeout)
-    try:
-        while True:
-            with guard:
-                try:
-                    message = next(stream)
-                except StopIteration:
-                    return
-            yield message
-    except grpc.RpcError as error:
-        if guard.fired:
-            raise AttuneError(grpc.StatusCode.UNAVAILABLE, f"nothing came from the server for {stall_timeout:g} s") from error
-        raise from_rpc_error(error) from error
-    finally:
-        guard.stop()
-        stream.cancel()
-
-
-class _StallGuard:
-    """Cancels a stream when one wait for it (a `with` block) takes too long."""
-
-    def __init__(self, stream, limit: float):
-        self.fired = False
-        self._stream = stream
-        self._limit = limit
-        self._since = None
-        self._stopped = threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._thread.start()
-
-    def __enter__(self):
-        self._since = time.monotonic()
-
-    def __exit__(self, *_):
-        self._since = None
-
-    def stop(self):
-        self._stopped.set()
-        self._thread.join()
-
-    def _watch(self):
-        while not self._stopped.wait(self._limit / 4):
-            since = self._since
-            if since is not None and time.monotonic() - since > self._limit:
-                self.fired = True
-                self._stream.cancel()
-                return

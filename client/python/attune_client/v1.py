@@ -1,5 +1,6 @@
 """Every message and enum of the package attune.v1, in one namespace: v1.Dataset, v1.SPLIT_TRAIN, v1.FineTuningSpec."""
 try:
+    from attune_client._generated.attune.v1.admin_pb2 import *  # noqa: F401,F403
     from attune_client._generated.attune.v1.checkpoint_pb2 import *  # noqa: F401,F403
     from attune_client._generated.attune.v1.common_pb2 import *  # noqa: F401,F403
     from attune_client._generated.attune.v1.dataset_pb2 import *  # noqa: F401,F403

@@ -118,7 +118,7 @@ class Models(model_pb2_grpc.ModelServiceServicer):
 class Jobs(fine_tuning_job_pb2_grpc.FineTuningJobServiceServicer):
     def __init__(self):
         self.created, self.failures, self.streams, self.watched_after, self.stored, self.removed = [], [], [], [], [], []
-        self.planned = []
+        self.planned, self.points = [], []
         self.job = v1.FineTuningJob(name="fineTuningJobs/j1", state=v1.FineTuningJob.STATE_SUCCEEDED)
 
     def CreateFineTuningJob(self, request, context):
@@ -140,6 +140,10 @@ class Jobs(fine_tuning_job_pb2_grpc.FineTuningJobServiceServicer):
     def DeleteFineTuningJob(self, request, context):
         self.removed.append(request.name)
         return v1.DeleteFineTuningJobResponse()
+
+    def ListJobMetrics(self, request, context):
+        begin = int(request.page_token or 0)
+        return v1.ListJobMetricsResponse(points=self.points[begin:begin + 2], next_page_token=str(begin + 2) if begin + 2 < len(self.points) else "")
 
     def ListJobEvents(self, request, context):
         return v1.ListJobEventsResponse(events=[e for e in self.stored if e.sequence > request.after_sequence][:2])
@@ -203,19 +207,36 @@ class Prediction(prediction_pb2_grpc.PredictionServiceServicer):
                                   [v1.Prediction(labels=[image[:20].decode()]) for image in request.images])
 
 
-class FakeServer:
+class _Recorder(grpc.ServerInterceptor):
     def __init__(self):
+        self.calls = []
+
+    def intercept_service(self, continuation, details):
+        self.calls.append((details.method.rsplit("/", 1)[1], dict(details.invocation_metadata).get("authorization")))
+        return continuation(details)
+
+
+class FakeServer:
+    """credentials: of a server with TLS. `calls` has (method, authorization metadata) of each call."""
+
+    def __init__(self, credentials=None):
         self.uploads, self.datasets, self.models, self.jobs = Uploads(), Datasets(), Models(), Jobs()
         self.checkpoints, self.prediction = Checkpoints(), Prediction()
-        self._server = grpc.server(concurrent.futures.ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", 36 << 20)])
+        self.recorder = _Recorder()
+        self._server = grpc.server(concurrent.futures.ThreadPoolExecutor(4), interceptors=[self.recorder], options=[("grpc.max_receive_message_length", 36 << 20)])
         upload_pb2_grpc.add_UploadServiceServicer_to_server(self.uploads, self._server)
         dataset_pb2_grpc.add_DatasetServiceServicer_to_server(self.datasets, self._server)
         model_pb2_grpc.add_ModelServiceServicer_to_server(self.models, self._server)
         fine_tuning_job_pb2_grpc.add_FineTuningJobServiceServicer_to_server(self.jobs, self._server)
         checkpoint_pb2_grpc.add_CheckpointServiceServicer_to_server(self.checkpoints, self._server)
         prediction_pb2_grpc.add_PredictionServiceServicer_to_server(self.prediction, self._server)
-        self.address = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
+        port = self._server.add_secure_port("127.0.0.1:0", credentials) if credentials else self._server.add_insecure_port("127.0.0.1:0")
+        self.address = f"127.0.0.1:{port}"
         self._server.start()
+
+    @property
+    def calls(self):
+        return self.recorder.calls
 
     def stop(self):
         self._server.stop(None).wait()

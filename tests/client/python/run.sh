@@ -8,4 +8,4 @@ python=${ATTUNE_DEPS_DIR:-$source_dir/.deps}/testenv/bin/python
 rm -rf "$scratch" && mkdir -p "$scratch"
 cp -r "$source_dir/client/python/attune_client" "$scratch/"
 PYTHON=$python "$source_dir/client/python/generate.sh" "$scratch/attune_client/_generated"
-PYTHONPATH=$scratch exec "$python" -B -m pytest -q -p no:cacheprovider "$source_dir/tests/client/python"
+ATTUNE_SOURCE_DIR=$source_dir PYTHONPATH=$scratch exec "$python" -B -m pytest -q -p no:cacheprovider "$source_dir/tests/client/python"

@@ -7,28 +7,10 @@ import grpc
 import pytest
 
 from attune_client import AttuneError, Client, JobFailed, RetryPolicy, v1
-from fake_server import FakeServer, cut, refuse
+from fake_server import cut, refuse
 
 CONTENT = bytes(range(256)) * 4000  # 1 MB
 WEIGHTS = b"0123456789abcdefghijklmnopqrstuvwxyz"
-
-
-@pytest.fixture
-def server():
-    fake = FakeServer()
-    yield fake
-    fake.stop()
-
-
-@pytest.fixture
-def sleeps():
-    return []
-
-
-@pytest.fixture
-def client(server, sleeps):
-    with Client(server.address, retry=RetryPolicy(sleep=sleeps.append, random=lambda: 0.5)) as made:
-        yield made
 
 
 @pytest.fixture
