@@ -18,6 +18,7 @@
 
 #include "absl/synchronization/notification.h"
 #include "absl/time/time.h"
+#include "attune/v1/admin.grpc.pb.h"
 #include "attune/v1/checkpoint.grpc.pb.h"
 #include "attune/v1/dataset.grpc.pb.h"
 #include "attune/v1/fine_tuning_job.grpc.pb.h"
