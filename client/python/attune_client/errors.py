@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 @dataclasses.dataclass(frozen=True)
 class FieldViolation:
     """One fault of a request."""
-    field: str  # path in the request, or where in a file: file, line and column of a bad row
+    field: str  # path in the request: "spec.hyperparameters.batch_size", or "files[0]: reviews.csv line 42 column label" for a bad row
     description: str  # what is wrong and what to do
 
 

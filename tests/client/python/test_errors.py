@@ -22,11 +22,11 @@ def test_each_status_has_its_class(server, client, code, kind):
 
 
 def test_bad_rows_are_violations(server, client, tmp_path):
-    server.datasets.imports = [[lambda context: refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "2 rows", "BAD_ROWS", [("reviews.csv:42:1", "not UTF-8"), ("reviews.csv:7", "no label")])]]
+    server.datasets.imports = [[lambda context: refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "2 rows", "BAD_ROWS", [("files[0]: reviews.csv line 42", "not UTF-8"), ("files[0]: reviews.csv line 7 column label", "missing")])]]
     (tmp_path / "reviews.csv").write_text("text,label\n")
     with pytest.raises(InvalidArgumentError) as caught:
         client.import_dataset(tmp_path / "reviews.csv")
-    assert caught.value.violations == [FieldViolation("reviews.csv:42:1", "not UTF-8"), FieldViolation("reviews.csv:7", "no label")]
+    assert caught.value.violations == [FieldViolation("files[0]: reviews.csv line 42", "not UTF-8"), FieldViolation("files[0]: reviews.csv line 7 column label", "missing")]
 
 
 def test_a_server_that_asks_for_too_long_a_wait_gets_none(server, client, sleeps):

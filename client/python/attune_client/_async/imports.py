@@ -33,7 +33,7 @@ class AsyncImports(AsyncConnection):
         folder of images (train/CLASS/1.jpg or CLASS/1.jpg, or with a metadata.csv) sends it as one archive. `fields` are those of v1.ImportDatasetRequest:
         dataset_id, text_column, label_column, test_fraction, max_bad_rows, ... progress as of upload.
 
-        Raises InvalidArgumentError whose violations name each bad row by file, line and column, when more than max_bad_rows cannot be used."""
+        Raises InvalidArgumentError whose violations name the bad rows by file, line and column, when more than max_bad_rows cannot be used."""
         request = v1.ImportDatasetRequest(**fields)
         request.request_id = request.request_id or uuid.uuid4().hex
         request.tokenizer_model = full_name(request.tokenizer_model, "models")
