@@ -2,7 +2,7 @@
 """Brings what is derived in deploy/ up to date:
 
 - helm/attune/files/{rules,dashboards} from prometheus/*.yaml (those with rule groups) and grafana/dashboards/*.json: a chart can only read files of its own;
-- k8s/ from the chart with its default values.
+- k8s/ from the chart with its default values, and k8s/tls/ with TLS and auth.
 
     deploy/render.py [--check] [--root DIR]      --check writes nothing; exit code 1 and a line for each file that is not what it would be
 
@@ -19,6 +19,8 @@ import sys
 HEAD = "# Rendered from deploy/helm/attune by deploy/render.py: change the chart, not this file.\n"
 # What is only true of an installation by Helm.
 HELM_ONLY = re.compile(r"^ *(helm\.sh/chart|app\.kubernetes\.io/managed-by): .*\n", re.M)
+# Folder -> values.
+VARIANTS = {"k8s": [], "k8s/tls": ["tls.secretName=attune-tls", "config.auth=required", "config.allow_insecure_network=false"]}
 SOURCE = re.compile(r"^# Source: attune/templates/(\S+)\.yaml\n", re.M)
 
 
@@ -39,9 +41,10 @@ def copies(root):
     return found
 
 
-def manifests(root):
-    """Path in k8s/ -> content: a file for each template, and a kustomization of them all."""
-    done = subprocess.run([find_helm(root), "template", "attune", str(root / "helm" / "attune"), "--skip-tests"], capture_output=True, text=True)
+def manifests(root, folder, values):
+    """Path in `folder` -> content: a file for each template, and a kustomization of them all."""
+    settings = [argument for value in values for argument in ("--set", value)]
+    done = subprocess.run([find_helm(root), "template", "attune", str(root / "helm" / "attune"), "--skip-tests", *settings], capture_output=True, text=True)
     if done.returncode != 0:
         sys.exit(done.stderr)
     found = {}
@@ -49,10 +52,10 @@ def manifests(root):
         if not document.strip():
             continue
         name = SOURCE.match(document).group(1)
-        found[root / "k8s" / f"{name}.yaml"] = HEAD + HELM_ONLY.sub("", SOURCE.sub("", document)).rstrip("\n") + "\n"
+        found[root / folder / f"{name}.yaml"] = HEAD + HELM_ONLY.sub("", SOURCE.sub("", document)).rstrip("\n") + "\n"
     names = "".join(f"  - {path.name}\n" for path in sorted(found))
-    found[root / "k8s" / "kustomization.yaml"] = (
-        f"{HEAD}# kubectl apply -k deploy/k8s\napiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n{names}")
+    found[root / folder / "kustomization.yaml"] = (
+        f"{HEAD}# kubectl apply -k deploy/{folder}\napiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n{names}")
     return found
 
 
@@ -82,7 +85,8 @@ def main():
     files = args.root / "helm" / "attune" / "files"
     # Copies first: what is rendered may hold them.
     faults = settle(copies(args.root), [(files / "rules", "*.yaml"), (files / "dashboards", "*.json")], args.check)
-    faults += settle(manifests(args.root), [(args.root / "k8s", "*.yaml")], args.check)
+    for folder, values in VARIANTS.items():
+        faults += settle(manifests(args.root, folder, values), [(args.root / folder, "*.yaml")], args.check)
     for fault in faults:
         print(fault if args.check else f"wrote {fault.split(':')[0]}" if "not up to date" in fault else f"removed {fault.split(':')[0]}")
     return 1 if args.check and faults else 0

@@ -82,6 +82,20 @@ def pods(objects):
 def config_file(objects):
     """The server's configuration as its ConfigMap has it."""
     pod = server_pod(objects)
-    name = next(v["configMap"]["name"] for v in pod["spec"]["volumes"] if v["name"] == "config")
-    found = next(o for o in objects if o["kind"] == "ConfigMap" and o["metadata"]["name"] == name)
-    return yaml.safe_load(found["data"]["attune.yaml"])
+    return yaml.safe_load(mounted_texts(objects, pod["spec"], "config")["attune.yaml"])
+
+
+def sources(volume):
+    """ConfigMaps and Secrets of a volume: (kind, what it says of one)."""
+    parts = volume.get("projected", {}).get("sources", [volume])
+    return [(kind, part[kind]) for part in parts for kind in ("configMap", "secret") if kind in part]
+
+
+def mounted_texts(objects, spec, volume):
+    """Path in the volume -> text, of its ConfigMaps."""
+    found, maps = {}, {o["metadata"]["name"]: o["data"] for o in objects if o["kind"] == "ConfigMap"}
+    for kind, source in sources(next(v for v in spec["volumes"] if v["name"] == volume)):
+        if kind == "configMap":
+            data = maps[source["name"]]
+            found.update({item["path"]: data[item["key"]] for item in source.get("items", [{"key": key, "path": key} for key in data])})
+    return found

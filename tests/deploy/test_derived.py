@@ -72,18 +72,19 @@ def test_check_finds_what_is_not(copy):
     assert "replicas: 1" in stateful.read_text() and not (copy / "k8s" / "left-over.yaml").exists()
 
 
-def test_plain_manifests_are_the_charts_objects():
+@pytest.mark.parametrize("folder, name", [("k8s", "defaults"), ("k8s/tls", "tls")])
+def test_plain_manifests_are_the_charts_objects(folder, name):
     """Read back, they say the same but for what only Helm needs, and the tests."""
     def plain(o):
         labels = {k: v for k, v in o["metadata"]["labels"].items() if k not in ("helm.sh/chart", "app.kubernetes.io/managed-by")}
         return {**o, "metadata": {**o["metadata"], "labels": labels}}
 
-    rendered = {(o["kind"], o["metadata"]["name"]): plain(o) for o in chart.render("defaults") if "helm.sh/hook" not in o["metadata"].get("annotations", {})}
+    rendered = {(o["kind"], o["metadata"]["name"]): plain(o) for o in chart.render(name) if "helm.sh/hook" not in o["metadata"].get("annotations", {})}
     written = {}
-    listed = yaml.safe_load((DEPLOY / "k8s" / "kustomization.yaml").read_text())["resources"]
-    assert sorted(listed) == sorted(p.name for p in (DEPLOY / "k8s").glob("*.yaml") if p.name != "kustomization.yaml")
-    for name in listed:
-        o = yaml.safe_load((DEPLOY / "k8s" / name).read_text())
+    listed = yaml.safe_load((DEPLOY / folder / "kustomization.yaml").read_text())["resources"]
+    assert sorted(listed) == sorted(p.name for p in (DEPLOY / folder).glob("*.yaml") if p.name != "kustomization.yaml")
+    for file in listed:
+        o = yaml.safe_load((DEPLOY / folder / file).read_text())
         written[o["kind"], o["metadata"]["name"]] = o
     assert written == rendered
     assert "helm" not in json.dumps(list(written.values())).lower()

@@ -82,9 +82,9 @@ def test_references_lead_somewhere(name):
         assert mounted == {v["name"] for v in spec["volumes"]} | (claims if pod == "server" else set()), pod
         assert spec["serviceAccountName"] in accounts or (name == "shared-account" and spec["serviceAccountName"] == "default")
         for volume in spec["volumes"]:
-            if "configMap" in volume:
-                found = maps[volume["configMap"]["name"]]
-                for item in volume["configMap"].get("items", []):
+            for source in (s for kind, s in chart.sources(volume) if kind == "configMap"):
+                found = maps[source["name"]]
+                for item in source.get("items", []):
                     assert item["key"] in {**found["data"], **found.get("binaryData", {})}
     server = stateful["spec"]["template"]["spec"]["containers"][0]
     config = chart.config_file(objects)
@@ -93,7 +93,7 @@ def test_references_lead_somewhere(name):
     assert str(ports.get("metrics", "")) == config["metrics_listen"].rpartition(":")[2]
     assert {p["targetPort"] for o in objects if o["kind"] == "Service" for p in o["spec"]["ports"]} == ports.keys()
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
-        assert server[probe]["grpc"]["port"] == ports["grpc"]
+        assert server[probe]["httpGet"]["port"] in ports if "httpGet" in server[probe] else server[probe]["grpc"]["port"] == ports["grpc"]
     test = chart.one(objects, "Pod")["spec"]["containers"][0]
     address = next(e["value"] for e in test["env"] if e["name"] == "ATTUNE_SERVER")
     service = next(o for o in objects if o["kind"] == "Service" and o["spec"].get("clusterIP") != "None")

@@ -39,7 +39,13 @@ WRONG = [
     ({"networkPolicy": {"clientNamespaces": "ml"}}, ["networkPolicy.clientNamespaces", "array"]),
     ({"topologySpread": {"whenUnsatisfiable": "Never"}}, ["topologySpread.whenUnsatisfiable", "ScheduleAnyway"]),
     ({"extraEnv": [{"value": "x"}]}, ["extraEnv.0", "name"]),
-    ({"tls": {"enabled": True}}, ["tls"]),
+    ({"tls": {"enabled": True}}, ["tls", "enabled"]),
+    ({"tls": {"secretName": True}}, ["tls.secretName", "string"]),
+    ({"tls": {"clientCertificates": "optional"}}, ["tls.clientCertificates", "request"]),
+    ({"tls": None}, ["tls"]),
+    ({"files": {"quotas.yaml": {"default": {}}}}, ["files.quotas.yaml", "string"]),
+    ({"networkPolicy": {"issuer": "10.0.0.0/8"}}, ["networkPolicy.issuer", "array"]),
+    ({"test": {"tokenSecretName": 1}}, ["test.tokenSecretName", "string"]),
 ]
 # What a schema can't say so that a person understands; all faults at once.
 WRONG_TOGETHER = [
@@ -49,7 +55,6 @@ WRONG_TOGETHER = [
     ({"config": {"listen": "0.0.0.0:70000"}}, ["config.listen: ports end at 65535"]),
     ({"config": {"metrics_listen": "localhost:9464"}}, ["config.metrics_listen must be"]),
     ({"config": {"metrics_listen": "0.0.0.0:50051"}}, ["config.metrics_listen and config.listen have the same port"]),
-    ({"config": {"allow_insecure_network": False}}, ["config.allow_insecure_network must be true"]),
     ({"config": {"data_dir": "data"}}, ["config.data_dir must be an absolute path"]),
     ({"config": {"data_dir": "/usr/local/bin"}}, ["config.data_dir: /usr/local/bin is a place of the system"]),
     ({"config": {"worker_memory_bytes": 1000}}, ["config.worker_memory_bytes: 1000 bytes hold no worker"]),

@@ -95,8 +95,9 @@ def test_without_a_policy_the_notes_warn():
     assert not any(o["kind"] == "NetworkPolicy" for o in chart.render("open-network"))
     notes = {name: chart.helm("install", "attune", chart.CHART, "--dry-run=client", "-f", chart.VALUES / f"{name}.yaml").stdout.split("NOTES:")[1]
              for name in ("defaults", "open-network", "ephemeral")}
-    assert "WARNING" not in notes["defaults"] and "no TLS and no tokens" in notes["defaults"] and "attune-client=true" in notes["defaults"]
-    assert "WARNING: networkPolicy.enabled is false" in notes["open-network"]
+    assert "WARNING" not in notes["defaults"] and "attune-client=true" in notes["defaults"]
+    assert "The server does not encrypt (tls.secretName) and does not ask who calls (config.auth)." in notes["defaults"]
+    assert "WARNING: networkPolicy.enabled is false and the server does not encrypt" in notes["open-network"]
     assert "WARNING: persistence.enabled is false" in notes["ephemeral"]
 
 

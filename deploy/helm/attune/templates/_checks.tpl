@@ -47,9 +47,7 @@
 {{- if and $metrics (eq (include "attune.metricsPort" .) (include "attune.grpcPort" .)) -}}
 {{- $faults = append $faults "config.metrics_listen and config.listen have the same port; give each its own" -}}
 {{- end -}}
-{{- if not $c.allow_insecure_network -}}
-{{- $faults = append $faults "config.allow_insecure_network must be true: the server has no encryption yet and refuses to listen outside the pod without it; networkPolicy keeps others out" -}}
-{{- end -}}
+{{- $faults = concat $faults (include "attune.securityFaults" . | fromJsonArray) -}}
 {{- if not (regexMatch `^/[^/]+` $c.data_dir) -}}
 {{- $faults = append $faults (printf "config.data_dir must be an absolute path below /, where the volume is mounted; got %q" $c.data_dir) -}}
 {{- else if regexMatch `^/(tmp|etc|usr|bin|sbin|lib|lib64|opt|proc|sys|dev|run)(/|$)` $c.data_dir -}}

@@ -75,12 +75,7 @@ app.kubernetes.io/component: server
 
 {{/* The configuration file. Every value is written as JSON, which is YAML too, so that no text can become another key. */}}
 {{- define "attune.config" -}}
-{{- $config := deepCopy .Values.config -}}
-{{- $cores := include "attune.cores" . -}}
-{{- if and $cores (not (hasKey $config "worker_threads")) -}}
-{{- $_ := set $config "worker_threads" (max 1 (div (int $cores) (int (default 1 $config.job_slots)))) -}}
-{{- end -}}
-{{- range $key, $value := $config }}
+{{- range $key, $value := include "attune.settings" . | fromJson }}
 {{- if not (kindIs "invalid" $value) }}
 {{ $key }}: {{ toJson $value }}
 {{- end }}
