@@ -4,12 +4,14 @@ import re
 import yaml
 
 import chart
+import option_table
 
 FOLDER = chart.SOURCE / "deploy" / "compose"
 PROMETHEUS = chart.SOURCE / "deploy" / "prometheus"
 GRAFANA = chart.SOURCE / "deploy" / "grafana"
 COMPOSE = yaml.safe_load((FOLDER / "compose.yaml").read_text())
 SERVICES = COMPOSE["services"]
+SECURE = yaml.safe_load((FOLDER / "compose.tls.yaml").read_text())["services"]
 
 
 def mounts(service):
@@ -91,3 +93,23 @@ def test_the_server_may_drain():
     keys = (chart.SOURCE / "server" / "main" / "option_keys.cc").read_text()
     grace = int(re.search(r"last checkpoint\. Default (\d+)", keys).group(1))
     assert int(SERVICES["attune"]["stop_grace_period"].removesuffix("s")) >= grace + 20
+
+
+def test_with_tls_the_server_does_both():
+    """The second file takes the place of entry point and command, and adds to the rest."""
+    assert SECURE.keys() == {"attune"}
+    server = SECURE["attune"]
+    image = re.search(r'^ENTRYPOINT (\[.*\])', option_table.read("Dockerfile"), re.M).group(1)
+    assert sorted(yaml.safe_load(image)) == sorted([*server["entrypoint"], "--allow-insecure-network"])
+    plain, command = SERVICES["attune"]["command"], server["command"]
+    assert command[:len(plain)] == plain
+    flags = dict(zip(command[::2], command[1::2]))
+    assert flags["--auth"] == "required" and len(flags) * 2 == len(command)
+    assert {flag[2:].replace("-", "_") for flag in flags} <= {option.name for option in option_table.read_options()}
+    volume, = server["volumes"]
+    source, target, mode = re.fullmatch(r"(\$\{ATTUNE_TLS_DIR:\?[^}]+\}):(.+):(ro)", volume).groups()
+    assert all(flags[f"--tls-{name}-file"].startswith(f"{target}/") for name in ("certificate", "key"))
+    # The image's health check reads these.
+    assert server["environment"] == {"ATTUNE_SERVER": f"localhost:{server['entrypoint'][2].rsplit(':')[1]}", "ATTUNE_CA_FILE": f"{target}/ca.crt"}
+    known = option_table.read("client/cli/app.cc") + option_table.read("client/cli/attune.cc")
+    assert all(f'"{name}"' in known for name in server["environment"])
