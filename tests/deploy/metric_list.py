@@ -13,6 +13,12 @@ HISTOGRAMS = {
 _TRAINING = {"project", "architecture"}
 _GPU = {"gpu", "name"}
 METRICS = {
+    "attune_audit_failures_total": set(),
+    "attune_auth_refused_calls_total": {"reason"},
+    "attune_auth_tokens": set(),
+    "attune_certificate_expiry_timestamp_seconds": set(),
+    "attune_certificate_reload_failures_total": set(),
+    "attune_jwks_age_seconds": set(),
     "attune_build_info": {"version", "libtorch_version"},
     "attune_ready": set(),
     "attune_rpc_total": {"method", "code"},

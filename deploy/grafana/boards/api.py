@@ -1,4 +1,4 @@
-"""Calls, their errors and times; watchers and the event store."""
+"""Calls, their errors and times; watchers and the event store; certificates and credentials."""
 from boards.panels import GREEN, ORANGE, RED, SERVER, YELLOW, Board, or_zero, quantiles, server_variable
 
 UID = "attune-api"
@@ -38,4 +38,16 @@ def build():
                  [(f"max by (instance) (attune_watch_behind_events{{{SERVER}}})", "{{instance}}")], limits=[(512, YELLOW), (1024, ORANGE)])
     board.series(25, "Events that watchers missed", "A second: metrics and log lines left out for watchers that are too slow. States, evaluations and checkpoints never are.", "none",
                  [(f"sum by (instance) (rate(attune_watch_dropped_events_total{{{SERVER}}}{RATE}))", "{{instance}}")], limits=[(1, ORANGE)])
+    board.row("TLS and credentials")
+    board.series(30, "Certificate's time left", "Until the server's TLS certificate expires. Nothing where it has no TLS.", "s",
+                 [(f"attune_certificate_expiry_timestamp_seconds{{{SERVER}}} - time()", "{{instance}}")], limits=[(86400, ORANGE), (14 * 86400, GREEN)], base=RED)
+    board.series(31, "TLS files not taken", "In five minutes: times that new files did not fit each other, or were no good, so that those of before stay.", "none",
+                 [(f"sum by (instance) (increase(attune_certificate_reload_failures_total{{{SERVER}}}[5m]))", "{{instance}}")], limits=[(1, ORANGE)])
+    board.series(32, "Calls refused by reason", "For who made them, or what they may not do, a second. Some are usual: credentials expire.", "reqps",
+                 [(or_zero(f"sum by (reason) (rate(attune_auth_refused_calls_total{{{SERVER}}}{RATE}))"), "{{reason}}")], limits=[(1, ORANGE)], stacked=True)
+    board.series(33, "Age of the issuer's keys", "Since the keys of JWTs were fetched; every ten minutes is usual, and after a day they count no more.", "s",
+                 [(f"attune_jwks_age_seconds{{{SERVER}}}", "{{instance}}")], limits=[(3600, YELLOW), (6 * 3600, RED)])
+    board.series(34, "Audit lines not written", "In 15 minutes: they went to the server's log instead.", "none",
+                 [(f"sum by (instance) (increase(attune_audit_failures_total{{{SERVER}}}[15m]))", "{{instance}}")], limits=[(1, ORANGE)])
+    board.series(35, "API tokens", "Neither revoked nor expired.", "none", [(f"attune_auth_tokens{{{SERVER}}}", "{{instance}}")])
     return board.build()
