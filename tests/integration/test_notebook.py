@@ -31,7 +31,7 @@ def text_of(cell):
 
 
 def test_the_notebook_runs(server, package, tmp_path, monkeypatch):
-    for name, value in {"PYTHONPATH": package, "ATTUNE_ADDRESS": server.address, "MODEL_DIR": os.path.join(harness.DEPS, "minilm"), "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+    for name, value in {"PYTHONPATH": package, "ATTUNE_SERVER": server.address, "MODEL_DIR": os.path.join(harness.DEPS, "minilm"), "MPLBACKEND": "module://matplotlib_inline.backend_inline",
                         "JUPYTER_RUNTIME_DIR": str(tmp_path / "runtime"), "IPYTHONDIR": str(tmp_path / "ipython"), "MPLCONFIGDIR": str(tmp_path / "matplotlib")}.items():
         monkeypatch.setenv(name, value)
     notebook = nbformat.read(NOTEBOOK, as_version=4)

@@ -81,7 +81,7 @@ def test_from_pip_install_to_a_fine_tuned_model(wheel, clean, server):
     begin = time.monotonic()
     clean.install(f"{wheel}[pandas,progress]")
     installed = time.monotonic()
-    output = clean.run("-c", code, ATTUNE_ADDRESS=server.address)
+    output = clean.run("-c", code, ATTUNE_SERVER=server.address)
     print(f"{len(lines)} lines; pip install {installed - begin:.1f} s, fine-tuning {time.monotonic() - installed:.1f} s\n{output}")
     assert float(re.search(r"^accuracy ([\d.]+)$", output, re.M).group(1)) > 0.8
     assert "loss" in output and re.search(r"^\['(negative|positive)'\]$", output, re.M)
@@ -92,7 +92,7 @@ def test_from_pip_install_to_a_fine_tuned_model(wheel, clean, server):
 def test_the_same_code_over_tls_with_a_token(wheel, clean, tmp_path):
     clean.install(f"{wheel}[pandas,progress]")
     with secure.SecureServer(tmp_path / "data", secure.Authority(tmp_path)) as server:
-        environment = {"ATTUNE_ADDRESS": server.address, "ATTUNE_CA_FILE": server.authority.certificate}
+        environment = {"ATTUNE_SERVER": server.address, "ATTUNE_CA_FILE": server.authority.certificate}
         refused = clean.run("-c", REFUSED, **environment)
         assert refused.startswith("UnauthenticatedError") and "authorization: Bearer attune_" in refused
         assert "accuracy" in clean.run("-c", readme_code(), ATTUNE_TOKEN=server.token("team-a", "write"), **environment)
@@ -110,7 +110,7 @@ except AttuneError as error:
 def test_bad_rows_and_specs_are_named(wheel, clean, server):
     clean.install(str(wheel))
     (clean.directory / "bad.csv").write_bytes(harness.sentiment_csv(40) + b"caf\xe9 is nice,positive\nno label,\n")
-    output = clean.run("-c", BAD, ATTUNE_ADDRESS=server.address)
+    output = clean.run("-c", BAD, ATTUNE_SERVER=server.address)
     rows, spec, missing = output.splitlines()
     assert rows.startswith("InvalidArgumentError") and "bad.csv" in rows and "42" in rows and "UTF-8" in rows, rows
     assert spec.startswith("InvalidArgumentError") and "batch_size" in spec and "learning_rate" in spec, spec
@@ -134,7 +134,7 @@ for fail in (lambda: client.import_dataset("bad.csv"),
 
 def test_asyncio_runs_jobs_side_by_side(wheel, clean, server):
     clean.install(f"{wheel}[pandas]")
-    assert clean.run("-W", "error", "-c", ASYNC, ATTUNE_ADDRESS=server.address).split() == ["SUCCEEDED", "SUCCEEDED", "CANCELLED", "loss"]
+    assert clean.run("-W", "error", "-c", ASYNC, ATTUNE_SERVER=server.address).split() == ["SUCCEEDED", "SUCCEEDED", "CANCELLED", "loss"]
 
 
 ASYNC = """

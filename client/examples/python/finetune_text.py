@@ -58,7 +58,7 @@ def main():
     parser.add_argument("csv", help="CSV file with the columns text and label")
     parser.add_argument("--out", default="finetuned", help="directory for the fine-tuned model (default: finetuned)")
     parser.add_argument("--epochs", type=int, default=1, help="passes over the training rows (default: 1)")
-    parser.add_argument("--server", help="host:port (default: ATTUNE_ADDRESS, else 127.0.0.1:50051)")
+    parser.add_argument("--server", help="host:port (default: ATTUNE_SERVER, else 127.0.0.1:50051)")
     try:
         run(parser.parse_args())
     except (AttuneError, JobFailed, OSError, ValueError) as error:

@@ -40,7 +40,7 @@ def connection_settings(address: Optional[str] = None, *, token: Optional[str] =
                         environment: Optional[Mapping[str, str]] = None) -> ConnectionSettings:
     """Raises ValueError for what does not fit together, OSError for a file that cannot be read."""
     env = os.environ if environment is None else environment
-    address = address or env.get("ATTUNE_ADDRESS") or env.get("ATTUNE_SERVER") or DEFAULT_ADDRESS
+    address = address or env.get("ATTUNE_SERVER") or DEFAULT_ADDRESS
     if token is None:
         token = _token_of(env)
     if token and not all("!" <= c <= "~" for c in token):

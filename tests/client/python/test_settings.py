@@ -25,12 +25,12 @@ def test_addresses_that_may_be_elsewhere(address):
 
 def test_the_environment_fills_in_and_arguments_win(tmp_path):
     (tmp_path / "token").write_text("from-file\n")
-    settings = connection_settings(environment={"ATTUNE_ADDRESS": "127.0.0.1:1", "ATTUNE_SERVER": "127.0.0.1:2", "ATTUNE_TOKEN": "secret"})
+    settings = connection_settings(environment={"ATTUNE_SERVER": "127.0.0.1:1", "ATTUNE_TOKEN": "secret"})
     assert (settings.address, settings.token) == ("127.0.0.1:1", "secret")
     assert connection_settings(environment={"ATTUNE_SERVER": "127.0.0.1:2"}).address == "127.0.0.1:2"
     assert connection_settings(environment={}).address == "127.0.0.1:50051"
     assert connection_settings(environment={"ATTUNE_TOKEN_FILE": str(tmp_path / "token"), "ATTUNE_TOKEN": "secret"}).token == "from-file"
-    assert connection_settings("127.0.0.1:3", token="mine", environment={"ATTUNE_ADDRESS": "a:1", "ATTUNE_TOKEN": "secret"}).token == "mine"
+    assert connection_settings("127.0.0.1:3", token="mine", environment={"ATTUNE_SERVER": "a:1", "ATTUNE_TOKEN": "secret"}).token == "mine"
     assert connection_settings(token="", environment={"ATTUNE_TOKEN": "secret"}).token == ""
     assert "secret" not in repr(settings)
 

@@ -24,7 +24,7 @@ class AsyncClient(AsyncImports, AsyncJobs, AsyncResults):
                  long_timeout: float = 600.0, stall_timeout: float = 60.0, retry: RetryPolicy = RetryPolicy(), channel: Optional[Channel] = None):
         """Connects at the first call.
 
-        address: host:port or unix:/path. None: the environment's ATTUNE_ADDRESS, else ATTUNE_SERVER (as the command line has it), else 127.0.0.1:50051.
+        address: host:port or unix:/path. None: the environment's ATTUNE_SERVER, else 127.0.0.1:50051.
         token: an API token or JWT. None: the content of the file ATTUNE_TOKEN_FILE, else ATTUNE_TOKEN; "": none. It is not sent in plain text, except within this machine
             (loopback, Unix sockets), unless allow_plaintext_token says so.
         tls: True encrypts and believes the authorities of this system; None does so where a certificate is given; False never does.
