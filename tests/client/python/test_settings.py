@@ -155,7 +155,7 @@ def test_a_client_certificate(pki):
 def test_all_from_the_environment(pki, monkeypatch):
     server = secure_server(pki)
     try:
-        for name, value in {"ADDRESS": server.address, "TOKEN": "attune_env", "CA_FILE": str(pki / "ca.crt")}.items():
+        for name, value in {"SERVER": server.address, "TOKEN": "attune_env", "CA_FILE": str(pki / "ca.crt")}.items():
             monkeypatch.setenv(f"ATTUNE_{name}", value)
         with Client() as client:
             client.get_job("j1")
