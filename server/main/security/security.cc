@@ -156,9 +156,9 @@ absl::Status Security::MakeAuthenticators(bool trusted_channel) {
 absl::Status Security::MakeFirstToken() {
   const std::string path = sources_.data_directory + "/admin.token";
   const absl::StatusOr<std::string> written = ReadFile(path, kMaxFileBytes);
-  ATTUNE_ASSIGN_OR_RETURN(const auth::TokenPage page, tokens_->List(1, ""));
-  // An empty file: the server was killed before the token was in it, and nobody has that token.
-  const bool unfinished = written.ok() && written->empty();
+  ATTUNE_ASSIGN_OR_RETURN(const auth::TokenPage page, tokens_->List(2, ""));
+  // An empty file beside the only token ever made: the server was killed before the token was in it, and nobody has it.
+  const bool unfinished = written.ok() && written->empty() && page.tokens.size() == 1;
   if (!page.tokens.empty() && !unfinished) return absl::OkStatus();
   if (!page.tokens.empty()) ATTUNE_RETURN_IF_ERROR(tokens_->Revoke(page.tokens[0].id).status());
   ATTUNE_RETURN_IF_ERROR(WriteSecret(path, ""));

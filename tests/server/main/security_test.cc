@@ -105,6 +105,18 @@ TEST_F(SecurityTest, ATokenThatNobodyGotIsReplaced) {
   EXPECT_EQ(tokens.active(), 1);
 }
 
+TEST_F(SecurityTest, AnEmptiedFileIsNoReasonToEndTokensThatAreInUse) {
+  auto security = Create({.auth = "required"});
+  ASSERT_TRUE(security.ok()) << security.status();
+  ASSERT_TRUE((*security)->ForApi().tokens->CreateToken({.name = "ci", .projects = {"a"}, .scopes = {auth::Scope::kWrite}}).ok());
+  ASSERT_TRUE(WriteFileAtomically(Files::Posix(), directory_.path() + "/admin.token", "").ok());
+  security->reset();
+  security = Create({.auth = "required"});
+  ASSERT_TRUE(security.ok()) << security.status();
+  EXPECT_EQ((*security)->ForApi().tokens->active(), 2);
+  EXPECT_EQ(TokenFile(), "");
+}
+
 TEST_F(SecurityTest, FilesThatAreNotThereAreNamedWithTheirOption) {
   EXPECT_THAT(Message(Create({.tls_certificate_file = "/none.crt", .tls_key_file = "/none.key"}).status()), HasSubstr("tls_certificate_file"));
   EXPECT_THAT(Message(Create({.quotas_file = "/none.yaml"}).status()), StartsWith("quotas_file: "));
