@@ -8,7 +8,8 @@ import pytest
 
 from attune_client import AsyncClient, AttuneError, InvalidArgumentError, JobFailed, RetryPolicy, UnavailableError, v1
 from fake_server import cut, refuse
-from test_client import CONTENT, HEARTBEAT, WEIGHTS, event, rows
+from test_client import CONTENT, HEARTBEAT, event
+from test_results import WEIGHTS, rows
 
 
 def run(server, policy, steps, **arguments):

@@ -22,7 +22,8 @@ def test_each_status_has_its_class(server, client, code, kind):
 
 
 def test_bad_rows_are_violations(server, client, tmp_path):
-    server.datasets.imports = [[lambda context: refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "2 rows", "BAD_ROWS", [("files[0]: reviews.csv line 42", "not UTF-8"), ("files[0]: reviews.csv line 7 column label", "missing")])]]
+    rows = [("files[0]: reviews.csv line 42", "not UTF-8"), ("files[0]: reviews.csv line 7 column label", "missing")]
+    server.datasets.imports = [[lambda context: refuse(context, grpc.StatusCode.INVALID_ARGUMENT, "2 rows", "BAD_ROWS", rows)]]
     (tmp_path / "reviews.csv").write_text("text,label\n")
     with pytest.raises(InvalidArgumentError) as caught:
         client.import_dataset(tmp_path / "reviews.csv")
