@@ -1,0 +1,14 @@
+// The powers that a process has as root, beyond being the owner of files. Given up for good.
+//
+//   ATTUNE_RETURN_IF_ERROR(DropCapabilities());
+#pragma once
+
+#include "absl/status/status.h"
+
+namespace attune::workers {
+
+// Of every thread, those to pass over permissions of files excepted (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH): the server's files may belong to others, and Landlock says which may be opened. Without effect
+// where there are none. Landlock itself lets a process with CAP_PERFMON read other processes' environments. Errors are those of capset(2) and of all_threads.h.
+absl::Status DropCapabilities();
+
+}  // namespace attune::workers
