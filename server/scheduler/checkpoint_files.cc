@@ -4,7 +4,9 @@
 #include <unistd.h>
 
 #include <cctype>
+#include <filesystem>
 #include <string_view>
+#include <system_error>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -33,6 +35,19 @@ bool StaysInside(const std::string& path) {
   return !path.empty() && path[0] != '/' && path.find('\0') == std::string::npos && (StrCat("/", path, "/")).find("/../") == std::string::npos;
 }
 
+// The files are the worker's, which runs what tenants send: a link among them could lead anywhere that this server may read.
+bool IsPlainFile(const std::string& directory, const std::string& path) {
+  std::error_code error;
+  const std::filesystem::path root = std::filesystem::canonical(directory, error);
+  if (error) return false;
+  std::filesystem::path part = root;
+  for (const std::filesystem::path& name : std::filesystem::path(path)) {
+    part /= name;
+    if (std::filesystem::is_symlink(std::filesystem::symlink_status(part, error))) return false;
+  }
+  return std::filesystem::is_regular_file(std::filesystem::symlink_status(part, error));
+}
+
 bool IsSha256(const std::string& text) {
   if (text.size() != 64) return false;
   for (char c : text) {
@@ -53,6 +68,7 @@ absl::StatusOr<v1::CheckpointFile> ReadEntry(const std::string& directory, const
   std::string path = StrCat(directory, "/", file.path());
   absl::StatusOr<int64_t> size = FileSize(path);
   if (!size.ok()) return Damaged(directory, StrCat(file.path(), " is missing"));
+  if (!IsPlainFile(directory, file.path())) return absl::InvalidArgumentError(StrCat("checkpoint ", directory, " lists what is not a plain file of its own: ", file.path()));
   if (*size != file.size_bytes()) return Damaged(directory, StrCat(file.path(), " has ", *size, " bytes and should have ", file.size_bytes()));
   if (entry.contains("sha256") && entry["sha256"].is_string() && IsSha256(entry["sha256"].get<std::string>())) {
     file.set_sha256(entry["sha256"].get<std::string>());

@@ -63,6 +63,17 @@ TEST_F(CheckpointFilesTest, DamageIsNamed) {
   }
 }
 
+// A worker whose code was taken over could make them, and whoever downloads the checkpoint would get what they lead to.
+TEST_F(CheckpointFilesTest, LinksAreNotFollowed) {
+  std::ofstream(directory_.path() + "/secret") << "abc";
+  std::filesystem::create_symlink(directory_.path() + "/secret", path_ + "/model.safetensors");
+  Write("manifest.json", R"({"step": 5, "files": [{"path": "model.safetensors", "size_bytes": 3}]})");
+  EXPECT_THAT(Error(), HasSubstr("not a plain file"));
+  std::filesystem::create_symlink(directory_.path(), path_ + "/folder");
+  Write("manifest.json", R"({"step": 5, "files": [{"path": "folder/secret", "size_bytes": 3}]})");
+  EXPECT_THAT(Error(), HasSubstr("not a plain file"));
+}
+
 TEST_F(CheckpointFilesTest, ACheckpointThatCannotBeMovedAwayStaysWhole) {
   Write("model.safetensors", "abc");
   files_.Inject({.op = FileOp::kRename});
