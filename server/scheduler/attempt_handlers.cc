@@ -5,11 +5,13 @@
 
 #include "absl/strings/ascii.h"
 #include "server/base/log.h"
+#include "server/base/projects.h"
 #include "server/base/str_cat.h"
 #include "server/jobs/backoff.h"
 #include "server/jobs/job_fields.h"
 #include "server/jobs/timestamps.h"
 #include "server/scheduler/checkpoint_files.h"
+#include "server/scheduler/feature_cache_files.h"
 #include "server/scheduler/job_scheduler.h"
 #include "server/scheduler/requests/worker_report.h"
 
@@ -86,6 +88,13 @@ JobScheduler::AttemptPlaces JobScheduler::FindPlaces(const jobs::Job& job, std::
   places.status = FindStart(job, places);
   if (!places.status.ok()) return places;
   places.status = PrepareOutputDirectory(deps_.files, places.output_directory, registered);
+  if (options_.feature_cache_bytes > 0) {
+    const std::string project = ProjectOrDefault(job.resource.effective_spec().scheduling().project());
+    absl::StatusOr<std::string> cache = PrepareFeatureCache(deps_.files, options_.data_directory + "/feature-cache", project, options_.feature_cache_bytes);
+    // A job can do without.
+    if (!cache.ok()) Log(LogLevel::kWarning, "the feature cache cannot be used", {{"job", job.id}, {"error", cache.status().ToString()}});
+    places.feature_cache_directory = std::move(cache).value_or("");
+  }
   return places;
 }
 
@@ -152,8 +161,8 @@ worker::v1::Assign JobScheduler::MakeAssignment(const v1::FineTuningSpec& effect
   assignment.set_output_dir(places.output_directory);
   assignment.set_resume_dir(places.resume_directory);
   assignment.set_warm_start_dir(places.warm_start_directory);
-  if (options_.feature_cache_bytes > 0) {
-    assignment.set_feature_cache_dir(options_.data_directory + "/feature-cache");
+  if (!places.feature_cache_directory.empty()) {
+    assignment.set_feature_cache_dir(places.feature_cache_directory);
     assignment.set_feature_cache_bytes(options_.feature_cache_bytes);
   }
   return assignment;

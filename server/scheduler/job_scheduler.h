@@ -112,6 +112,7 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   struct AttemptPlaces {
     absl::Status status;
     std::string model_directory, dataset_directory, replay_directory, output_directory, resume_directory, warm_start_directory;
+    std::string feature_cache_directory;  // empty: none
     std::vector<std::pair<int64_t, std::string>> damaged;  // checkpoints whose files are not those that were registered: step, and what is wrong
   };
   // An evaluation whose names have become directories.

@@ -70,7 +70,7 @@ struct SchedulerOptions {
   int64_t job_memory_bytes = 0;  // of the CPU, that jobs may have together; 0: nine tenths of what it has
   int max_lost_attempts = 3;   // in a row, without a new checkpoint; then a job that does not say otherwise fails
   absl::Duration aging_interval = absl::Minutes(10);  // a job that waits gains a point of priority in each
-  int64_t feature_cache_bytes = 0;  // that workers may keep of frozen layers' outputs, in {data_directory}/feature-cache; 0: none
+  int64_t feature_cache_bytes = 0;  // that workers may keep of frozen layers' outputs, in {data_directory}/feature-cache/{project}, all projects together; 0: none
   std::function<int64_t(const std::string& project)> most_running_jobs;  // of a project at once; 0, or no function: any number
   absl::Duration drain_grace = absl::Seconds(20);  // how long Drain lets workers write a last checkpoint
 };

@@ -403,7 +403,8 @@ TEST_F(RunTest, AttemptsAreToldWhereOutputsOfFrozenLayersAreKept) {
   Stop();
   Start({.feature_cache_bytes = 1000});
   worker::v1::Assign assigned = pool_->WaitForAssign(1);
-  EXPECT_EQ(assigned.feature_cache_dir(), directory_.path() + "/feature-cache");
+  EXPECT_EQ(assigned.feature_cache_dir(), directory_.path() + "/feature-cache/default") << "its project's own";
+  EXPECT_TRUE(FileExists(assigned.feature_cache_dir()));
   EXPECT_EQ(assigned.feature_cache_bytes(), 1000);
 }
 
