@@ -8,7 +8,8 @@
 //
 // A worker trains one attempt and exits: exit is the only honest return of GPU memory. It is gone when its process has exited and its stream is closed, in
 // whatever order; so nothing that it said is missed. The prediction worker stays and keeps the last checkpoint loaded; evaluations, which take minutes, have another,
-// which exits when none is left. A plan measures memory, so each has a fresh worker, which exits with its answer.
+// which exits when none is left. A plan measures memory, so each has a fresh worker, which exits with its answer. Workers in a sandbox open the files of their first request alone, so one for
+// another checkpoint or dataset has a fresh worker, too (separate_inputs).
 #pragma once
 
 #include <functional>
@@ -52,6 +53,7 @@ struct SupervisedWorkerPoolOptions {
   absl::Duration probe_timeout = absl::Minutes(15);       // of one under way
   size_t max_waiting_probes = 8;
   prometheus::Registry* registry = nullptr;  // of its metrics; null: nobody looks at them
+  bool separate_inputs = false;              // no worker serves requests for different checkpoints or datasets
   bool own_thread = true;                    // false: the owner calls SuperviseNow
 };
 
@@ -113,6 +115,7 @@ class SupervisedWorkerPool final : public WorkerPool, private WorkerSessionHost 
     absl::Duration silence_timeout = absl::InfiniteDuration();  // of the one under way; infinite: its deadline stays that of its creation
     bool fresh_worker_each = false;                             // the worker is let go with its answer
     std::string worker;                                         // id; empty when there is none
+    std::string inputs;                                         // of its first request: InputsOf
     absl::Time last_used;
   };
   // Callbacks and launches, to be run in order without the lock.

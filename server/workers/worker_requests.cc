@@ -15,6 +15,12 @@ absl::Status StatusOf(const Done& done) {
   return absl::Status(done.code() != 0 ? static_cast<absl::StatusCode>(done.code()) : absl::StatusCode::kInternal, done.error());
 }
 
+// What files a predict or evaluate command is about; each probe has a fresh worker anyway.
+std::string InputsOf(const worker::v1::ConnectResponse& command) {
+  if (command.has_evaluate()) return StrCat(command.evaluate().checkpoint_dir(), "\n", command.evaluate().dataset_dir());
+  return command.predict().checkpoint_dir();
+}
+
 int64_t NumberOf(const worker::v1::ConnectRequest& answer) {
   if (answer.has_predict_done()) return answer.predict_done().request();
   return answer.has_probe_done() ? answer.probe_done().request() : answer.evaluate_done().request();
@@ -103,6 +109,13 @@ int64_t SupervisedWorkerPool::AddRequest(Lane& lane, worker::v1::ConnectResponse
 
 void SupervisedWorkerPool::Pump(Lane& lane) {
   if (stopping_ || !lane.queue.HasWaiting() || lane.queue.InFlight() != nullptr) return;
+  const std::string inputs = options_.separate_inputs ? InputsOf(lane.queue.Next()) : "";
+  if (!lane.worker.empty() && lane.inputs != inputs) {
+    Worker& other = *workers_.at(lane.worker);
+    if (other.session == nullptr || other.kill_sent || other.process_gone) return;  // on its way out, as below
+    LetGo(other);
+    lane.worker.clear();
+  }
   if (lane.worker.empty()) {
     Worker* idle = FindIdle();
     if (idle == nullptr) return;  // the supervisor launches one
@@ -111,6 +124,7 @@ void SupervisedWorkerPool::Pump(Lane& lane) {
     backoff_.Succeeded();
     dirty_ = true;
     lane.worker = idle->id;
+    lane.inputs = inputs;
   }
   Worker& worker = *workers_.at(lane.worker);
   if (worker.session == nullptr || worker.kill_sent) return;  // on its way out; its removal comes here again

@@ -113,6 +113,20 @@ TEST_F(EvaluationTest, OneAfterTheOther) {
   EXPECT_TRUE(b->Status().ok());
 }
 
+TEST_F(EvaluationTest, AnotherDatasetHasAFreshWorkerWhereInputsAreSeparate) {
+  Start({.heartbeat_timeout = absl::Hours(9), .separate_inputs = true});
+  auto a = Evaluate("/a"), b = Evaluate("/b");
+  ScriptedWorker& worker = Connect(1);
+  EXPECT_EQ(worker.Read()->evaluate().dataset_dir(), "/a");
+  ScriptedWorker& second = Connect(2);
+  Reply(worker, a->id, 1);
+  EXPECT_TRUE(worker.Read()->has_shutdown());
+  EXPECT_EQ(second.Read()->evaluate().dataset_dir(), "/b");
+  Reply(second, b->id, 2);
+  EXPECT_TRUE(a->Status().ok());
+  EXPECT_TRUE(b->Status().ok());
+}
+
 TEST_F(EvaluationTest, TheWorkersErrorIsTheCallersError) {
   auto answer = Evaluate("/d");
   ScriptedWorker& worker = Connect(1);

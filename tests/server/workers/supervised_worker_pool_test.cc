@@ -390,6 +390,22 @@ TEST_F(PredictionTest, HaveAWorkerOfTheirOwnThatStays) {
   EXPECT_EQ(Label(*c), "/c");
 }
 
+TEST_F(PredictionTest, AnotherCheckpointHasAFreshWorkerWhereInputsAreSeparate) {
+  Start({.separate_inputs = true});
+  ScriptedWorker& worker = Connect(1);
+  auto a = Predict("/a");
+  Reply(worker, worker.Read()->predict());
+  EXPECT_EQ(Label(*a), "/a");
+  auto again = Predict("/a");
+  Reply(worker, worker.Read()->predict());
+  EXPECT_EQ(Label(*again), "/a") << "the same files, the same worker";
+  ScriptedWorker& second = Connect(2);
+  auto b = Predict("/b");
+  EXPECT_TRUE(worker.Read()->has_shutdown());
+  Reply(second, second.Read()->predict());
+  EXPECT_EQ(Label(*b), "/b");
+}
+
 TEST_F(PredictionTest, WaitForAWorkerToStart) {
   auto a = Predict("/a");
   ScriptedWorker& worker = [&]() -> ScriptedWorker& {
