@@ -21,6 +21,7 @@ absl::StatusOr<v1::ServerInfo> SystemService::Describe() {
   info.set_idle_workers(counts.idle_workers);
   ATTUNE_ASSIGN_OR_RETURN(int64_t free_bytes, files_.FreeBytes(facts_.data_dir));
   info.set_free_disk_bytes(free_bytes);
+  *info.mutable_worker_sandbox() = facts_.sandbox;
   return info;
 }
 

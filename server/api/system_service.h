@@ -16,6 +16,7 @@ struct SystemFacts {
   std::string version;   // of the server, semantic
   absl::Time start_time;
   std::string data_dir;  // whose free space is reported
+  v1::WorkerSandbox sandbox = {};
 };
 
 class SystemService final : public v1::SystemService::CallbackService {

@@ -76,6 +76,25 @@ std::string PredictionTable(const std::string& title, const std::vector<std::str
   return text;
 }
 
+namespace {
+
+std::string SandboxText(const v1::WorkerSandbox& sandbox) {
+  switch (sandbox.level()) {
+    case v1::WorkerSandbox::LEVEL_OFF:
+      return "off";
+    case v1::WorkerSandbox::LEVEL_NONE:
+      return StrCat("none: ", sandbox.missing());
+    case v1::WorkerSandbox::LEVEL_PARTIAL:
+      return StrCat("partial: ", sandbox.missing());
+    case v1::WorkerSandbox::LEVEL_FULL:
+      return StrCat("full (Landlock ", sandbox.landlock_version(), ", seccomp)");
+    default:
+      return "";
+  }
+}
+
+}  // namespace
+
 std::string ServerText(const v1::ServerInfo& info, const v1::ListDevicesResponse& devices, absl::Time now,
                        const Style& style) {
   std::string text = StrCat(Paint(style, Colour::kBold, StrCat("attune-server ", info.version())), "\n");
@@ -85,7 +104,8 @@ std::string ServerText(const v1::ServerInfo& info, const v1::ListDevicesResponse
                               {"jobs", StrCat(info.running_jobs(), " running in ", info.job_slots(), " slots, ",
                                               info.queued_jobs(), " queued")},
                               {"idle workers", Count(info.idle_workers())},
-                              {"free disk", Bytes(info.free_disk_bytes())}},
+                              {"free disk", Bytes(info.free_disk_bytes())},
+                              {"worker sandbox", SandboxText(info.worker_sandbox())}},
                              style));
   Table table({{"DEVICE"}, {"USABLE"}, {"MEMORY", Align::kRight}, {"CORES", Align::kRight}, {"DESCRIPTION"}});
   for (const v1::Device& device : devices.devices()) {

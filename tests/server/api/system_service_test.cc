@@ -25,6 +25,20 @@ TEST_F(ApiTest, ServerInfo) {
   EXPECT_GT(info.free_disk_bytes(), 0);
 }
 
+TEST_F(ApiTest, ServerInfoTellsOfTheSandbox) {
+  v1::WorkerSandbox sandbox;
+  sandbox.set_level(v1::WorkerSandbox::LEVEL_PARTIAL);
+  sandbox.set_missing("no Landlock");
+  TemporaryDirectory directory;
+  StartServer({.facts = {.version = "1", .data_dir = directory.path(), .sandbox = sandbox}});
+  auto stub = v1::SystemService::NewStub(channel_);
+  v1::ServerInfo info;
+  grpc::ClientContext context;
+  ASSERT_TRUE(stub->GetServerInfo(&context, v1::GetServerInfoRequest(), &info).ok());
+  EXPECT_EQ(info.worker_sandbox().level(), v1::WorkerSandbox::LEVEL_PARTIAL);
+  EXPECT_EQ(info.worker_sandbox().missing(), "no Landlock");
+}
+
 TEST_F(ApiTest, ADataDirectoryThatIsGoneIsAnErrorAndNotZeroBytes) {
   StartServer({.facts = {.version = "1", .data_dir = "/no/such/directory"}});
   auto stub = v1::SystemService::NewStub(channel_);

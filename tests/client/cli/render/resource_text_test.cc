@@ -378,6 +378,20 @@ TEST(ResultTextTest, ServerAndDevices) {
             "cuda:0  no      80.0 GB         H100 (no CUDA libraries)\n");
 }
 
+TEST(ServerTextTest, TellsOfTheSandbox) {
+  const auto line = [](const char* sandbox) {
+    v1::ServerInfo info;
+    *info.mutable_worker_sandbox() = Parse<v1::WorkerSandbox>(sandbox);
+    const std::string text = ServerText(info, {}, kNow, kPlain);
+    const size_t begin = text.find("worker sandbox");
+    return begin == std::string::npos ? "" : text.substr(begin, text.find('\n', begin) - begin);
+  };
+  EXPECT_EQ(line("level: LEVEL_FULL landlock_version: 7 system_call_filter: true"), "worker sandbox  full (Landlock 7, seccomp)");
+  EXPECT_EQ(line("level: LEVEL_PARTIAL system_call_filter: true missing: 'no Landlock'"), "worker sandbox  partial: no Landlock");
+  EXPECT_EQ(line("level: LEVEL_OFF"), "worker sandbox  off");
+  EXPECT_EQ(line(""), "") << "a server of before there was one";
+}
+
 TEST(ErrorTextTest, ThreeLinesAndTheFaults) {
   const absl::Status status =
       client::ToStatus(client::FakeError{.code = grpc::StatusCode::INVALID_ARGUMENT,
