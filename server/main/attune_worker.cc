@@ -1,5 +1,6 @@
 // attune-worker: trains one job attempt at a time for the server that started it. See --help.
 #include <cstdlib>
+#include <cstring>
 #include <iostream>
 #include <string>
 
@@ -10,6 +11,7 @@
 #include "server/base/log.h"
 #include "server/training/worker/describe.h"
 #include "server/training/worker/devices.h"
+#include "server/training/worker/enter_sandbox.h"
 #include "server/training/worker/process_guard.h"
 #include "server/training/worker/torch_runtime.h"
 #include "server/training/worker/worker_channel.h"
@@ -31,14 +33,23 @@ int Serve(const Options& options) {
   training::DieWithParent();
   training::LeaveSignalsToTheServer();
   training::LimitMemory();
+  absl::StatusOr<workers::Sandbox> sandbox = training::EnterSandbox(options.server);
+  if (!sandbox.ok()) {
+    Log(LogLevel::kError, "the sandbox cannot be entered", {{"error", std::string(sandbox.status().message())}});
+    return training::kExitSandbox;
+  }
   training::InitializeTorch();
   auto channel = training::WorkerChannel::Connect({.server = options.server, .worker_id = options.worker_id, .secret = options.secret});
   if (!channel.ok()) {
     Log(LogLevel::kError, "cannot connect", {{"server", options.server}, {"error", std::string(channel.status().message())}});
     return training::kExitUsage;
   }
+  if (const absl::Status closed = sandbox->CloseConnections(); !closed.ok()) {
+    Log(LogLevel::kError, "further connections cannot be forbidden", {{"error", std::string(closed.message())}});
+    return training::kExitSandbox;
+  }
   training::WarmUp();
-  return training::RunWorker(**channel, Files::Posix());
+  return training::RunWorker(**channel, Files::Posix(), *sandbox);
 }
 
 int Run(const Options& options) {
@@ -58,8 +69,11 @@ int main(int argc, char** argv) {
   app.add_option("--worker-id", options.worker_id, "name that the server knows this worker by")->needs(server);
   describe->excludes(server);
   CLI11_PARSE(app, argc, argv);
-  // Not a flag: command lines are readable by everybody.
-  if (const char* secret = std::getenv("ATTUNE_WORKER_SECRET"); secret != nullptr) options.secret = secret;
+  // Not a flag: command lines are readable by everybody. Nor does it stay where /proc shows it.
+  if (char* secret = std::getenv("ATTUNE_WORKER_SECRET"); secret != nullptr) {
+    options.secret = secret;
+    std::memset(secret, 'x', std::strlen(secret));
+  }
   if (!options.describe && (options.server.empty() || options.worker_id.empty() || options.secret.empty())) {
     std::cerr << "attune-worker: needs --server, --worker-id and the environment variable ATTUNE_WORKER_SECRET, which attune-server gives to its workers; "
                  "or --describe\n";

@@ -161,6 +161,12 @@ std::vector<OptionKey> MakeKeys() {
                "(any, as long as there are slots). Default memory.",
        .target = [](O& o) -> Target { return &o.workers.share_devices_by; },
        .choices = {"memory", "slots"}},
+      {.name = "worker_sandbox",
+       .placeholder = "RULE",
+       .help = "What keeps workers from files that are not their job's, and from the network: \"auto\" (what the kernel has of Landlock and seccomp), \"required\" (the server does not "
+               "start unless it has all) or \"off\". Default auto.",
+       .target = [](O& o) -> Target { return &o.workers.sandbox; },
+       .choices = {"auto", "required", "off"}},
       {.name = "job_memory_bytes",
        .placeholder = "BYTES",
        .help = "Memory of the machine that jobs on the CPU may take together. Default 0: nine tenths of what the machine, or its container, has.",

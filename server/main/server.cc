@@ -3,7 +3,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <filesystem>
 #include <system_error>
 #include <thread>
@@ -23,6 +22,7 @@
 #include "server/main/gauges/scheduler_gauges.h"
 #include "server/main/gauges/watch_gauges.h"
 #include "server/main/listen_address.h"
+#include "server/main/worker_environment.h"
 #include "server/metrics/gauges.h"
 #include "server/metrics/gpu/gpu_gauges.h"
 #include "server/workers/local_process_launcher.h"
@@ -31,15 +31,6 @@
 
 namespace attune {
 namespace {
-
-// OpenMP's threads spin for some 15 ms between parallel regions unless told otherwise: a third of a step's processor time on two hyper-threads, and with two workers
-// on the same processors most of it. It is read when the library loads, so it must come with the process. What the operator has set stays.
-std::vector<std::pair<std::string, std::string>> WorkerEnvironment(const WorkerOptions& options) {
-  std::vector<std::pair<std::string, std::string>> environment;
-  if (options.memory_bytes > 0) environment.emplace_back("ATTUNE_WORKER_MEMORY", StrCat(options.memory_bytes));
-  if (std::getenv("GOMP_SPINCOUNT") == nullptr && std::getenv("OMP_WAIT_POLICY") == nullptr) environment.emplace_back("GOMP_SPINCOUNT", "2000");
-  return environment;
-}
 
 constexpr absl::Duration kUpkeepInterval = absl::Minutes(10);
 constexpr absl::Duration kMeasuringInterval = absl::Minutes(1);
@@ -103,12 +94,15 @@ absl::Status Server::OpenStores() {
 }
 
 absl::Status Server::StartWorkers() {
+  ATTUNE_ASSIGN_OR_RETURN(sandbox_, DescribeSandbox(options_.workers.sandbox));
+  // Rules are made for directories that are there.
+  for (const char* name : {"jobs", "feature-cache"}) ATTUNE_RETURN_IF_ERROR(Files::Posix().CreateDirectories(directory_->Below(name)));
   std::string socket_path = directory_->WorkerSocketPath();
   ATTUNE_ASSIGN_OR_RETURN(
       launcher_, workers::LocalProcessLauncher::Create(
-                     {.worker_path = options_.workers.binary, .server_address = StrCat("unix:", socket_path), .extra_env = WorkerEnvironment(options_.workers)}));
+                     {.worker_path = options_.workers.binary, .server_address = StrCat("unix:", socket_path), .extra_env = WorkerEnvironment(options_.workers, directory_->path())}));
   auto pool = std::make_unique<workers::SupervisedWorkerPool>(
-      workers::SupervisedWorkerPoolOptions{.warm_workers = static_cast<int>(options_.workers.warm_workers), .registry = registry_.get()}, *launcher_,
+      workers::SupervisedWorkerPoolOptions{.warm_workers = static_cast<int>(options_.workers.warm_workers), .registry = registry_.get(), .separate_inputs = options_.workers.sandbox != "off"}, *launcher_,
       Clock::System());
   grpc::Service& service = pool->service();
   pool_ = std::move(pool);
@@ -159,7 +153,7 @@ absl::Status Server::StartServing() {
   server_metrics_ = std::make_unique<ServerMetrics>(*registry_, kServerVersion, scheduler_->libtorch_version());
   absl::StatusOr<std::unique_ptr<api::ApiServer>> api = api::ApiServer::Start(
       {.listen_address = options_.listen.address,
-       .facts = {.version = kServerVersion, .start_time = absl::Now(), .data_dir = directory_->path()},
+       .facts = {.version = kServerVersion, .start_time = absl::Now(), .data_dir = directory_->path(), .sandbox = sandbox_},
        .max_upload_bytes = options_.storage.max_upload_bytes},
       {.artifacts = *artifacts_,
        .datasets = *datasets_,

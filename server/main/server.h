@@ -16,6 +16,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/synchronization/notification.h"
+#include "attune/v1/system.pb.h"
 #include "prometheus/registry.h"
 #include "server/api/api_server.h"
 #include "server/artifacts/artifact_store.h"
@@ -73,6 +74,7 @@ class Server {
   absl::Notification shutdown_requested_;
   // In the order of their start; each may use those before it.
   std::unique_ptr<DataDirectory> directory_;
+  v1::WorkerSandbox sandbox_;  // as it is reported
   std::shared_ptr<prometheus::Registry> registry_;
   std::unique_ptr<Database> database_;
   std::unique_ptr<artifacts::ArtifactStore> artifacts_;

@@ -9,6 +9,7 @@ namespace attune::training {
 inline constexpr int kExitUsage = 1;         // bad flags, or no connection at start
 inline constexpr int kExitStreamLost = 3;    // the server is gone, or has cut the stream
 inline constexpr int kExitDeviceLost = 4;    // after a fault of the device
+inline constexpr int kExitSandbox = 5;       // the sandbox does not hold
 
 // Has the kernel kill this process when the thread that started it ends, and exits at once when the parent is gone already.
 void DieWithParent();

@@ -5,10 +5,12 @@
 #include <variant>
 
 #include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "server/base/log.h"
 #include "server/base/trace_context.h"
 #include "server/training/recipes/quiet_reporter.h"
 #include "server/training/worker/channel_reporter.h"
+#include "server/training/worker/command_files.h"
 #include "server/training/worker/device_memory.h"
 #include "server/training/worker/job_session.h"
 #include "server/training/worker/process_guard.h"
@@ -83,13 +85,29 @@ void RunProbeCommand(WorkerChannel& channel, Files& files, const ProbeCommand& c
   channel.SendProbe(command.request, *outcome.failure);
 }
 
+// Tells whoever waits for the command.
+void Refuse(WorkerChannel& channel, const Command& command, const absl::Status& status) {
+  const FailureReport failure = {.code = static_cast<int>(status.code()), .message = absl::StrCat("the worker's sandbox: ", status.message()), .retryable = true, .process_lost = true};
+  Log(LogLevel::kError, "a command was refused", {{"error", failure.message}});
+  if (const auto* assign = std::get_if<AssignCommand>(&command)) channel.Send(assign->fence, failure);
+  if (const auto* evaluate = std::get_if<EvaluateCommand>(&command)) channel.SendEvaluation(evaluate->request, failure);
+  if (const auto* probe = std::get_if<ProbeCommand>(&command)) channel.SendProbe(probe->request, failure);
+  if (const auto* predict = std::get_if<PredictCommand>(&command)) channel.SendPrediction(predict->request, failure);
+}
+
 }  // namespace
 
-int RunWorker(WorkerChannel& channel, Files& files) {
+int RunWorker(WorkerChannel& channel, Files& files, workers::Sandbox& sandbox) {
   PredictionSession predictions;
   while (true) {
     const Command command = channel.NextCommand();
     if (std::holds_alternative<ShutdownCommand>(command)) break;
+    // Before anything that a tenant has sent is read.
+    if (const absl::Status bound = sandbox.Bind(FilesOf(command)); !bound.ok()) {
+      Refuse(channel, command, bound);
+      channel.Close();
+      return kExitSandbox;
+    }
     if (const auto* assign = std::get_if<AssignCommand>(&command)) {
       predictions.Clear();  // training needs the memory
       if (RunAssignment(channel, files, *assign)) continue;

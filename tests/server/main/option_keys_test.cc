@@ -65,6 +65,7 @@ const Wrong kWrong[] = {
     {"warm_workers", "x", "whole number"},
     {"worker_memory_bytes", "-1", "from 0 to"},
     {"worker_memory_bytes", "4G", "whole number"},
+    {"worker_sandbox", "maybe", "must be one of auto, required, off"},
     {"share_devices_by", "luck", "must be one of memory, slots"},
     {"job_memory_bytes", "-1", "from 0 to"},
     {"job_memory_bytes", "20G", "whole number"},

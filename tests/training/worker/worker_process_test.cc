@@ -1,5 +1,6 @@
 // The real program against a fake server: its life from hello to exit.
 #include <cstdlib>
+#include <filesystem>
 
 #include <gmock/gmock.h>
 #include <google/protobuf/text_format.h>
@@ -10,6 +11,7 @@
 #include "server/base/sha256.h"
 #include "server/base/subprocess.h"
 #include "server/training/worker/process_guard.h"
+#include "server/workers/sandbox/capability.h"
 #include "tests/training/worker/fake_server.h"
 #include "tests/training/worker/tiny_job_files.h"
 
@@ -40,9 +42,9 @@ class WorkerProcessTest : public ::testing::Test {
     Launch();
   }
 
-  void Launch() {
-    auto process = Subprocess::Start(
-        {.argv = {WorkerPath(), "--server", server_->address(), "--worker-id", "w"}, .extra_env = {{"ATTUNE_WORKER_SECRET", "s"}}});
+  void Launch(const std::string& sandbox = "off") {
+    auto process = Subprocess::Start({.argv = {WorkerPath(), "--server", server_->address(), "--worker-id", "w"},
+                                      .extra_env = {{"ATTUNE_WORKER_SECRET", "s"}, {"ATTUNE_WORKER_SANDBOX", sandbox}, {"ATTUNE_WORKER_DATA", directory_.path()}}});
     ASSERT_TRUE(process.ok()) << process.status();
     process_ = *std::move(process);
   }
@@ -216,6 +218,33 @@ TEST_F(WorkerProcessTest, ExitsWhenTheStreamIsLostInTheMiddle) {
   const ExitStatus status = process_->Wait();
   EXPECT_FALSE(status.signaled);
   EXPECT_EQ(status.code, kExitStreamLost);
+}
+
+TEST_F(WorkerProcessTest, ShutInItTrainsAndTakesNoOtherFiles) {
+  if (workers::AskKernel().level() != workers::SandboxLevel::kFull) GTEST_SKIP() << workers::AskKernel().missing;
+  // The folders of a server's data directory.
+  std::filesystem::create_symlink("model", directory_.path() + "/models");
+  std::filesystem::create_symlink("dataset", directory_.path() + "/datasets");
+  std::filesystem::create_directories(directory_.path() + "/jobs/out");
+  server_ = std::make_unique<FakeServer>();
+  Launch("required");
+  server_->Send(Assign(1, "jobs/out"));
+  const auto finished = server_->WaitFor([](const auto& m) { return m.has_finished() || m.has_failed(); });
+  ASSERT_TRUE(finished.has_finished()) << finished.DebugString();
+  FakeServer::Response predict;
+  predict.mutable_predict()->set_request(9);
+  predict.mutable_predict()->set_checkpoint_dir(Checkpoint("jobs/out", finished.finished().best_step()));
+  predict.mutable_predict()->add_inputs()->set_text("the movie is good");
+  server_->Send(predict);
+  const auto answer = server_->WaitFor([](const auto& m) { return m.has_predict_done(); }).predict_done();
+  EXPECT_THAT(answer.error(), HasSubstr("bound to the files of another request"));
+  EXPECT_EQ(process_->Wait().code, kExitSandbox);
+}
+
+TEST_F(WorkerProcessTest, ASandboxThatItDoesNotKnowEndsIt) {
+  server_ = std::make_unique<FakeServer>();
+  Launch("sometimes");
+  EXPECT_EQ(process_->Wait().code, kExitSandbox);
 }
 
 TEST(Worker, DescribesItself) {
