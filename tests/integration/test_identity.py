@@ -213,9 +213,13 @@ def test_what_happened_is_in_the_audit_log(server):
     upload = server.uploads.CreateUpload(upload_pb.CreateUploadRequest(filename="a.csv", size_bytes=1))
     with pytest.raises(grpc.RpcError):
         server.uploads.DeleteUpload(upload_pb.DeleteUploadRequest(name="uploads/unknown"))
-    with open(os.path.join(server.data_dir, "audit", "audit.jsonl")) as file:
-        lines = [json.loads(line) for line in file]
-    of_writer = [line for line in lines if line["credential"] == writer.split("_")[1]]
+
+    def lines():
+        with open(os.path.join(server.data_dir, "audit", "audit.jsonl")) as file:
+            return [line for line in map(json.loads, file) if line["credential"] == writer.split("_")[1]]
+
+    harness.wait_until(lambda: len(lines()) >= 2, "the lines of both calls: a call's is written when it is over, which its caller knows first")
+    of_writer = lines()
     assert [(line["method"].split("/")[1], line["resource"], line["code"]) for line in of_writer] == \
         [("CreateUpload", upload.name, "OK"), ("DeleteUpload", "uploads/unknown", "NOT_FOUND")]
     assert all(line["subject"] == "of team-a" and line["peer"].startswith("ipv4:127.0.0.1:") for line in of_writer)
