@@ -1,5 +1,8 @@
 #include "server/scheduler/checkpoint_files.h"
 
+#include <filesystem>
+#include <fstream>
+
 #include <string>
 
 #include "gmock/gmock.h"
