@@ -53,7 +53,7 @@ class World:
         self.server.__exit__()
 
     def environment(self):
-        return {"ATTUNE_ADDRESS": self.server.address.replace("127.0.0.1", "localhost"), "ATTUNE_CA_FILE": self.server.authority.certificate, "ATTUNE_TOKEN": self.token,
+        return {"ATTUNE_SERVER": self.server.address.replace("127.0.0.1", "localhost"), "ATTUNE_CA_FILE": self.server.authority.certificate, "ATTUNE_TOKEN": self.token,
                 "ATTUNE_BASE_MODEL": self.model, "ATTUNE_DATASET_FILE": str(self.dataset_file), "ATTUNE_BAD_DATASET_FILE": str(self.bad_dataset_file),
                 # Which has what the example for Python needs, in the versions of its requirements.txt.
                 "PYTHON": sys.executable}

@@ -203,7 +203,7 @@ def check(condition, otherwise):
 
 def main():
     environment = os.environ
-    with open_channel(environment["ATTUNE_ADDRESS"], environment.get("ATTUNE_CA_FILE"), environment.get("ATTUNE_TOKEN")) as channel:
+    with open_channel(environment["ATTUNE_SERVER"], environment.get("ATTUNE_CA_FILE"), environment.get("ATTUNE_TOKEN")) as channel:
         scenario = Scenario(channel, environment["ATTUNE_BASE_MODEL"], environment["ATTUNE_DATASET_FILE"], environment["ATTUNE_BAD_DATASET_FILE"])
         for name, step in scenario.steps().items():
             try:

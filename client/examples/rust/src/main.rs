@@ -49,7 +49,7 @@ fn connect() -> Result<Scenario> {
     let required = |variable: &str| env::var(variable).with_context(|| format!("{variable} is not set"));
     let optional = |variable: &str| env::var(variable).ok();
     Ok(Scenario {
-        client: Client::new(&required("ATTUNE_ADDRESS")?, optional("ATTUNE_CA_FILE").as_deref(), optional("ATTUNE_TOKEN").as_deref())?,
+        client: Client::new(&required("ATTUNE_SERVER")?, optional("ATTUNE_CA_FILE").as_deref(), optional("ATTUNE_TOKEN").as_deref())?,
         dataset_file: required("ATTUNE_DATASET_FILE")?.into(),
         bad_dataset_file: required("ATTUNE_BAD_DATASET_FILE")?.into(),
         base_model: required("ATTUNE_BASE_MODEL")?,

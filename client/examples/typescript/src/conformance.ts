@@ -255,7 +255,7 @@ function* pieces(name: string, content: Buffer, offset: number): Generator<Write
   }
 }
 
-const client = new Client(required("ATTUNE_ADDRESS"), process.env.ATTUNE_CA_FILE, process.env.ATTUNE_TOKEN);
+const client = new Client(required("ATTUNE_SERVER"), process.env.ATTUNE_CA_FILE, process.env.ATTUNE_TOKEN);
 for (const [step, run] of Object.entries(new Scenario(client).steps)) {
   try {
     console.log(`ok ${step} ${await run()}`);

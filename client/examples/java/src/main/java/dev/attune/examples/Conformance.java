@@ -69,7 +69,7 @@ public final class Conformance {
   }
 
   public static void main(String[] arguments) throws IOException {
-    try (Client client = new Client(required("ATTUNE_ADDRESS"), System.getenv("ATTUNE_CA_FILE"), System.getenv("ATTUNE_TOKEN"))) {
+    try (Client client = new Client(required("ATTUNE_SERVER"), System.getenv("ATTUNE_CA_FILE"), System.getenv("ATTUNE_TOKEN"))) {
       Conformance scenario = new Conformance(client);
       run("upload", scenario::upload);
       run("bad_row", scenario::badRow);
