@@ -5,7 +5,7 @@ BUILD = build/$(PRESET)
 KILLS ?= 1000
 SECONDS ?= 60
 
-.PHONY: help setup build demo demo-vision test test-unit test-crash test-sanitizers fuzz bench format lint clean
+.PHONY: help setup build demo demo-vision test test-unit test-clients test-crash test-sanitizers fuzz bench format lint clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -28,6 +28,10 @@ test: build  ## build and run every test
 
 test-unit: setup  ## the fast tests only, without torch
 	@cmake --preset dev >/dev/null && cmake --build --preset dev -j $(JOBS) && tools/test build/dev -L unit
+
+test-clients: build  ## the conformance scenario in every language of client/examples
+	@tools/setup --clients
+	@ATTUNE_DEPS_DIR=$(CURDIR)/.deps ATTUNE_BUILD_DIR=$(CURDIR)/$(BUILD) .deps/testenv/bin/python -m pytest -v -p no:cacheprovider tests/clients
 
 test-crash: build  ## kill servers and workers a thousand times (KILLS=n), and check that nothing was lost
 	@ATTUNE_DEPS_DIR=$(CURDIR)/.deps ATTUNE_BUILD_DIR=$(CURDIR)/$(BUILD) .deps/testenv/bin/python tests/integration/crash_matrix.py --kills $(KILLS)

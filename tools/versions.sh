@@ -36,6 +36,9 @@ libsqlite3-dev libyaml-cpp-dev nlohmann-json3-dev libcli11-dev libzstd-dev zlib1
 libjpeg62-turbo-dev libpng-dev libwebp-dev libarchive-dev nettle-dev libbz2-dev liblzma-dev
 python3 python3-pip rustc-web cargo-web"
 APT_TEST="python3-venv dataset-fashion-mnist"
+# Languages of client/examples, PROGRAM:PACKAGE. A program that is there already will do, wherever it comes from. The first list is what `make test` runs, both are what `make test-clients` does.
+APT_LANGUAGES="go:golang-go"
+APT_CLIENTS="node:nodejs npm:npm javac:openjdk-17-jdk-headless mvn:maven"
 # What `make fuzz` builds with: clang, its sanitizers and libFuzzer. `make test` drives the same targets with the compiler of everything else.
 APT_FUZZ="clang-14 libclang-rt-14-dev"
 # What the tests of deploy/prometheus and deploy/grafana run: promtool, amtool and a Prometheus. Their programs need nothing else.

@@ -11,7 +11,7 @@ import harness
 import world
 
 EXAMPLES = os.path.join(harness.SOURCE, "client", "examples")
-LANGUAGES = sorted(name for name in os.listdir(EXAMPLES) if os.access(os.path.join(EXAMPLES, name, "run"), os.X_OK))
+LANGUAGES = sorted(name for name in os.listdir(EXAMPLES) if os.path.exists(os.path.join(EXAMPLES, name, "run")))
 
 
 def client(language):

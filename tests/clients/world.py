@@ -55,8 +55,8 @@ class World:
     def environment(self):
         return {"ATTUNE_SERVER": self.server.address.replace("127.0.0.1", "localhost"), "ATTUNE_CA_FILE": self.server.authority.certificate, "ATTUNE_TOKEN": self.token,
                 "ATTUNE_BASE_MODEL": self.model, "ATTUNE_DATASET_FILE": str(self.dataset_file), "ATTUNE_BAD_DATASET_FILE": str(self.bad_dataset_file),
-                # Which has what the example for Python needs, in the versions of its requirements.txt.
-                "PYTHON": sys.executable}
+                # What tools/setup has fetched: this interpreter has what the example in Python needs, in the versions of its requirements.txt.
+                "PYTHON": sys.executable, "GOMODCACHE": os.path.join(harness.DEPS, "go-modules"), "GOFLAGS": "-modcacherw"}
 
     def run(self, command):
         """What a client writes to stdout while it does the scenario. Fails when the client does."""
