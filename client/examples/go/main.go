@@ -31,7 +31,7 @@ type scenario struct {
 }
 
 func main() {
-	client, err := newClient(os.Getenv("ATTUNE_ADDRESS"), os.Getenv("ATTUNE_CA_FILE"), os.Getenv("ATTUNE_TOKEN"))
+	client, err := newClient(os.Getenv("ATTUNE_SERVER"), os.Getenv("ATTUNE_CA_FILE"), os.Getenv("ATTUNE_TOKEN"))
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "failed connect:", err)
 		os.Exit(1)
