@@ -212,7 +212,7 @@ int Run() {
   std::string step = "connect";
   try {
     Scenario scenario(
-        OpenChannel(Environment("ATTUNE_ADDRESS"), Environment("ATTUNE_CA_FILE"), Environment("ATTUNE_TOKEN")));
+        OpenChannel(Environment("ATTUNE_SERVER"), Environment("ATTUNE_CA_FILE"), Environment("ATTUNE_TOKEN")));
     const std::vector<std::pair<std::string, std::string (Scenario::*)()>> steps = {
         {"upload", &Scenario::Upload},        {"bad_row", &Scenario::BadRow},
         {"import", &Scenario::ImportDataset}, {"create", &Scenario::Create},
