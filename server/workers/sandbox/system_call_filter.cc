@@ -31,7 +31,8 @@ constexpr uint32_t kArchitecture = AUDIT_ARCH_AARCH64;
 
 constexpr uint32_t kRefuse = SECCOMP_RET_ERRNO | EPERM;
 
-constexpr uint32_t kOpenTreeAttributes = 467;  // of later kernels; the same number for all processors
+// Of later kernels than the headers; the numbers are the same for all processors.
+constexpr uint32_t kChangeModeAt2 = 452, kSetAttributeAt = 463, kRemoveAttributeAt = 466, kOpenTreeAttributes = 467, kSetFileAttributes = 469;
 
 constexpr uint32_t kForbidden[] = {
     // Other programs and processes.
@@ -40,8 +41,8 @@ constexpr uint32_t kForbidden[] = {
     // The file system's shape, and files by other means than paths.
     SYS_mount, SYS_umount2, SYS_pivot_root, SYS_chroot, SYS_move_mount, SYS_open_tree, kOpenTreeAttributes, SYS_fsopen, SYS_fsconfig, SYS_fsmount, SYS_fspick, SYS_mount_setattr, SYS_name_to_handle_at,
     SYS_open_by_handle_at, SYS_quotactl, SYS_quotactl_fd, SYS_fanotify_init, SYS_swapon, SYS_swapoff,
-    // Rights of files, which Landlock does not guard.
-    SYS_fchmod, SYS_fchmodat, SYS_fchown, SYS_fchownat, SYS_setxattr, SYS_lsetxattr, SYS_fsetxattr, SYS_removexattr, SYS_lremovexattr, SYS_fremovexattr, SYS_mknodat,
+    // Rights of files, and news of them, which Landlock does not guard.
+    SYS_inotify_init1, SYS_inotify_add_watch, SYS_fchmod, SYS_fchmodat, kChangeModeAt2, kSetAttributeAt, kRemoveAttributeAt, kSetFileAttributes, SYS_fchown, SYS_fchownat, SYS_setxattr, SYS_lsetxattr, SYS_fsetxattr, SYS_removexattr, SYS_lremovexattr, SYS_fremovexattr, SYS_mknodat,
     // The kernel.
     SYS_bpf, SYS_perf_event_open, SYS_userfaultfd, SYS_io_uring_setup, SYS_io_uring_enter, SYS_io_uring_register, SYS_init_module, SYS_finit_module, SYS_delete_module, SYS_kexec_load, SYS_reboot, SYS_syslog,
     SYS_acct, SYS_keyctl, SYS_add_key, SYS_request_key,
@@ -51,7 +52,7 @@ constexpr uint32_t kForbidden[] = {
     SYS_shmget, SYS_shmat, SYS_shmctl, SYS_semget, SYS_semctl, SYS_semop, SYS_semtimedop, SYS_msgget, SYS_msgsnd, SYS_msgrcv, SYS_msgctl, SYS_mq_open, SYS_mq_unlink,
     SYS_kexec_file_load,
 #if defined(__x86_64__)
-    SYS_fork, SYS_vfork, SYS_chmod, SYS_chown, SYS_lchown, SYS_mknod, SYS_ioperm, SYS_iopl, SYS_modify_ldt, SYS_uselib, SYS_ustat, SYS_sysfs, SYS__sysctl,
+    SYS_fork, SYS_vfork, SYS_inotify_init, SYS_chmod, SYS_chown, SYS_lchown, SYS_mknod, SYS_ioperm, SYS_iopl, SYS_modify_ldt, SYS_uselib, SYS_ustat, SYS_sysfs, SYS__sysctl,
 #endif
 };
 

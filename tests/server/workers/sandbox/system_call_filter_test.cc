@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -89,7 +90,7 @@ INSTANTIATE_TEST_SUITE_P(
                               }},
                       Attempt{"SharedMemory", [] { return ErrorOf(shmget(IPC_PRIVATE, 4096, IPC_CREAT | 0600) < 0 ? -1 : 0); }}, Attempt{"Mount", [] { return Call(SYS_mount, 0, 0, 0, 0, 0); }, EFAULT},
                       Attempt{"Rings", [] { return Call(SYS_io_uring_setup, 0); }, EFAULT}, Attempt{"Keys", [] { return Call(SYS_add_key, 0, 0, 0, 0, 0); }, EFAULT},
-                      Attempt{"Owners", [] { return ErrorOf(fchown(-1, 0, 0)); }, EBADF},
+                      Attempt{"NewsOfFiles", [] { return ErrorOf(inotify_init1(0)); }}, Attempt{"Owners", [] { return ErrorOf(fchown(-1, 0, 0)); }, EBADF},
                       Attempt{"ReadingOthersMemory",
                               [] {
                                 char byte = 0, source = 1;
