@@ -88,12 +88,14 @@ v1::Upload SendRest(Uploads& uploads, const std::string& name, const std::string
     message.set_name(name);
     message.set_offset(offset);
     bool open = true;
-    while (open && offset < content.size()) {
+    // Once at least: where only the answer was lost, nothing is left to send, but the server must learn which upload
+    // this is.
+    do {
       message.set_data(content.substr(offset, kPieceBytes));
       offset += message.data().size();
       open = stream->Write(message);  // false: the server has ended the call; Finish says why
       message.Clear();
-    }
+    } while (open && offset < content.size());
     stream->WritesDone();
     return stream->Finish();
   };

@@ -80,7 +80,8 @@ func (c *client) sendRest(ctx context.Context, name string, content []byte) (*at
 		}
 		rest := bytes.NewBuffer(content[upload.GetCommittedBytes():])
 		request := &attunev1.WriteUploadRequest{Name: name, Offset: upload.GetCommittedBytes()}
-		for rest.Len() > 0 {
+		// Once at least: where only the answer was lost, nothing is left to send, but the server must learn which upload this is.
+		for first := true; first || rest.Len() > 0; first = false {
 			request.Data = rest.Next(pieceBytes)
 			// io.EOF: the server has ended the call; CloseAndRecv says why.
 			if err := stream.Send(request); err != nil {
