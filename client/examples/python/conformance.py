@@ -4,6 +4,7 @@ import hashlib
 import os
 import sys
 import threading
+import time
 import uuid
 
 import grpc
@@ -145,7 +146,7 @@ class Scenario:
             upload = self._get_upload(name)
             if upload.committed_bytes > 0:
                 return upload.committed_bytes
-            threading.Event().wait(0.05)
+            time.sleep(0.05)
         return 0
 
     def _send_rest(self, name, content):
