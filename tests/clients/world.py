@@ -16,8 +16,8 @@ import secure
 
 ROWS, BAD_LINE = 400, 42
 CLASSES = ("negative", "positive")
-# Weights of 6 MB: more than a server sends before somebody reads, so that a download can be cut.
-BERT = dict(hidden_size=256, intermediate_size=1024)
+# Weights of 39 MB: more than the 16 MB to which a connection's window may grow while a slow client has one piece in hand, so that the server is still sending when a download is cut.
+BERT = dict(hidden_size=256, intermediate_size=1024, vocab_size=32000)
 # The first run of an example fetches and compiles what it is made of.
 BUILD_SECONDS = 1500
 
