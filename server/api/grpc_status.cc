@@ -12,10 +12,8 @@
 namespace attune::api {
 namespace {
 
-constexpr std::string_view kReasonPayload = "attune.dev/reason";
 constexpr std::string_view kMetadataPrefix = "attune.dev/metadata/";
 constexpr std::string_view kQuotaFailurePayload = "google.rpc.QuotaFailure";
-constexpr std::string_view kRetryDelayPayload = "attune.dev/retry_delay_ms";
 constexpr absl::Duration kUnavailableRetryDelay = absl::Seconds(1);
 // gRPC implementations refuse a call's trailers over 8 KiB, and with them its status. The message counts percent-encoded, the details in base64;
 // some is left for the other entries.
@@ -31,7 +29,7 @@ std::optional<std::string> Payload(const absl::Status& status, std::string_view 
 google::rpc::ErrorInfo MakeErrorInfo(const absl::Status& status) {
   google::rpc::ErrorInfo info;
   info.set_domain(std::string(kErrorDomain));
-  info.set_reason(Payload(status, kReasonPayload).value_or(std::string(DefaultReason(status.code()))));
+  info.set_reason(Payload(status, auth::kReasonPayload).value_or(std::string(DefaultReason(status.code()))));
   status.ForEachPayload([&info](absl::string_view url, const absl::Cord& value) {
     if (absl::ConsumePrefix(&url, AbslView(kMetadataPrefix))) {
       (*info.mutable_metadata())[std::string(url)] = std::string(value);
@@ -42,7 +40,7 @@ google::rpc::ErrorInfo MakeErrorInfo(const absl::Status& status) {
 
 std::optional<absl::Duration> RetryDelay(const absl::Status& status) {
   int64_t milliseconds = 0;
-  std::optional<std::string> text = Payload(status, kRetryDelayPayload);
+  std::optional<std::string> text = Payload(status, auth::kRetryDelayPayload);
   if (text.has_value() && absl::SimpleAtoi(*text, &milliseconds)) return absl::Milliseconds(milliseconds);
   if (status.code() == absl::StatusCode::kUnavailable) return kUnavailableRetryDelay;
   return std::nullopt;
@@ -119,16 +117,8 @@ std::string_view DefaultReason(absl::StatusCode code) {
   }
 }
 
-void SetReason(absl::Status& status, std::string_view reason) {
-  status.SetPayload(AbslView(kReasonPayload), absl::Cord(AbslView(reason)));
-}
-
 void SetMetadata(absl::Status& status, std::string_view key, std::string_view value) {
   status.SetPayload(StrCat(kMetadataPrefix, key), absl::Cord(AbslView(value)));
-}
-
-void SetRetryDelay(absl::Status& status, absl::Duration delay) {
-  status.SetPayload(AbslView(kRetryDelayPayload), absl::Cord(StrCat(absl::ToInt64Milliseconds(delay))));
 }
 
 grpc::Status ToGrpcStatus(const absl::Status& status) {

@@ -20,6 +20,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "grpcpp/support/status.h"
+#include "server/auth/auth_errors.h"
 
 namespace attune::api {
 
@@ -32,8 +33,8 @@ grpc::Status ToGrpcStatus(const absl::Status& status);
 std::string_view DefaultReason(absl::StatusCode code);
 
 // Each returns without effect on an OK status.
-void SetReason(absl::Status& status, std::string_view reason);
+using auth::SetReason;
+using auth::SetRetryDelay;
 void SetMetadata(absl::Status& status, std::string_view key, std::string_view value);
-void SetRetryDelay(absl::Status& status, absl::Duration delay);
 
 }  // namespace attune::api

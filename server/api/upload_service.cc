@@ -113,8 +113,7 @@ class UploadStream final : public grpc::ServerReadReactor<v1::WriteUploadRequest
     RequestCheck check;
     check.Range("offset", message_.offset(), 0, std::numeric_limits<int64_t>::max(), "where the first byte belongs");
     ATTUNE_RETURN_IF_ERROR(check.status());
-    ATTUNE_RETURN_IF_ERROR(access_.CheckName(*caller_, message_.name()));
-    ATTUNE_ASSIGN_OR_RETURN(const std::string project, access_.ProjectOf(message_.name()));
+    ATTUNE_ASSIGN_OR_RETURN(const std::string project, access_.ProjectSeenBy(*caller_, message_.name(), /*changes=*/true));
     ATTUNE_ASSIGN_OR_RETURN(lease_, access_.Begin(project, auth::QuotaKind::kUpload));
     auto writer = store_.OpenUpload(id, message_.offset());
     if (!writer.ok()) return WithOffset(id, writer.status());

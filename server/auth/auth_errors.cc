@@ -6,9 +6,6 @@
 namespace attune::auth {
 namespace {
 
-constexpr char kReasonPayload[] = "attune.dev/reason";
-constexpr char kRetryDelayPayload[] = "attune.dev/retry_delay_ms";
-
 absl::Status WithReason(absl::StatusCode code, std::string_view reason, std::string_view message) {
   absl::Status status(code, AbslView(message));
   SetReason(status, reason);
@@ -27,14 +24,14 @@ absl::Status NotYet(std::string_view reason, std::string_view message, absl::Dur
   return status;
 }
 
-void SetReason(absl::Status& status, std::string_view reason) { status.SetPayload(kReasonPayload, absl::Cord(AbslView(reason))); }
+void SetReason(absl::Status& status, std::string_view reason) { status.SetPayload(AbslView(kReasonPayload), absl::Cord(AbslView(reason))); }
 
 void SetRetryDelay(absl::Status& status, absl::Duration delay) {
-  status.SetPayload(kRetryDelayPayload, absl::Cord(StrCat(absl::ToInt64Milliseconds(absl::Ceil(delay, absl::Milliseconds(1))))));
+  status.SetPayload(AbslView(kRetryDelayPayload), absl::Cord(StrCat(absl::ToInt64Milliseconds(absl::Ceil(delay, absl::Milliseconds(1))))));
 }
 
 std::string ReasonOf(const absl::Status& status) {
-  auto payload = status.GetPayload(kReasonPayload);
+  auto payload = status.GetPayload(AbslView(kReasonPayload));
   return payload.has_value() ? std::string(*payload) : std::string();
 }
 

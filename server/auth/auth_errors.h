@@ -12,6 +12,10 @@
 
 namespace attune::auth {
 
+// Payloads of a status, which api/grpc_status.h reads.
+inline constexpr std::string_view kReasonPayload = "attune.dev/reason";
+inline constexpr std::string_view kRetryDelayPayload = "attune.dev/retry_delay_ms";  // decimal
+
 absl::Status Unauthenticated(std::string_view reason, std::string_view message);
 absl::Status PermissionDenied(std::string_view reason, std::string_view message);
 // UNAVAILABLE: the same call may succeed after `delay`.

@@ -46,20 +46,19 @@ absl::StatusOr<std::string> Access::ProjectOf(const std::string& name) {
   return ProjectOrDefault(job.spec().scheduling().project());
 }
 
-absl::Status Access::CheckOne(const Caller& caller, const std::string& name, bool changes) {
-  const absl::StatusOr<std::string> project = ProjectOf(name);
+absl::StatusOr<std::string> Access::ProjectSeenBy(const Caller& caller, const std::string& name, bool changes) {
+  absl::StatusOr<std::string> project = ProjectOf(name);
+  if (caller.HasAllProjects()) return project;
   if (!project.ok() && (absl::IsNotFound(project.status()) || absl::IsInvalidArgument(project.status()))) return NoSuch(name);
   ATTUNE_RETURN_IF_ERROR(project.status());
-  if (caller.Has(*project) || (!changes && *project == kSharedProject && IsShareable(name))) return absl::OkStatus();
+  if (caller.Has(*project) || (!changes && *project == kSharedProject && IsShareable(name))) return project;
   return NoSuch(name);
 }
-
-absl::Status Access::CheckName(const Caller& caller, const std::string& name) { return caller.HasAllProjects() ? absl::OkStatus() : CheckOne(caller, name, /*changes=*/true); }
 
 absl::Status Access::Check(const Caller& caller, const google::protobuf::Message& request) {
   if (caller.HasAllProjects()) return absl::OkStatus();
   const bool changes = absl::StartsWith(request.GetDescriptor()->name(), "Delete");
-  for (const std::string& name : ReferencesIn(request)) ATTUNE_RETURN_IF_ERROR(CheckOne(caller, name, changes));
+  for (const std::string& name : ReferencesIn(request)) ATTUNE_RETURN_IF_ERROR(ProjectSeenBy(caller, name, changes).status());
   return absl::OkStatus();
 }
 

@@ -43,7 +43,8 @@ class Access {
 
   // Reads the rows of uploads, datasets and models that `request` names; a job's are in memory.
   absl::Status Check(const Caller& caller, const google::protobuf::Message& request);
-  absl::Status CheckName(const Caller& caller, const std::string& name);
+  // The project of "uploads/u2x" and the like. NOT_FOUND where it is not the caller's; `changes`: reading is not all that it is for.
+  absl::StatusOr<std::string> ProjectSeenBy(const Caller& caller, const std::string& name, bool changes);
 
   // Both, for requests that name nothing but jobs and their checkpoints.
   absl::StatusOr<Caller> Admit(const grpc::ServerContextBase& context, const google::protobuf::Message& request);
@@ -54,11 +55,8 @@ class Access {
   absl::Status CheckStorage(const std::string& project, int64_t added);
   absl::Status CheckQueue(const std::string& project);
 
-  // The project of "datasets/reviews" and the like. NOT_FOUND.
-  absl::StatusOr<std::string> ProjectOf(const std::string& name);
-
  private:
-  absl::Status CheckOne(const Caller& caller, const std::string& name, bool changes);
+  absl::StatusOr<std::string> ProjectOf(const std::string& name);
   absl::StatusOr<int64_t> StoredBytes(const std::string& project);
 
   const AccessSources sources_;

@@ -3,9 +3,8 @@
 #include <algorithm>
 #include <vector>
 
-#include "absl/strings/cord.h"
 #include "absl/strings/str_join.h"
-#include "google/rpc/error_details.pb.h"
+#include "server/api/validation.h"
 #include "server/auth/auth_errors.h"
 #include "server/base/ids.h"
 #include "server/base/status_macros.h"
@@ -15,12 +14,9 @@ namespace attune::api {
 namespace {
 
 absl::Status Violation(std::string_view field, const std::string& description) {
-  google::rpc::BadRequest bad_request;
-  bad_request.add_field_violations()->set_field(std::string(field));
-  bad_request.mutable_field_violations(0)->set_description(description);
-  absl::Status status = absl::InvalidArgumentError(StrCat(field, ": ", description));
-  status.SetPayload("google.rpc.BadRequest", absl::Cord(bad_request.SerializeAsString()));
-  return status;
+  RequestCheck check;
+  check.Violate(field, description);
+  return check.status();
 }
 
 }  // namespace
