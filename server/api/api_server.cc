@@ -133,6 +133,7 @@ absl::Status ApiServer::Listen(prometheus::Registry& registry, const ApiSecurity
   std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
   interceptors.push_back(std::make_unique<RpcObserver>(registry));
   if (security.audit != nullptr && security.gate != nullptr) interceptors.push_back(std::make_unique<auth::AuditInterceptor>(*security.audit, *security.gate));
+  if (security.streams != nullptr) interceptors.push_back(security.streams->MakeInterceptorFactory());
   builder.experimental().SetInterceptorCreators(std::move(interceptors));
   for (const auto& [name, service] : services_->All()) builder.RegisterService(service);
   server_ = builder.BuildAndStart();

@@ -23,6 +23,7 @@
 #include "server/artifacts/artifact_store.h"
 #include "server/auth/audit_log.h"
 #include "server/auth/gate/call_gate.h"
+#include "server/auth/gate/open_streams.h"
 #include "server/auth/quotas.h"
 #include "server/auth/tls/server_certificate.h"
 #include "server/auth/tokens/token_store.h"
@@ -47,6 +48,7 @@ struct ApiOptions {
 // Who may call. By default anybody, without encryption.
 struct ApiSecurity {
   auth::CallGate* gate = nullptr;            // before every call; null: nobody is asked
+  auth::OpenStreams* streams = nullptr;      // null: they end by themselves
   auth::TokenStore* tokens = nullptr;        // for AdminService
   auth::AuditLog* audit = nullptr;           // null: none is kept
   auth::ProjectQuotas* quotas = nullptr;     // null: none

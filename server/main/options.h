@@ -23,6 +23,7 @@ struct WorkerOptions {
   int64_t job_slots = 1;     // jobs that run at once
   int64_t threads = 0;       // CPU threads of a job; 0: the cores, shared between the slots
   int64_t warm_workers = 1;  // started and idle
+  int64_t prediction_workers = 2;  // in sandboxes: one checkpoint each
   int64_t memory_bytes = 0;  // that a worker may have; 0: no limit
   std::string share_devices_by = "memory";  // or "slots"
   int64_t job_memory_bytes = 0;             // of the CPU, for all jobs together; 0: nine tenths of what there is

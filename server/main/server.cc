@@ -102,7 +102,7 @@ absl::Status Server::StartWorkers() {
       launcher_, workers::LocalProcessLauncher::Create(
                      {.worker_path = options_.workers.binary, .server_address = StrCat("unix:", socket_path), .extra_env = WorkerEnvironment(options_.workers, directory_->path())}));
   auto pool = std::make_unique<workers::SupervisedWorkerPool>(
-      workers::SupervisedWorkerPoolOptions{.warm_workers = static_cast<int>(options_.workers.warm_workers), .registry = registry_.get(), .separate_inputs = options_.workers.sandbox != "off"}, *launcher_,
+      workers::SupervisedWorkerPoolOptions{.warm_workers = static_cast<int>(options_.workers.warm_workers), .registry = registry_.get(), .separate_inputs = options_.workers.sandbox != "off", .prediction_workers = static_cast<int>(options_.workers.prediction_workers)}, *launcher_,
       Clock::System());
   grpc::Service& service = pool->service();
   pool_ = std::move(pool);

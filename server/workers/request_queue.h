@@ -61,6 +61,7 @@ class RequestQueue {
   }
 
   bool HasWaiting() const { return !waiting_.empty(); }
+  size_t size() const { return waiting_.size() + (in_flight_.has_value() ? 1 : 0); }
   const worker::v1::ConnectResponse& Next() const { return waiting_.front().command; }  // only where one waits
   // The one under way; null when there is none.
   Entry* InFlight() { return in_flight_.has_value() ? &*in_flight_ : nullptr; }

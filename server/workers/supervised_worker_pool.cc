@@ -27,10 +27,6 @@ SupervisedWorkerPool::SupervisedWorkerPool(SupervisedWorkerPoolOptions options, 
       service_(*this),
       registry_(options.registry),
       metrics_(registry_.get()),
-      predictions_{.queue = RequestQueue("predictions", options.max_waiting_predictions, options.max_waiting_prediction_bytes),
-                   .noun = "prediction",
-                   .advice = "send fewer or shorter texts at once",
-                   .idle_timeout = options.prediction_idle_timeout},
       evaluations_{.queue = RequestQueue("evaluations", options.max_waiting_evaluations, options.max_waiting_prediction_bytes),
                    .noun = "evaluation",
                    .advice = "lower batch_size",
@@ -39,7 +35,15 @@ SupervisedWorkerPool::SupervisedWorkerPool(SupervisedWorkerPoolOptions options, 
               .noun = "plan",
               .advice = "lower batch_size",
               .silence_timeout = options.probe_timeout,
-              .fresh_worker_each = true} {}
+              .fresh_worker_each = true} {
+  const size_t count = options.separate_inputs ? static_cast<size_t>(std::max(options.prediction_workers, 1)) : 1;
+  for (size_t i = 0; i < count; ++i) {
+    predictions_.push_back({.queue = RequestQueue("predictions", std::max<size_t>(options.max_waiting_predictions / count, 1), options.max_waiting_prediction_bytes / count),
+                            .noun = "prediction",
+                            .advice = "send fewer or shorter texts at once",
+                            .idle_timeout = options.prediction_idle_timeout});
+  }
+}
 
 SupervisedWorkerPool::~SupervisedWorkerPool() { Stop(absl::ZeroDuration()); }
 
@@ -132,7 +136,7 @@ void SupervisedWorkerPool::Stop(absl::Duration grace) {
         KillProcess(*worker, actions);
       }
     }
-    for (Lane* lane : {&predictions_, &evaluations_, &probes_}) {
+    for (Lane* lane : Lanes()) {
       for (RequestQueue::Entry& entry : lane->queue.TakeAll()) {
         actions.push_back([done = std::move(entry.callbacks.done)] { done(absl::UnavailableError("the server is shutting down")); });
       }
@@ -184,7 +188,7 @@ absl::Status SupervisedWorkerPool::OnHello(const std::shared_ptr<WorkerSession>&
     worker.deadline = absl::InfiniteFuture();
     trouble_.clear();
     if (stopping_) session->Send(ShutdownCommand());
-    for (Lane* lane : {&predictions_, &evaluations_, &probes_}) Pump(*lane);
+    for (Lane* lane : Lanes()) Pump(*lane);
     NotifyChanged(actions);
     dirty_ = true;
   });
@@ -223,8 +227,8 @@ void SupervisedWorkerPool::HandleMessage(Worker& worker, worker::v1::ConnectRequ
     case Kind::KIND_NOT_SET:
       return ProtocolError(worker, "an empty message", actions);
     case Kind::kPredictDone:
-      if (worker.id != predictions_.worker) return ProtocolError(worker, "a prediction that nobody asked for", actions);
-      return HandleAnswer(predictions_, std::move(message), actions);
+      if (Lane* lane = PredictionLaneOf(worker.id)) return HandleAnswer(*lane, std::move(message), actions);
+      return ProtocolError(worker, "a prediction that nobody asked for", actions);
     case Kind::kEvaluateProgress:
     case Kind::kEvaluateDone:
       if (worker.id != evaluations_.worker) return ProtocolError(worker, "an evaluation that nobody asked for", actions);
@@ -299,6 +303,12 @@ SupervisedWorkerPool::Worker* SupervisedWorkerPool::FindAttempt(const AttemptId&
     if (worker->attempt.has_value() && *worker->attempt == attempt) return worker.get();
   }
   return nullptr;
+}
+
+std::vector<SupervisedWorkerPool::Lane*> SupervisedWorkerPool::Lanes() {
+  std::vector<Lane*> lanes = {&evaluations_, &probes_};
+  for (Lane& lane : predictions_) lanes.push_back(&lane);
+  return lanes;
 }
 
 void SupervisedWorkerPool::NotifyChanged(Actions& actions) {

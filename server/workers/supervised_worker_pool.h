@@ -9,7 +9,8 @@
 // A worker trains one attempt and exits: exit is the only honest return of GPU memory. It is gone when its process has exited and its stream is closed, in
 // whatever order; so nothing that it said is missed. The prediction worker stays and keeps the last checkpoint loaded; evaluations, which take minutes, have another,
 // which exits when none is left. A plan measures memory, so each has a fresh worker, which exits with its answer. Workers in a sandbox open the files of their first request alone, so one for
-// another checkpoint or dataset has a fresh worker, too (separate_inputs).
+// another checkpoint or dataset has a fresh worker, too (separate_inputs); so that predictions with several checkpoints do not wait for one each time, as many prediction workers are kept as the
+// options say, each for its own checkpoint.
 #pragma once
 
 #include <functional>
@@ -43,8 +44,8 @@ struct SupervisedWorkerPoolOptions {
   absl::Duration stop_timeout = absl::Minutes(1);        // from cancel, suspend or shutdown to the end
   absl::Duration predict_timeout = absl::Minutes(2);     // of one prediction, waiting included
   absl::Duration prediction_idle_timeout = absl::Minutes(10);  // after which the prediction worker is let go
-  size_t max_waiting_predictions = 1024;
-  size_t max_waiting_prediction_bytes = 256 << 20;
+  size_t max_waiting_predictions = 1024;                 // shared equally by the prediction workers
+  size_t max_waiting_prediction_bytes = 256 << 20;       // the same
   absl::Duration evaluate_wait_timeout = absl::Hours(1);       // of an evaluation that waits for others
   absl::Duration evaluate_silence_timeout = absl::Minutes(5);  // of one under way, without progress
   size_t max_waiting_evaluations = 16;
@@ -54,6 +55,7 @@ struct SupervisedWorkerPoolOptions {
   size_t max_waiting_probes = 8;
   prometheus::Registry* registry = nullptr;  // of its metrics; null: nobody looks at them
   bool separate_inputs = false;              // no worker serves requests for different checkpoints or datasets
+  int prediction_workers = 2;                // with separate_inputs, else 1 serves all; at least 1
   bool own_thread = true;                    // false: the owner calls SuperviseNow
 };
 
@@ -116,7 +118,8 @@ class SupervisedWorkerPool final : public WorkerPool, private WorkerSessionHost 
     bool fresh_worker_each = false;                             // the worker is let go with its answer
     std::string worker;                                         // id; empty when there is none
     std::string inputs;                                         // of its first request: InputsOf
-    absl::Time last_used;
+    std::string last_inputs;                                    // of the last request that came
+    absl::Time last_used = absl::InfinitePast();
   };
   // Callbacks and launches, to be run in order without the lock.
   using Actions = std::vector<std::function<void()>>;
@@ -138,9 +141,13 @@ class SupervisedWorkerPool final : public WorkerPool, private WorkerSessionHost 
   void RemoveIfGone(const std::string& worker_id, Actions& actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void JudgeExit(const Worker& worker, ExitReason reason, const std::string& description) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  std::vector<Lane*> Lanes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
   // worker_requests.cc. AddRequest gives the request's number, or 0 when it was refused.
   int64_t AddRequest(Lane& lane, worker::v1::ConnectResponse command, RequestQueue::Callbacks callbacks, absl::Duration wait, Actions& actions)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Lane& PredictionLaneFor(const std::string& inputs) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  Lane* PredictionLaneOf(const std::string& worker_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CancelRequest(Lane& lane, int64_t id, Actions& actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Pump(Lane& lane) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void HandleProgress(const worker::v1::ConnectRequest& message, Actions& actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -171,7 +178,8 @@ class SupervisedWorkerPool final : public WorkerPool, private WorkerSessionHost 
   std::map<std::string, std::unique_ptr<Worker>> workers_ ABSL_GUARDED_BY(mutex_);
   LaunchBackoff backoff_ ABSL_GUARDED_BY(mutex_);
   std::string trouble_ ABSL_GUARDED_BY(mutex_);
-  Lane predictions_ ABSL_GUARDED_BY(mutex_), evaluations_ ABSL_GUARDED_BY(mutex_), probes_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Lane> predictions_ ABSL_GUARDED_BY(mutex_);  // as many as may have a worker
+  Lane evaluations_ ABSL_GUARDED_BY(mutex_), probes_ ABSL_GUARDED_BY(mutex_);
   int64_t refused_messages_ ABSL_GUARDED_BY(mutex_) = 0;
   bool dirty_ ABSL_GUARDED_BY(mutex_) = false;     // the supervisor should look again
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;  // nothing is launched or assigned any more

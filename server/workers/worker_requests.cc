@@ -1,5 +1,7 @@
 // Predictions, evaluations and probes of SupervisedWorkerPool: each kind has a lane, which is a queue and the worker that serves it.
+#include <algorithm>
 #include <iterator>
+#include <tuple>
 #include <utility>
 
 #include "server/base/str_cat.h"
@@ -38,7 +40,10 @@ void SupervisedWorkerPool::Predict(worker::v1::Predict prediction, PredictCallba
     if (absl::Status status = StatusOf(said); !status.ok()) return done(status);
     done(std::vector<v1::Prediction>(std::make_move_iterator(said.mutable_predictions()->begin()), std::make_move_iterator(said.mutable_predictions()->end())));
   };
-  WithActions([&](Actions& actions) { AddRequest(predictions_, std::move(command), std::move(callbacks), options_.predict_timeout, actions); });
+  WithActions([&](Actions& actions) {
+    Lane& lane = PredictionLaneFor(InputsOf(command));
+    AddRequest(lane, std::move(command), std::move(callbacks), options_.predict_timeout, actions);
+  });
 }
 
 int64_t SupervisedWorkerPool::Evaluate(worker::v1::Evaluate evaluation, EvaluateCallbacks callbacks) {
@@ -68,6 +73,24 @@ int64_t SupervisedWorkerPool::Probe(worker::v1::Probe probe, ProbeCallback done)
   int64_t id = 0;
   WithActions([&](Actions& actions) { id = AddRequest(probes_, std::move(command), std::move(callbacks), options_.probe_wait_timeout, actions); });
   return id;
+}
+
+SupervisedWorkerPool::Lane& SupervisedWorkerPool::PredictionLaneFor(const std::string& inputs) {
+  // What has been in use longest ago comes first, above all what never was; a queue, where there is one, is as short as can be.
+  const auto rank = [](const Lane& lane) { return std::tuple(lane.queue.size(), lane.worker.empty() ? absl::InfinitePast() : lane.last_used); };
+  Lane* best = nullptr;
+  for (Lane& lane : predictions_) {
+    const bool in_use = lane.queue.size() > 0 || !lane.worker.empty();
+    if (in_use && lane.last_inputs == inputs) return lane;
+    if (best == nullptr || rank(lane) < rank(*best)) best = &lane;
+  }
+  best->last_inputs = inputs;
+  return *best;
+}
+
+SupervisedWorkerPool::Lane* SupervisedWorkerPool::PredictionLaneOf(const std::string& worker_id) {
+  const auto found = std::find_if(predictions_.begin(), predictions_.end(), [&](const Lane& lane) { return lane.worker == worker_id; });
+  return found == predictions_.end() ? nullptr : &*found;
 }
 
 void SupervisedWorkerPool::CancelEvaluation(int64_t id) {

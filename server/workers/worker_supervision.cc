@@ -48,7 +48,7 @@ absl::Time SupervisedWorkerPool::CheckDeadlines(absl::Time now, Actions& actions
     next = std::min(next, CheckWorker(*workers_.at(id), now, actions));
     RemoveIfGone(id, actions);
   }
-  for (Lane* lane : {&predictions_, &evaluations_, &probes_}) next = std::min(next, CheckLane(*lane, now, actions));
+  for (Lane* lane : Lanes()) next = std::min(next, CheckLane(*lane, now, actions));
   return next;
 }
 
@@ -77,7 +77,7 @@ absl::Time SupervisedWorkerPool::PlanLaunches(absl::Time now, Actions& actions) 
              (worker->state == WorkerState::kIdle || worker->state == WorkerState::kStarting);
   }
   int missing = std::max(options_.warm_workers, 1) - ready;
-  for (Lane* lane : {&predictions_, &evaluations_, &probes_}) missing += lane->queue.HasWaiting() && lane->worker.empty();
+  for (Lane* lane : Lanes()) missing += lane->queue.HasWaiting() && lane->worker.empty();
   if (missing <= 0) return absl::InfiniteFuture();
   if (backoff_.next() > now) return backoff_.next();
   for (int i = 0; i < missing; ++i) {
@@ -151,9 +151,9 @@ void SupervisedWorkerPool::RemoveIfGone(const std::string& worker_id, Actions& a
   if (worker.attempt.has_value()) {
     EndAttempt(worker, {WorkerLost{reason, description}, std::move(worker.log_tail)}, actions);
   }
-  for (Lane* lane : {&predictions_, &evaluations_, &probes_}) LeaveLane(*lane, worker_id, description, actions);
+  for (Lane* lane : Lanes()) LeaveLane(*lane, worker_id, description, actions);
   workers_.erase(found);
-  for (Lane* lane : {&predictions_, &evaluations_, &probes_}) Pump(*lane);
+  for (Lane* lane : Lanes()) Pump(*lane);
   NotifyChanged(actions);
   dirty_ = true;
 }

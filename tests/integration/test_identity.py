@@ -207,22 +207,45 @@ def test_a_certificate_is_replaced_under_open_watches(tmp_path, authority, tiny_
             channel.close()
 
 
+def test_a_watch_ends_with_its_token(server, tiny_bert):
+    server.as_caller(server.admin_token)
+    model, data = server.import_model(tiny_bert, "tiny").name, server.import_dataset(harness.sentiment_csv(200), test_fraction=0.2).name
+    job = server.create_job(model, data, hyperparameters=harness.spec_pb.Hyperparameters(n_epochs=1000, batch_size=4))
+    reader = server.token("*", "read")
+    with server.open_channel(harness.CHANNEL_OPTIONS, reader) as channel:
+        stub = rpc["fine_tuning_job"].FineTuningJobServiceStub(channel)
+        watch = stub.WatchFineTuningJob(job_pb.WatchFineTuningJobRequest(name=job.name), timeout=harness.DEADLINE)
+        next(watch)
+        server.as_caller(server.admin_token)
+        server.admin.RevokeToken(admin_pb.RevokeTokenRequest(name=f"tokens/{reader.split('_')[1]}"))
+        with pytest.raises(grpc.RpcError) as ended:
+            for _ in watch:
+                pass
+        assert ended.value.code() == grpc.StatusCode.UNAVAILABLE and "was revoked" in ended.value.details()
+        with pytest.raises(grpc.RpcError) as refused:
+            next(stub.WatchFineTuningJob(job_pb.WatchFineTuningJobRequest(name=job.name), timeout=harness.DEADLINE))
+        assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED
+    server.jobs.CancelFineTuningJob(job_pb.CancelFineTuningJobRequest(name=job.name))
+
+
 def test_what_happened_is_in_the_audit_log(server):
     writer = server.token("team-a", "write")
     server.as_caller(writer)
     upload = server.uploads.CreateUpload(upload_pb.CreateUploadRequest(filename="a.csv", size_bytes=1))
     with pytest.raises(grpc.RpcError):
         server.uploads.DeleteUpload(upload_pb.DeleteUploadRequest(name="uploads/unknown"))
+    with pytest.raises(grpc.RpcError):
+        server.admin.ListTokens(admin_pb.ListTokensRequest())
 
     def lines():
         with open(os.path.join(server.data_dir, "audit", "audit.jsonl")) as file:
             return [line for line in map(json.loads, file) if line["credential"] == writer.split("_")[1]]
 
-    harness.wait_until(lambda: len(lines()) >= 2, "the lines of both calls: a call's is written when it is over, which its caller knows first")
-    of_writer = lines()
+    harness.wait_until(lambda: len(lines()) >= 3, "the lines of the calls: a call's is written when it is over, which its caller knows first")
+    of_writer = sorted(lines(), key=lambda line: ["OK", "NOT_FOUND", "PERMISSION_DENIED"].index(line["code"]))  # a refusal's is there at once
     assert [(line["method"].split("/")[1], line["resource"], line["code"]) for line in of_writer] == \
-        [("CreateUpload", upload.name, "OK"), ("DeleteUpload", "uploads/unknown", "NOT_FOUND")]
-    assert all(line["subject"] == "of team-a" and line["peer"].startswith("ipv4:127.0.0.1:") for line in of_writer)
+        [("CreateUpload", upload.name, "OK"), ("DeleteUpload", "uploads/unknown", "NOT_FOUND"), ("ListTokens", "", "PERMISSION_DENIED")]
+    assert all(line["subject"] == "of team-a" for line in of_writer) and all(line["peer"].startswith("ipv4:127.0.0.1:") for line in of_writer[:2])
 
 
 def test_the_command_line_speaks_it(server):

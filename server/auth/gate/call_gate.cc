@@ -16,19 +16,21 @@ constexpr size_t kMaxMethodBytes = 128;
 // For messages: "CreateUpload".
 std::string_view ShortName(std::string_view method) { return method.substr(method.rfind('/') + 1); }
 
-absl::StatusOr<Identity> Decide(Authenticator& authenticator, std::string_view method, const absl::StatusOr<Credentials>& credentials) {
+}  // namespace
+
+absl::StatusOr<Identity> CallGate::Decide(std::string_view method, const absl::StatusOr<Credentials>& credentials) {
   const Permission permission = PermissionFor(method);
   if (permission.open) return Identity{};
   ATTUNE_RETURN_IF_ERROR(credentials.status());
-  ATTUNE_ASSIGN_OR_RETURN(Identity caller, authenticator.Authenticate(*credentials));
-  ATTUNE_RETURN_IF_ERROR(RequireScope(caller, permission.scope, permission.method.empty() ? "a method that this server does not know" : ShortName(method)));
-  return caller;
+  ATTUNE_ASSIGN_OR_RETURN(Identity caller, authenticator_.Authenticate(*credentials));
+  const absl::Status status = RequireScope(caller, permission.scope, permission.method.empty() ? "a method that this server does not know" : ShortName(method));
+  if (status.ok()) return caller;
+  if (permission.audited) audit_.Record({.caller = caller, .method = method.substr(method.starts_with('/') ? 1 : 0), .code = absl::StatusCodeToString(status.code())});
+  return status;
 }
 
-}  // namespace
-
 absl::StatusOr<Identity> CallGate::Admit(std::string_view method, const absl::StatusOr<Credentials>& credentials) {
-  absl::StatusOr<Identity> caller = Decide(authenticator_, method, credentials);
+  absl::StatusOr<Identity> caller = Decide(method, credentials);
   if (caller.ok()) return caller;
   metrics_.refused.Add({{"reason", ReasonOf(caller.status())}}).Increment();
   // Strangers must not fill the log; whoever is known and wants more than they may is worth a line.

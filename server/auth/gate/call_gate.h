@@ -3,9 +3,10 @@
 //
 // Which project a call is about only its service knows: that is checked there, with RequireProject (../identity.h).
 //
-// Errors: UNAUTHENTICATED, PERMISSION_DENIED and UNAVAILABLE as in ../authenticator.h and ../identity.h. attune_auth_refused_calls_total{reason} counts them.
+// Errors: UNAUTHENTICATED, PERMISSION_DENIED and UNAVAILABLE as in ../authenticator.h and ../identity.h. attune_auth_refused_calls_total{reason} counts them. Somebody who is known and may not make a
+// change that they ask for gets a line of the audit log, without the peer, which gRPC does not know yet; strangers, who could fill it, get none.
 //
-//   CallGate gate(chain, registry);
+//   CallGate gate(chain, audit_log, registry);
 //   ATTUNE_ASSIGN_OR_RETURN(Identity caller, gate.Admit("/attune.v1.UploadService/CreateUpload", credentials));
 //   ATTUNE_ASSIGN_OR_RETURN(Identity caller, gate.CallerOf(*context));                                            // in a service
 #pragma once
@@ -17,6 +18,7 @@
 #include "prometheus/counter.h"
 #include "prometheus/family.h"
 #include "prometheus/registry.h"
+#include "server/auth/audit_log.h"
 #include "server/auth/authenticator.h"
 
 namespace attune::auth {
@@ -29,8 +31,8 @@ struct GateMetrics {
 
 class CallGate {
  public:
-  // `registry` must outlive this object.
-  CallGate(Authenticator& authenticator, prometheus::Registry& registry) : authenticator_(authenticator), metrics_(registry) {}
+  // All must outlive this object.
+  CallGate(Authenticator& authenticator, AuditLog& audit, prometheus::Registry& registry) : authenticator_(authenticator), audit_(audit), metrics_(registry) {}
 
   // `method` as in :path. Of an open method, nobody in particular (Identity{}), whatever the credentials.
   absl::StatusOr<Identity> Admit(std::string_view method, const absl::StatusOr<Credentials>& credentials);
@@ -40,7 +42,10 @@ class CallGate {
   absl::StatusOr<Identity> CallerOf(const grpc::ServerContextBase& context);
 
  private:
+  absl::StatusOr<Identity> Decide(std::string_view method, const absl::StatusOr<Credentials>& credentials);
+
   Authenticator& authenticator_;
+  AuditLog& audit_;
   GateMetrics metrics_;
 };
 

@@ -27,6 +27,7 @@ constexpr int64_t kMaxFileBytes = 1 << 20;
 constexpr absl::Duration kCertificateInterval = absl::Seconds(10);
 constexpr absl::Duration kAuditInterval = absl::Seconds(1);
 constexpr absl::Duration kLastUsedInterval = absl::Minutes(10);
+constexpr absl::Duration kStreamsInterval = absl::Seconds(5);
 
 absl::Status Annotate(const absl::Status& status, std::string_view option) { return absl::Status(status.code(), StrCat(option, ": ", std::string(status.message()))); }
 
@@ -149,7 +150,8 @@ absl::Status Security::MakeAuthenticators(bool trusted_channel) {
     chain.allow_plaintext_tokens = trusted_channel;
   }
   chain_ = std::make_unique<auth::ChainAuthenticator>(std::move(chain));
-  gate_ = std::make_unique<auth::CallGate>(*chain_, sources_.registry);
+  gate_ = std::make_unique<auth::CallGate>(*chain_, *audit_, sources_.registry);
+  streams_ = std::make_unique<auth::OpenStreams>(*chain_, sources_.registry);
   return absl::OkStatus();
 }
 
@@ -172,11 +174,13 @@ absl::Status Security::MakeFirstToken() {
 void Security::KeepFresh() {
   if (certificate_ != nullptr) upkeep_.push_back(std::make_unique<PeriodicTask>(kCertificateInterval, [this] { certificate_->Reload().IgnoreError(); }));
   upkeep_.push_back(std::make_unique<PeriodicTask>(kAuditInterval, [this] { audit_->Sync().IgnoreError(); }));
-  if (tokens_ != nullptr) upkeep_.push_back(std::make_unique<PeriodicTask>(kLastUsedInterval, [this] { tokens_->FlushLastUsed().IgnoreError(); }));
+  if (tokens_ == nullptr) return;
+  upkeep_.push_back(std::make_unique<PeriodicTask>(kLastUsedInterval, [this] { tokens_->FlushLastUsed().IgnoreError(); }));
+  upkeep_.push_back(std::make_unique<PeriodicTask>(kStreamsInterval, [this] { streams_->EndStale(); }));
 }
 
 api::ApiSecurity Security::ForApi() {
-  return {.gate = gate_.get(), .tokens = tokens_.get(), .audit = audit_.get(), .quotas = quotas_.get(), .certificate = certificate_.get()};
+  return {.gate = gate_.get(), .streams = streams_.get(), .tokens = tokens_.get(), .audit = audit_.get(), .quotas = quotas_.get(), .certificate = certificate_.get()};
 }
 
 auth::AuthSources Security::Gauges() {

@@ -22,6 +22,7 @@
 #include "server/auth/auth_gauges.h"
 #include "server/auth/authenticator.h"
 #include "server/auth/gate/call_gate.h"
+#include "server/auth/gate/open_streams.h"
 #include "server/auth/jwt/jwks_source.h"
 #include "server/auth/quotas.h"
 #include "server/auth/tls/server_certificate.h"
@@ -71,6 +72,7 @@ class Security {
   std::unique_ptr<auth::JwksSource> keys_;    // null: no JWTs are taken
   std::unique_ptr<auth::Authenticator> jwt_, certificates_, chain_;
   std::unique_ptr<auth::CallGate> gate_;
+  std::unique_ptr<auth::OpenStreams> streams_;
   std::vector<std::unique_ptr<PeriodicTask>> upkeep_;
 };
 

@@ -39,7 +39,7 @@ class TenancyTest : public ApiTest {
  protected:
   void SetUp() override {
     auth_registry_ = std::make_unique<prometheus::Registry>();
-    gate_ = std::make_unique<auth::CallGate>(authenticator_, *auth_registry_);
+    gate_ = std::make_unique<auth::CallGate>(authenticator_, *audit_, *auth_registry_);
     security_.gate = gate_.get();
     security_.quotas = &quotas_;
     StartServer({});
@@ -105,6 +105,8 @@ class TenancyTest : public ApiTest {
   }
 
   ProjectsByToken authenticator_;
+  TemporaryDirectory audit_directory_;
+  std::unique_ptr<auth::AuditLog> audit_ = auth::AuditLog::Open({.directory = audit_directory_.path()}, Files::Posix(), Clock::System()).value();
   std::unique_ptr<prometheus::Registry> auth_registry_;
   std::unique_ptr<auth::CallGate> gate_;
   auth::ProjectQuotas quotas_{{.projects = {{"small", {.stored_bytes = 10, .queued_jobs = 2}}, {"slow", {.requests_per_second = 0.001, .request_burst = 2}}}}, Clock::System()};

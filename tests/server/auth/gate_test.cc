@@ -25,6 +25,7 @@
 #include "server/auth/chain_authenticator.h"
 #include "server/auth/gate/audit_interceptor.h"
 #include "server/auth/gate/gated_credentials.h"
+#include "server/auth/gate/open_streams.h"
 #include "server/auth/tls/server_certificate.h"
 #include "server/base/files.h"
 #include "tests/fakes/manual_clock.h"
@@ -86,6 +87,23 @@ class OneUploadService final : public v1::UploadService::CallbackService {
   }
 };
 
+// Sends an empty message at once, and then nothing until the call is cut.
+class EndlessBackupService final : public v1::AdminService::CallbackService {
+ public:
+  grpc::ServerWriteReactor<v1::CreateBackupResponse>* CreateBackup(grpc::CallbackServerContext*, const v1::CreateBackupRequest*) override {
+    class Reactor final : public grpc::ServerWriteReactor<v1::CreateBackupResponse> {
+     public:
+      Reactor() { StartWrite(&response_); }
+      void OnCancel() override { Finish(grpc::Status::CANCELLED); }
+      void OnDone() override { delete this; }
+
+     private:
+      v1::CreateBackupResponse response_;
+    };
+    return new Reactor;
+  }
+};
+
 class GateTest : public ::testing::Test {
  protected:
   // Before anything that handshakes ask goes.
@@ -96,7 +114,11 @@ class GateTest : public ::testing::Test {
   void Start(ChainOptions options, grpc_server_credentials* credentials = nullptr) {
     options.tokens = &tokens_;
     chain_ = std::make_unique<ChainAuthenticator>(options);
-    gate_ = std::make_unique<CallGate>(*chain_, registry_);
+    auto log = AuditLog::Open({.directory = audit_directory_.path()}, Files::Posix(), Clock::System());
+    ASSERT_TRUE(log.ok()) << log.status();
+    audit_ = *std::move(log);
+    gate_ = std::make_unique<CallGate>(*chain_, *audit_, registry_);
+    streams_ = std::make_unique<OpenStreams>(*chain_, registry_);
     service_ = std::make_unique<WhoService>(*gate_);
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
@@ -104,11 +126,10 @@ class GateTest : public ::testing::Test {
     builder.AddListeningPort("127.0.0.1:0", MakeGatedCredentials(credentials, *gate_), &port_);
     builder.RegisterService(service_.get());
     builder.RegisterService(&uploads_);
-    auto log = AuditLog::Open({.directory = audit_directory_.path()}, Files::Posix(), Clock::System());
-    ASSERT_TRUE(log.ok()) << log.status();
-    audit_ = *std::move(log);
+    builder.RegisterService(&backups_);
     std::vector<std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface>> interceptors;
     interceptors.push_back(std::make_unique<AuditInterceptor>(*audit_, *gate_));
+    interceptors.push_back(streams_->MakeInterceptorFactory());
     builder.experimental().SetInterceptorCreators(std::move(interceptors));
     server_ = builder.BuildAndStart();
     ASSERT_NE(server_, nullptr);
@@ -136,8 +157,10 @@ class GateTest : public ::testing::Test {
     reply.caller = info.version();
     return reply;
   }
-  double Refusals(const std::string& reason) {
+  double Refusals(const std::string& reason) { return Count("attune_auth_refused_calls_total", reason); }
+  double Count(const std::string& name, const std::string& reason) {
     for (const auto& family : registry_.Collect()) {
+      if (family.name != name) continue;
       for (const auto& metric : family.metric) {
         if (metric.label.at(0).value == reason) return metric.counter.value;
       }
@@ -149,9 +172,11 @@ class GateTest : public ::testing::Test {
   TemporaryDirectory audit_directory_;
   std::unique_ptr<AuditLog> audit_;
   OneUploadService uploads_;
+  EndlessBackupService backups_;
   ListedTokens tokens_;
   std::unique_ptr<ChainAuthenticator> chain_;
   std::unique_ptr<CallGate> gate_;
+  std::unique_ptr<OpenStreams> streams_;
   std::unique_ptr<WhoService> service_;
   std::unique_ptr<grpc::Server> server_;
   int port_ = 0;
@@ -204,7 +229,39 @@ TEST_F(GateTest, ScopesOfMethodsAlsoOfStreamsAndOfWhatIsNotThere) {
     return stream->Finish();
   };
   EXPECT_EQ(backup("attune_reader").error_code(), grpc::StatusCode::PERMISSION_DENIED);
-  EXPECT_EQ(backup("attune_admin").error_code(), grpc::StatusCode::UNIMPLEMENTED);
+}
+
+TEST_F(GateTest, StreamsEndWithTheirCredential) {
+  tokens_.known["attune_other"] = {Scope::kAdmin};
+  Start({.allow_plaintext_tokens = true});
+  struct Call {
+    grpc::ClientContext context;
+    std::unique_ptr<grpc::ClientReader<v1::CreateBackupResponse>> stream;
+  };
+  const auto open = [stub = std::shared_ptr(v1::AdminService::NewStub(Channel()))](const std::string& token) {
+    auto call = std::make_unique<Call>();
+    call->context.AddMetadata("authorization", "Bearer " + token);
+    call->stream = stub->CreateBackup(&call->context, {});
+    v1::CreateBackupResponse response;
+    EXPECT_TRUE(call->stream->Read(&response));
+    return call;
+  };
+  const auto revoked = open("attune_admin"), other = open("attune_other");
+  EXPECT_EQ(streams_->EndStale(), 0);
+  {
+    absl::MutexLock lock(&tokens_.mutex);
+    tokens_.known.erase("attune_admin");
+  }
+  EXPECT_EQ(streams_->EndStale(), 1);
+  v1::CreateBackupResponse response;
+  EXPECT_FALSE(revoked->stream->Read(&response));
+  const grpc::Status status = revoked->stream->Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE) << "who has a newer credential goes on";
+  EXPECT_THAT(status.error_message(), HasSubstr("no such token; ask for one; call again"));
+  EXPECT_EQ(Count("attune_auth_ended_streams_total", "TOKEN_UNKNOWN"), 1);
+  EXPECT_EQ(streams_->EndStale(), 0) << "ended once, whether or not its call is gone";
+  other->context.TryCancel();
+  EXPECT_EQ(other->stream->Finish().error_code(), grpc::StatusCode::CANCELLED);
 }
 
 TEST_F(GateTest, ProbesNeedNothing) {
@@ -274,19 +331,24 @@ TEST_F(GateTest, ChangesAreAudited) {
     v1::Upload upload;
     EXPECT_EQ(stub->CreateUpload(&context, {}, &upload).error_code(), grpc::StatusCode::PERMISSION_DENIED);
   });
+  call("attune_stranger", [&](grpc::ClientContext& context) {
+    v1::Upload upload;
+    EXPECT_EQ(stub->CreateUpload(&context, {}, &upload).error_code(), grpc::StatusCode::UNAUTHENTICATED) << "and no line: strangers could fill the log";
+  });
   TearDown();  // lines are written when calls have ended
   std::vector<nlohmann::json> lines;
   const std::string text = ReadFile(audit_directory_.path() + "/audit.jsonl").value();
   for (size_t begin = 0, end; (end = text.find('\n', begin)) != text.npos; begin = end + 1) lines.push_back(nlohmann::json::parse(text.substr(begin, end - begin)));
-  ASSERT_EQ(lines.size(), 2u) << text;
-  const auto& created = lines[0]["code"] == "OK" ? lines[0] : lines[1];
-  const auto& missing = lines[0]["code"] == "OK" ? lines[1] : lines[0];
+  ASSERT_EQ(lines.size(), 3u) << text;
+  const auto with_code = [&](const char* code) { return *std::find_if(lines.begin(), lines.end(), [&](const nlohmann::json& line) { return line["code"] == code; }); };
+  const nlohmann::json created = with_code("OK"), missing = with_code("NOT_FOUND"), refused = with_code("PERMISSION_DENIED");
   EXPECT_EQ(created["subject"], "attune_admin");
   EXPECT_EQ(created["method"], "attune.v1.UploadService/CreateUpload");
   EXPECT_EQ(created["resource"], "uploads/u1") << "of the answer";
   EXPECT_THAT(created["peer"].get<std::string>(), HasSubstr("127.0.0.1"));
   EXPECT_EQ(missing["resource"], "uploads/u2");
-  EXPECT_EQ(missing["code"], "NOT_FOUND");
+  EXPECT_EQ(refused["subject"], "attune_reader");
+  EXPECT_EQ(refused["method"], "attune.v1.UploadService/CreateUpload");
 }
 
 TEST(ResourceName, IsOnTheMessageOrOneBelow) {

@@ -9,6 +9,7 @@
 #include "server/api/rpc_observer.h"
 #include "server/auth/auth_gauges.h"
 #include "server/auth/gate/call_gate.h"
+#include "server/auth/gate/open_streams.h"
 #include "server/base/files.h"
 #include "server/base/str_cat.h"
 #include "server/jobs/event_metrics.h"
@@ -33,6 +34,8 @@ void LetEverythingHappen(prometheus::Registry& registry) {
   ServerMetrics server(registry, "1", "2");
   auth::GateMetrics gate(registry);
   gate.refused.Add({{"reason", ""}});
+  auth::StreamMetrics streams(registry);
+  streams.ended.Add({{"reason", ""}});
   api::RpcMetrics rpc(registry);
   rpc.calls.Add({{"method", ""}, {"code", ""}});
   rpc.active.Add({{"method", ""}});

@@ -63,6 +63,7 @@ const Wrong kWrong[] = {
     {"warm_workers", "0", "from 1 to 64"},
     {"warm_workers", "65", "from 1 to 64"},
     {"warm_workers", "x", "whole number"},
+    {"prediction_workers", "0", "from 1 to 64"},
     {"worker_memory_bytes", "-1", "from 0 to"},
     {"worker_memory_bytes", "4G", "whole number"},
     {"worker_sandbox", "maybe", "must be one of auto, required, off"},

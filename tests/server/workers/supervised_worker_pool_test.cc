@@ -391,7 +391,7 @@ TEST_F(PredictionTest, HaveAWorkerOfTheirOwnThatStays) {
 }
 
 TEST_F(PredictionTest, AnotherCheckpointHasAFreshWorkerWhereInputsAreSeparate) {
-  Start({.separate_inputs = true});
+  Start({.separate_inputs = true, .prediction_workers = 1});
   ScriptedWorker& worker = Connect(1);
   auto a = Predict("/a");
   Reply(worker, worker.Read()->predict());
@@ -404,6 +404,50 @@ TEST_F(PredictionTest, AnotherCheckpointHasAFreshWorkerWhereInputsAreSeparate) {
   EXPECT_TRUE(worker.Read()->has_shutdown());
   Reply(second, second.Read()->predict());
   EXPECT_EQ(Label(*b), "/b");
+}
+
+TEST_F(PredictionTest, CheckpointsInTurnKeepTheirWorkers) {
+  Start({.separate_inputs = true, .prediction_workers = 2});
+  const auto ask = [this](const std::string& checkpoint, ScriptedWorker& worker) {
+    auto answer = Predict(checkpoint);
+    Reply(worker, worker.Read()->predict());
+    EXPECT_EQ(Label(*answer), checkpoint);
+  };
+  ScriptedWorker& a = Connect(1);
+  ask("/a", a);
+  ScriptedWorker& b = Connect(2);
+  ask("/b", b);
+  for (int i = 0; i < 3; ++i) {
+    ask("/a", a);
+    ask("/b", b);
+  }
+  clock_.Advance(absl::Seconds(1));
+  ask("/a", a);
+  ScriptedWorker& c = Connect(3);
+  ask("/c", c);
+  EXPECT_TRUE(b.Read()->has_shutdown()) << "of the checkpoint that was not asked for longest";
+  ask("/a", a);
+}
+
+TEST_F(PredictionTest, CheckpointsDoNotWaitForEachOther) {
+  Start({.separate_inputs = true, .prediction_workers = 2});
+  ScriptedWorker& a = Connect(1);
+  auto first = Predict("/a");
+  auto second = Predict("/a");
+  const worker::v1::Predict asked = a.Read()->predict();
+  ScriptedWorker& b = Connect(2);
+  auto other = Predict("/b");
+  Reply(b, b.Read()->predict());
+  EXPECT_EQ(Label(*other), "/b");
+  ScriptedWorker& c = Connect(3);
+  auto third = Predict("/c");  // in place of b, where nothing waits
+  EXPECT_TRUE(b.Read()->has_shutdown());
+  Reply(c, c.Read()->predict());
+  EXPECT_EQ(Label(*third), "/c");
+  Reply(a, asked);
+  EXPECT_EQ(Label(*first), "/a");
+  Reply(a, a.Read()->predict());
+  EXPECT_EQ(Label(*second), "/a");
 }
 
 TEST_F(PredictionTest, WaitForAWorkerToStart) {

@@ -1,0 +1,59 @@
+// OpenStreams: ends streams whose credential has been revoked or has expired since they began: the gate asks when a call begins, and a watch may stay open for days. Owned by main, which calls EndStale
+// every few seconds; the authenticator, the registry and this object must outlive the gRPC server. Thread-safe; waits for nothing.
+//
+// A stream that is ended gets UNAVAILABLE with the reason in its message, not UNAUTHENTICATED: clients whose JWT has only been replaced by a newer one then go on from where they were, as after a cut
+// connection, and the others learn at the gate why not. attune_auth_ended_streams_total{reason} counts.
+//
+//   OpenStreams streams(chain, registry);
+//   interceptors.push_back(streams.MakeInterceptorFactory());
+//   PeriodicTask check(absl::Seconds(5), [&] { streams.EndStale(); });
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "grpcpp/server_context.h"
+#include "grpcpp/support/server_interceptor.h"
+#include "prometheus/counter.h"
+#include "prometheus/family.h"
+#include "prometheus/registry.h"
+#include "server/auth/authenticator.h"
+
+namespace attune::auth {
+
+struct StreamMetrics {
+  explicit StreamMetrics(prometheus::Registry& registry)
+      : ended(prometheus::BuildCounter().Name("attune_auth_ended_streams_total").Help("Streams that were ended because their credential had expired or been revoked since they began, by reason.").Register(registry)) {}
+  prometheus::Family<prometheus::Counter>& ended;
+};
+
+class OpenStreams {
+ public:
+  // Both must outlive this object.
+  OpenStreams(Authenticator& authenticator, prometheus::Registry& registry) : authenticator_(authenticator), metrics_(registry) {}
+
+  // Of one gRPC server, all of whose services have callbacks.
+  std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> MakeInterceptorFactory();
+
+  // Asks for each stream again, and ends those that would not be let in now. An authenticator that cannot say (UNAVAILABLE) ends none. Returns how many it ended.
+  int EndStale();
+
+ private:
+  class Factory;
+  class Interceptor;
+  struct Stream;
+
+  uint64_t Add(std::shared_ptr<Stream> stream);
+  void Remove(uint64_t number);
+
+  Authenticator& authenticator_;
+  StreamMetrics metrics_;
+  absl::Mutex mutex_;
+  uint64_t last_number_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::map<uint64_t, std::shared_ptr<Stream>> streams_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace attune::auth
