@@ -38,6 +38,7 @@ int Serve(const Options& options) {
     Log(LogLevel::kError, "the sandbox cannot be entered", {{"error", std::string(sandbox.status().message())}});
     return training::kExitSandbox;
   }
+  training::DieWithParent();  // again: a process that becomes another user's forgets it
   training::InitializeTorch();
   auto channel = training::WorkerChannel::Connect({.server = options.server, .worker_id = options.worker_id, .secret = options.secret});
   if (!channel.ok()) {

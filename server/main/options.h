@@ -28,6 +28,7 @@ struct WorkerOptions {
   std::string share_devices_by = "memory";  // or "slots"
   int64_t job_memory_bytes = 0;             // of the CPU, for all jobs together; 0: nine tenths of what there is
   std::string sandbox = "auto";             // or "required", "off"
+  std::string user = "nobody";              // of workers, where the server is root
   int64_t feature_cache_bytes = int64_t{8} << 30;  // of frozen layers' outputs, below data_dir; 0: none
 };
 

@@ -94,13 +94,14 @@ absl::Status Server::OpenStores() {
 }
 
 absl::Status Server::StartWorkers() {
-  ATTUNE_ASSIGN_OR_RETURN(sandbox_, DescribeSandbox(options_.workers.sandbox));
+  ATTUNE_ASSIGN_OR_RETURN(const workers::WorkerUser worker_user, ChooseWorkerUser(options_.workers));
+  ATTUNE_ASSIGN_OR_RETURN(sandbox_, DescribeSandbox(options_.workers, worker_user));
   // Rules are made for directories that are there.
   for (const char* name : {"jobs", "feature-cache"}) ATTUNE_RETURN_IF_ERROR(Files::Posix().CreateDirectories(directory_->Below(name)));
   std::string socket_path = directory_->WorkerSocketPath();
   ATTUNE_ASSIGN_OR_RETURN(
       launcher_, workers::LocalProcessLauncher::Create(
-                     {.worker_path = options_.workers.binary, .server_address = StrCat("unix:", socket_path), .extra_env = WorkerEnvironment(options_.workers, directory_->path())}));
+                     {.worker_path = options_.workers.binary, .server_address = StrCat("unix:", socket_path), .extra_env = WorkerEnvironment(options_.workers, worker_user, directory_->path())}));
   auto pool = std::make_unique<workers::SupervisedWorkerPool>(
       workers::SupervisedWorkerPoolOptions{.warm_workers = static_cast<int>(options_.workers.warm_workers), .registry = registry_.get(), .separate_inputs = options_.workers.sandbox != "off", .prediction_workers = static_cast<int>(options_.workers.prediction_workers)}, *launcher_,
       Clock::System());

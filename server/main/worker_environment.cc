@@ -1,8 +1,11 @@
 #include "server/main/worker_environment.h"
 
+#include <unistd.h>
+
 #include <cstdlib>
 
 #include "server/base/log.h"
+#include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
 #include "server/workers/sandbox/capability.h"
 
@@ -23,8 +26,9 @@ v1::WorkerSandbox::Level LevelOf(workers::SandboxLevel level) {
 
 }  // namespace
 
-std::vector<std::pair<std::string, std::string>> WorkerEnvironment(const WorkerOptions& options, const std::string& data_directory) {
+std::vector<std::pair<std::string, std::string>> WorkerEnvironment(const WorkerOptions& options, const workers::WorkerUser& user, const std::string& data_directory) {
   std::vector<std::pair<std::string, std::string>> environment = {{"ATTUNE_WORKER_SANDBOX", options.sandbox}, {"ATTUNE_WORKER_DATA", data_directory}};
+  if (user.uid != 0) environment.emplace_back("ATTUNE_WORKER_USER", user.ToText());
   if (options.memory_bytes > 0) environment.emplace_back("ATTUNE_WORKER_MEMORY", StrCat(options.memory_bytes));
   // OpenMP's threads spin for some 15 ms between parallel regions unless told otherwise: a third of a step's processor time on two hyper-threads, and with two workers
   // on the same processors most of it. It is read when the library loads, so it must come with the process. What the operator has set stays.
@@ -32,7 +36,21 @@ std::vector<std::pair<std::string, std::string>> WorkerEnvironment(const WorkerO
   return environment;
 }
 
-absl::StatusOr<v1::WorkerSandbox> DescribeSandbox(const std::string& mode) {
+absl::StatusOr<workers::WorkerUser> ChooseWorkerUser(const WorkerOptions& options) {
+  if (options.sandbox == "off" || workers::BuiltWithSanitizer() || geteuid() != 0) return workers::WorkerUser{};
+  absl::StatusOr<workers::WorkerUser> user = workers::FindWorkerUser(options.user);
+  if (!user.ok()) return absl::Status(user.status().code(), StrCat("worker_user: ", user.status().message()));
+  absl::Status status = user->uid == 0 ? absl::FailedPreconditionError("this is root") : workers::MayBecome(*user);
+  if (status.ok()) return user;
+  if (options.sandbox == "required") {
+    return absl::FailedPreconditionError(StrCat("worker_user: worker_sandbox is required, and workers cannot run as ", options.user, ": ", status.message(), "; start the server as a user of its own, or name another"));
+  }
+  Log(LogLevel::kWarning, "workers run as root; better start the server as a user of its own", {{"worker_user", options.user}, {"why", std::string(status.message())}});
+  return workers::WorkerUser{};
+}
+
+absl::StatusOr<v1::WorkerSandbox> DescribeSandbox(const WorkerOptions& options, const workers::WorkerUser& user) {
+  const std::string& mode = options.sandbox;
   v1::WorkerSandbox sandbox;
   if (mode == "off") {
     sandbox.set_level(v1::WorkerSandbox::LEVEL_OFF);
@@ -44,12 +62,13 @@ absl::StatusOr<v1::WorkerSandbox> DescribeSandbox(const std::string& mode) {
   sandbox.set_landlock_version(capability.landlock_version);
   sandbox.set_system_call_filter(capability.system_call_filter);
   sandbox.set_missing(capability.missing);
+  sandbox.set_user(user.name);
   const bool full = capability.level() == workers::SandboxLevel::kFull;
   if (!full && mode == "required") {
     return absl::FailedPreconditionError(StrCat("worker_sandbox: required, and this kernel lacks a part of it: ", capability.missing, "; start the server elsewhere, or with --worker-sandbox auto"));
   }
   Log(full ? LogLevel::kInfo : LogLevel::kWarning, "workers' sandbox",
-      {{"level", workers::SandboxLevelName(capability.level())}, {"landlock_version", capability.landlock_version}, {"system_call_filter", capability.system_call_filter}, {"missing", capability.missing}});
+      {{"level", workers::SandboxLevelName(capability.level())}, {"landlock_version", capability.landlock_version}, {"system_call_filter", capability.system_call_filter}, {"missing", capability.missing}, {"user", user.name}});
   return sandbox;
 }
 

@@ -1,6 +1,7 @@
 // What the server gives its workers in their environment, and what it says of their sandbox.
 //
-//   launcher_options.extra_env = WorkerEnvironment(options.workers, data_directory);
+//   ATTUNE_ASSIGN_OR_RETURN(const workers::WorkerUser user, ChooseWorkerUser(options.workers));
+//   launcher_options.extra_env = WorkerEnvironment(options.workers, user, data_directory);
 #pragma once
 
 #include <string>
@@ -10,12 +11,17 @@
 #include "absl/status/statusor.h"
 #include "attune/v1/system.pb.h"
 #include "server/main/options.h"
+#include "server/workers/sandbox/worker_user.h"
 
 namespace attune {
 
-std::vector<std::pair<std::string, std::string>> WorkerEnvironment(const WorkerOptions& options, const std::string& data_directory);
+std::vector<std::pair<std::string, std::string>> WorkerEnvironment(const WorkerOptions& options, const workers::WorkerUser& user, const std::string& data_directory);
 
-// What this kernel makes of worker_sandbox; a line in the log says it. FAILED_PRECONDITION when it must have more. `mode`: "auto", "required" or "off".
-absl::StatusOr<v1::WorkerSandbox> DescribeSandbox(const std::string& mode);
+// Whom workers run as: worker_user where the server is root, else the server's own (uid 0 in the answer), as with worker_sandbox "off". Where root may not become them, a line in the log says so, or
+// FAILED_PRECONDITION when the sandbox is "required". NOT_FOUND for a user that this machine does not have.
+absl::StatusOr<workers::WorkerUser> ChooseWorkerUser(const WorkerOptions& options);
+
+// What this kernel makes of worker_sandbox; a line in the log says it. FAILED_PRECONDITION when it must have more.
+absl::StatusOr<v1::WorkerSandbox> DescribeSandbox(const WorkerOptions& options, const workers::WorkerUser& user);
 
 }  // namespace attune

@@ -32,6 +32,7 @@ def victim(tmp_path_factory, tiny_bert):
         job = server.wait(names["job"])
         assert job.state == harness.Job.STATE_SUCCEEDED
         names["best"] = job.best_checkpoint
+        names["user"] = sandbox_of(server).user
     return data, names
 
 
@@ -72,6 +73,14 @@ def test_a_worker_that_was_taken_over_reaches_nothing_of_others(victim, monkeypa
         assert said[attempt] in REFUSED, (attempt, said[attempt])
     for attempt in attempts[-2:]:
         assert said[attempt] == "done", (attempt, said[attempt])
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can run workers as somebody else")
+def test_workers_of_root_are_somebody_else(victim):
+    data, names = victim
+    assert names["user"] == "nobody"
+    files = list((data / "jobs" / names["job"].split("/")[1] / "checkpoints").rglob("*.safetensors"))
+    assert files and all(path.owner() == "nobody" for path in files)
 
 
 def test_without_the_sandbox_it_would_reach_everything(victim, monkeypatch, stranger):

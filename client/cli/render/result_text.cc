@@ -87,7 +87,7 @@ std::string SandboxText(const v1::WorkerSandbox& sandbox) {
     case v1::WorkerSandbox::LEVEL_PARTIAL:
       return StrCat("partial: ", sandbox.missing());
     case v1::WorkerSandbox::LEVEL_FULL:
-      return StrCat("full (Landlock ", sandbox.landlock_version(), ", seccomp)");
+      return StrCat("full (Landlock ", sandbox.landlock_version(), ", seccomp", sandbox.user().empty() ? "" : StrCat(", as user ", sandbox.user()), ")");
     default:
       return "";
   }

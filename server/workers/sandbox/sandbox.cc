@@ -82,7 +82,7 @@ absl::StatusOr<Sandbox> Sandbox::Enter(const SandboxOptions& options) {
   if (options.mode == "required" && sandbox.capability_.level() != SandboxLevel::kFull) return absl::FailedPreconditionError(sandbox.capability_.missing);
   if (BuiltWithSanitizer()) return sandbox;
   ATTUNE_RETURN_IF_ERROR(LimitResources());
-  ATTUNE_RETURN_IF_ERROR(DropCapabilities());
+  ATTUNE_RETURN_IF_ERROR(options.user.has_value() ? Become(*options.user) : DropCapabilities(/*became_another_user=*/false));
   if (sandbox.capability_.landlock_version > 0) {
     sandbox.system_ = SystemGrants(options);
     FileGrants data;

@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "server/workers/sandbox/capability.h"
 #include "server/workers/sandbox/file_rules.h"
+#include "server/workers/sandbox/worker_user.h"
 
 namespace attune::workers {
 
@@ -25,12 +26,13 @@ struct SandboxOptions {
   std::string mode = "off";            // "off", "auto" or "required"
   std::string data_directory;          // the server's; absolute
   bool internet = false;               // the server is reached over TCP
+  std::optional<WorkerUser> user;      // whom to become; the process must be root's
   std::vector<std::string> remove_from;  // directories outside of it whose files this process may remove
 };
 
 class Sandbox {
  public:
-  // No privileges by exec or as root, no cores, no system calls that a worker has no use for; and of files: the system's libraries and facts, GPUs, and the server's models, datasets, jobs and feature cache.
+  // Another user, no privileges by exec or as root, no cores, no system calls that a worker has no use for; and of files: the system's libraries and facts, GPUs, and the server's models, datasets, jobs and feature cache.
   // INVALID_ARGUMENT for another mode; FAILED_PRECONDITION when the mode is "required" and the kernel lacks something.
   static absl::StatusOr<Sandbox> Enter(const SandboxOptions& options);
 

@@ -294,7 +294,7 @@ TEST_F(TenancyTest, WhatIsMadeBelongsToAProjectOfTheCaller) {
   v1::Upload made;
   EXPECT_TRUE(make("team-b", "", &made).ok());
   EXPECT_EQ(made.project(), "team-b") << "its only one";
-  EXPECT_EQ(artifacts_.LastCreate().request_id, "team-b:r") << "or two projects could learn of each other by a request_id";
+  EXPECT_EQ(artifacts_.LastCreate().request_id, "team-b:r");
   EXPECT_TRUE(make("team-b,default", "", &made).ok());
   EXPECT_EQ(made.project(), "default");
   EXPECT_TRUE(make("*", "team-z", &made).ok());
@@ -313,6 +313,51 @@ TEST_F(TenancyTest, WhatIsMadeBelongsToAProjectOfTheCaller) {
   EXPECT_EQ(job.spec().scheduling().project(), "team-b");
   request.mutable_spec()->mutable_scheduling()->set_project("team-a");
   EXPECT_EQ(Call("team-b", create).error_code(), grpc::StatusCode::PERMISSION_DENIED);
+}
+
+// Or two projects could learn of each other by a request_id, or get what the other's has made.
+TEST_F(TenancyTest, RequestIdsAreAProjects) {
+  std::string seen;
+  scheduler_.on_create = [&](const v1::CreateFineTuningJobRequest& request) -> absl::StatusOr<v1::FineTuningJob> {
+    seen = request.request_id();
+    return absl::UnavailableError("seen");
+  };
+  v1::CreateFineTuningJobRequest create;
+  FillSpec(*create.mutable_spec());
+  create.set_request_id("r");
+  v1::FineTuningJob job;
+  Call("team-b", [&](auto* c) { return v1::FineTuningJobService::NewStub(channel_)->CreateFineTuningJob(c, create, &job); });
+  EXPECT_EQ(seen, "team-b:r");
+
+  EXPECT_CALL(datasets_, Import).WillOnce([&](const v1::ImportDatasetRequest& request, const datasets::DatasetStore::Progress&) -> absl::StatusOr<v1::Dataset> {
+    seen = request.request_id();
+    return absl::UnavailableError("seen");
+  });
+  v1::CreateUploadRequest upload;
+  upload.set_filename("b.csv");
+  upload.set_size_bytes(3);
+  v1::Upload made;
+  ASSERT_TRUE(Call("team-c", [&](auto* c) { return v1::UploadService::NewStub(channel_)->CreateUpload(c, upload, &made); }).ok());
+  v1::ImportDatasetRequest dataset;
+  dataset.set_dataset_id("d2");
+  dataset.add_files()->set_upload(made.name());
+  dataset.set_request_id("r");
+  Call("team-c", [&](auto* c) { return Drain(v1::DatasetService::NewStub(channel_)->ImportDataset(c, dataset)); });
+  EXPECT_EQ(seen, "team-c:r");
+
+  EXPECT_CALL(catalogue_, Import).WillOnce([&](const v1::ImportModelRequest& request) -> absl::StatusOr<v1::Model> {
+    seen = request.request_id();
+    return absl::UnavailableError("seen");
+  });
+  ASSERT_TRUE(Call("team-d", [&](auto* c) { return v1::UploadService::NewStub(channel_)->CreateUpload(c, upload, &made); }).ok());
+  v1::ImportModelRequest model;
+  model.set_model_id("m2");
+  model.add_files()->set_upload(made.name());
+  model.mutable_files(0)->set_path("config.json");
+  model.set_request_id("r");
+  v1::Model imported;
+  Call("team-d", [&](auto* c) { return v1::ModelService::NewStub(channel_)->ImportModel(c, model, &imported); });
+  EXPECT_EQ(seen, "team-d:r");
 }
 
 TEST_F(TenancyTest, QuotasAreAnsweredWithWhatIsExceededAndWhenToComeBack) {

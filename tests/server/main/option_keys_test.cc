@@ -67,6 +67,7 @@ const Wrong kWrong[] = {
     {"worker_memory_bytes", "-1", "from 0 to"},
     {"worker_memory_bytes", "4G", "whole number"},
     {"worker_sandbox", "maybe", "must be one of auto, required, off"},
+    {"worker_user", "", "must not be empty"},  // whether there is one shows at the start
     {"share_devices_by", "luck", "must be one of memory, slots"},
     {"job_memory_bytes", "-1", "from 0 to"},
     {"job_memory_bytes", "20G", "whole number"},

@@ -1,5 +1,7 @@
 #include "server/main/worker_environment.h"
 
+#include <unistd.h>
+
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "server/workers/sandbox/capability.h"
@@ -15,17 +17,36 @@ using ::testing::Pair;
 
 TEST(WorkerEnvironment, TellsOfTheSandboxAndOfMemory) {
   WorkerOptions options;
-  EXPECT_THAT(WorkerEnvironment(options, "/data"), Contains(Pair("ATTUNE_WORKER_SANDBOX", "auto")));
-  EXPECT_THAT(WorkerEnvironment(options, "/data"), Contains(Pair("ATTUNE_WORKER_DATA", "/data")));
-  EXPECT_THAT(WorkerEnvironment(options, "/data"), Not(Contains(Key("ATTUNE_WORKER_MEMORY"))));
+  EXPECT_THAT(WorkerEnvironment(options, {}, "/data"), Contains(Pair("ATTUNE_WORKER_SANDBOX", "auto")));
+  EXPECT_THAT(WorkerEnvironment(options, {}, "/data"), Contains(Pair("ATTUNE_WORKER_DATA", "/data")));
+  EXPECT_THAT(WorkerEnvironment(options, {}, "/data"), Not(Contains(Key("ATTUNE_WORKER_MEMORY"))));
+  EXPECT_THAT(WorkerEnvironment(options, {}, "/data"), Not(Contains(Key("ATTUNE_WORKER_USER"))));
   options.memory_bytes = 1 << 30;
-  EXPECT_THAT(WorkerEnvironment(options, "/data"), Contains(Pair("ATTUNE_WORKER_MEMORY", "1073741824")));
+  EXPECT_THAT(WorkerEnvironment(options, {}, "/data"), Contains(Pair("ATTUNE_WORKER_MEMORY", "1073741824")));
+  EXPECT_THAT(WorkerEnvironment(options, {.name = "x", .uid = 7, .gid = 8}, "/data"), Contains(Pair("ATTUNE_WORKER_USER", "7:8")));
+}
+
+TEST(ChooseWorkerUser, IsSomebodyElseWhereTheServerIsRoot) {
+  EXPECT_EQ(ChooseWorkerUser({.sandbox = "off"})->uid, 0);
+  if (geteuid() != 0 || workers::BuiltWithSanitizer()) {
+    EXPECT_EQ(ChooseWorkerUser({.user = "unknown-user"})->uid, 0) << "nobody asks";
+    GTEST_SKIP() << "the rest is for root, without sanitizers";
+  }
+  const absl::StatusOr<workers::WorkerUser> unknown = ChooseWorkerUser({.user = "unknown-user"});
+  EXPECT_EQ(unknown.status().code(), absl::StatusCode::kNotFound);
+  EXPECT_THAT(std::string(unknown.status().message()), HasSubstr("worker_user: this machine has no user \"unknown-user\""));
+  EXPECT_EQ(ChooseWorkerUser({.user = "root"})->uid, 0);
+  const absl::StatusOr<workers::WorkerUser> required = ChooseWorkerUser({.sandbox = "required", .user = "root"});
+  EXPECT_EQ(required.status().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(required.status().message()), HasSubstr("name another"));
+  if (workers::MayBecome({.uid = 65534, .gid = 65534}).ok()) EXPECT_EQ(ChooseWorkerUser({})->name, "nobody");
 }
 
 TEST(DescribeSandbox, IsWhatTheKernelHasUnlessItIsOff) {
-  EXPECT_EQ(DescribeSandbox("off")->level(), v1::WorkerSandbox::LEVEL_OFF);
+  EXPECT_EQ(DescribeSandbox({.sandbox = "off"}, {})->level(), v1::WorkerSandbox::LEVEL_OFF);
   const workers::SandboxCapability capability = workers::AskKernel();
-  const v1::WorkerSandbox described = DescribeSandbox("auto").value();
+  const v1::WorkerSandbox described = DescribeSandbox({}, {.name = "ann", .uid = 7}).value();
+  EXPECT_EQ(described.user(), "ann");
   EXPECT_EQ(described.landlock_version(), capability.landlock_version);
   EXPECT_EQ(described.system_call_filter(), capability.system_call_filter);
   EXPECT_EQ(described.missing(), capability.missing);
@@ -33,7 +54,7 @@ TEST(DescribeSandbox, IsWhatTheKernelHasUnlessItIsOff) {
 }
 
 TEST(DescribeSandbox, RequiredTakesAllOfIt) {
-  const absl::StatusOr<v1::WorkerSandbox> described = DescribeSandbox("required");
+  const absl::StatusOr<v1::WorkerSandbox> described = DescribeSandbox({.sandbox = "required"}, {});
   if (workers::AskKernel().level() == workers::SandboxLevel::kFull) {
     EXPECT_TRUE(described.ok()) << described.status();
   } else {
