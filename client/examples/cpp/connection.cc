@@ -57,7 +57,7 @@ void Retry(const std::function<grpc::Status()>& attempt, std::initializer_list<g
   for (int retries = 0;; ++retries) {
     const grpc::Status status = attempt();
     if (status.ok()) return;
-    const bool transient = status.error_code() == grpc::StatusCode::UNAVAILABLE ||
+    const bool transient = status.error_code() == grpc::StatusCode::UNAVAILABLE || FindDetail<google::rpc::RetryInfo>(status) ||
                            std::find(codes.begin(), codes.end(), status.error_code()) != codes.end();
     if (!transient || retries == kMaxRetries) throw CallError(status);
     std::this_thread::sleep_for(Delay(status, retries));

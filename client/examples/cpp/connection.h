@@ -50,7 +50,7 @@ std::optional<Detail> FindDetail(const grpc::Status& status) {
   return std::nullopt;
 }
 
-// Runs a call again when it ends with UNAVAILABLE or one of `codes`, five times at most: after the delay that the
+// Runs a call again when it ends with UNAVAILABLE, a RetryInfo or one of `codes`, five times at most: after the delay the
 // server asks for, otherwise after a growing one. The call must be harmless to repeat, by its nature or through a
 // request id. CallError with the last status.
 void Retry(const std::function<grpc::Status()>& attempt, std::initializer_list<grpc::StatusCode> codes = {});

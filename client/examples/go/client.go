@@ -106,7 +106,7 @@ func describe(err error) string {
 	return strings.Join(parts, "; ")
 }
 
-// retry runs a call again when it ends with UNAVAILABLE or one of codes, five times at most: after the delay that the server asks for, otherwise after a growing one. The call must be harmless to
+// retry runs a call again when it ends with UNAVAILABLE, a RetryInfo or one of codes, five times at most: after the delay that the server asks for, otherwise after a growing one. The call must be harmless to
 // repeat, by its nature or through a request id.
 func retry[T any](ctx context.Context, attempt func() (T, error), codes ...codes.Code) (T, error) {
 	for retries := 0; ; retries++ {
@@ -129,7 +129,8 @@ func worthRetrying(err error, also []codes.Code) bool {
 			return true
 		}
 	}
-	return code == codes.Unavailable
+	_, asked := detail[*errdetails.RetryInfo](err)
+	return asked || code == codes.Unavailable
 }
 
 func delay(err error, retries int) time.Duration {

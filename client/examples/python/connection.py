@@ -36,13 +36,14 @@ def describe(error):
 
 
 def retry(attempt, *codes):
-    """Runs `attempt` again when the server answers UNAVAILABLE, or one of `codes`: after the delay that it asks for, otherwise after a growing one; five times at most. What is tried must be harmless to
+    """Runs `attempt` again when the server answers UNAVAILABLE, one of `codes`, or with a RetryInfo: after the delay that it asks for, otherwise after a growing one; five times at most. What is tried must be harmless to
     repeat, by its nature or through a request_id."""
     for retries in range(MAX_RETRIES + 1):
         try:
             return attempt()
         except grpc.RpcError as error:
-            if error.code() not in (grpc.StatusCode.UNAVAILABLE, *codes) or retries == MAX_RETRIES:
+            transient = error.code() in (grpc.StatusCode.UNAVAILABLE, *codes) or detail(error, error_details_pb2.RetryInfo)
+            if not transient or retries == MAX_RETRIES:
                 raise
             time.sleep(_delay_seconds(error, retries))
 

@@ -80,7 +80,7 @@ pub fn unary<T>(message: T) -> Request<T> {
     request
 }
 
-/// Runs a call again when the server is unavailable, five times at most: after the delay that the server asks for, otherwise after a growing one. The call must be harmless to
+/// Runs a call again when the server is unavailable or answers with a RetryInfo, five times at most: after the delay that the server asks for, otherwise after a growing one. The call must be harmless to
 /// repeat, by its nature or through a request_id.
 pub async fn retry<T>(mut attempt: impl AsyncFnMut() -> Result<T>) -> Result<T> {
     let mut retries = 0;
@@ -89,11 +89,14 @@ pub async fn retry<T>(mut attempt: impl AsyncFnMut() -> Result<T>) -> Result<T> 
             Ok(value) => return Ok(value),
             Err(error) => error,
         };
-        let Some(status) = error.downcast_ref::<Status>().filter(|status| is_unavailable(status) && retries < MAX_RETRIES) else {
+        let Some(status) = error.downcast_ref::<Status>().filter(|_| retries < MAX_RETRIES) else {
             return Err(error);
         };
         let backoff = FIRST_BACKOFF * 2u32.pow(retries);
         let asked = status.get_details_retry_info().and_then(|info| info.retry_delay);
+        if asked.is_none() && !is_unavailable(status) {
+            return Err(error);
+        }
         tokio::time::sleep(asked.unwrap_or(backoff.mul_f64(0.5 + fastrand::f64() / 2.0))).await;
         retries += 1;
     }

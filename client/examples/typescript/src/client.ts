@@ -75,7 +75,7 @@ export async function* messages<A>(stream: ClientReadableStream<A>): AsyncGenera
 }
 
 /**
- * Runs a call again when the server answers UNAVAILABLE, five times at most: after the delay that the server asks for, otherwise after a growing one. The call must be harmless to
+ * Runs a call again when the server answers UNAVAILABLE or with a RetryInfo, five times at most: after the delay that the server asks for, otherwise after a growing one. The call must be harmless to
  * repeat, by its nature or through a request_id.
  */
 export async function retry<A>(attempt: () => Promise<A>): Promise<A> {
@@ -83,8 +83,10 @@ export async function retry<A>(attempt: () => Promise<A>): Promise<A> {
     try {
       return await attempt();
     } catch (error) {
-      if (!isServiceError(error) || error.code !== status.UNAVAILABLE || retries === MAX_RETRIES) throw error;
-      await delay(retryDelayMs(error) ?? FIRST_BACKOFF_MS * 2 ** retries * (0.5 + Math.random() / 2));
+      if (!isServiceError(error) || retries === MAX_RETRIES) throw error;
+      const asked = retryDelayMs(error);
+      if (asked === undefined && error.code !== status.UNAVAILABLE) throw error;
+      await delay(asked ?? FIRST_BACKOFF_MS * 2 ** retries * (0.5 + Math.random() / 2));
     }
   }
 }

@@ -120,7 +120,7 @@ final class Client implements AutoCloseable {
   }
 
   /**
-   * Runs a call again when the server answers UNAVAILABLE, five times at most: after the delay that the server asks for, otherwise after a growing one. The call must be harmless
+   * Runs a call again when the server answers UNAVAILABLE or with a RetryInfo, five times at most: after the delay that the server asks for, otherwise after a growing one. The call must be harmless
    * to repeat, by its nature or through a request_id.
    */
   static <T> T retry(Attempt<T> attempt) throws StatusException, InterruptedException {
@@ -128,7 +128,8 @@ final class Client implements AutoCloseable {
       try {
         return attempt.run();
       } catch (StatusException error) {
-        if (error.getStatus().getCode() != Status.Code.UNAVAILABLE || retries == MAX_RETRIES) {
+        boolean transientError = error.getStatus().getCode() == Status.Code.UNAVAILABLE || detail(error, RetryInfo.class).isPresent();
+        if (!transientError || retries == MAX_RETRIES) {
           throw error;
         }
         Thread.sleep(delay(error, retries).toMillis());
