@@ -124,6 +124,7 @@ absl::Status LocalDatasetStore::CheckIdIsFree(const std::string& id, std::string
 absl::StatusOr<ImportPlan> LocalDatasetStore::MakePlan(const v1::ImportDatasetRequest& request) {
   ImportPlan plan = PlanImport(request);
   plan.max_row_bytes = static_cast<size_t>(options_.max_row_bytes);
+  plan.max_rows = options_.max_rows;
   plan.max_unpacked_bytes = options_.max_unpacked_bytes;
   plan.image_limits = options_.image_limits;
   plan.archive_limits = options_.archive_limits;

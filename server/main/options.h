@@ -16,6 +16,7 @@ struct StorageOptions {
   std::string data_dir = "data";
   int64_t upload_expiry_hours = 24;
   int64_t max_upload_bytes = int64_t{256} << 30;
+  int64_t max_dataset_rows = 30'000'000;
 };
 
 struct WorkerOptions {

@@ -86,7 +86,7 @@ absl::Status Server::OpenStores() {
   ATTUNE_ASSIGN_OR_RETURN(catalogue_,
                           catalogue::ModelCatalogue::Create(directory_->Below("models"), *database_, *artifacts_, files, clock));
   ATTUNE_ASSIGN_OR_RETURN(
-      datasets_, datasets::DatasetStore::Create({.root = directory_->Below("datasets")}, *database_, *artifacts_, files, clock,
+      datasets_, datasets::DatasetStore::Create({.root = directory_->Below("datasets"), .max_rows = options_.storage.max_dataset_rows}, *database_, *artifacts_, files, clock,
                                                 [this](const std::string& model) { return catalogue_->Tokenizer(model); }));
   ATTUNE_ASSIGN_OR_RETURN(job_store_, jobs::SqliteJobStore::Create(*database_));
   ATTUNE_ASSIGN_OR_RETURN(event_log_, jobs::JobEventLog::Create(*job_store_, clock, {.registry = registry_.get()}));
@@ -94,10 +94,11 @@ absl::Status Server::OpenStores() {
 }
 
 absl::Status Server::StartWorkers() {
-  ATTUNE_ASSIGN_OR_RETURN(const workers::WorkerUser worker_user, ChooseWorkerUser(options_.workers));
-  ATTUNE_ASSIGN_OR_RETURN(sandbox_, DescribeSandbox(options_.workers, worker_user));
   // Rules are made for directories that are there.
   for (const char* name : {"jobs", "feature-cache"}) ATTUNE_RETURN_IF_ERROR(Files::Posix().CreateDirectories(directory_->Below(name)));
+  ATTUNE_ASSIGN_OR_RETURN(const workers::WorkerUser worker_user, ChooseWorkerUser(options_.workers, directory_->path()));
+  ATTUNE_ASSIGN_OR_RETURN(sandbox_, DescribeSandbox(options_.workers, worker_user));
+  if (worker_user.uid != 0) ATTUNE_RETURN_IF_ERROR(CloseToOthers({directory_->Below("jobs"), directory_->Below("feature-cache")}));
   std::string socket_path = directory_->WorkerSocketPath();
   ATTUNE_ASSIGN_OR_RETURN(
       launcher_, workers::LocalProcessLauncher::Create(

@@ -1,9 +1,12 @@
 #include "server/main/worker_environment.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdlib>
 
+#include "server/base/errno_status.h"
 #include "server/base/log.h"
 #include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
@@ -36,17 +39,27 @@ std::vector<std::pair<std::string, std::string>> WorkerEnvironment(const WorkerO
   return environment;
 }
 
-absl::StatusOr<workers::WorkerUser> ChooseWorkerUser(const WorkerOptions& options) {
+absl::StatusOr<workers::WorkerUser> ChooseWorkerUser(const WorkerOptions& options, const std::string& data_directory) {
   if (options.sandbox == "off" || workers::BuiltWithSanitizer() || geteuid() != 0) return workers::WorkerUser{};
   absl::StatusOr<workers::WorkerUser> user = workers::FindWorkerUser(options.user);
   if (!user.ok()) return absl::Status(user.status().code(), StrCat("worker_user: ", user.status().message()));
   absl::Status status = user->uid == 0 ? absl::FailedPreconditionError("this is root") : workers::MayBecome(*user);
+  for (const char* written : {"jobs", "feature-cache"}) {
+    if (status.ok()) status = workers::MayWriteAs(*user, StrCat(data_directory, "/", written));
+  }
   if (status.ok()) return user;
   if (options.sandbox == "required") {
     return absl::FailedPreconditionError(StrCat("worker_user: worker_sandbox is required, and workers cannot run as ", options.user, ": ", status.message(), "; start the server as a user of its own, or name another"));
   }
   Log(LogLevel::kWarning, "workers run as root; better start the server as a user of its own", {{"worker_user", options.user}, {"why", std::string(status.message())}});
   return workers::WorkerUser{};
+}
+
+absl::Status CloseToOthers(const std::vector<std::string>& directories) {
+  for (const std::string& directory : directories) {
+    if (chmod(directory.c_str(), 0700) != 0) return ErrnoStatus(errno, "close to others", directory);
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<v1::WorkerSandbox> DescribeSandbox(const WorkerOptions& options, const workers::WorkerUser& user) {

@@ -1,10 +1,16 @@
 """What a tenant or a stranger tries against a real server over TLS. Nothing gets through, and under each flood the server stays within its memory and answers another client."""
 import concurrent.futures
+import gzip
+import io
 import os
 import socket
 import ssl
+import struct
+import tarfile
 import threading
 import time
+import zipfile
+import zlib
 
 import grpc
 import psutil
@@ -28,7 +34,7 @@ def authority(tmp_path_factory):
 @pytest.fixture(scope="module")
 def server(tmp_path_factory, authority, tiny_bert):
     """team-a has a model, a dataset, an upload and a job with checkpoints; team-b has the same."""
-    with secure.SecureServer(tmp_path_factory.mktemp("server") / "data", authority, "--worker-threads", "1") as running:
+    with secure.SecureServer(tmp_path_factory.mktemp("server") / "data", authority, "--worker-threads", "1", "--max-dataset-rows", "1000000") as running:
         running.teams = {}
         for team in ("team-a", "team-b"):
             token = running.token(team, "write")
@@ -246,6 +252,49 @@ next(held[-1])  # the last has begun, so all have
         bystander.wait()
     server.jobs.CancelFineTuningJob(job_pb.CancelFineTuningJobRequest(name=job))
     bystander.check("1,000 watchers that never read, of a job that trains")
+
+
+def png_of(side, rows):
+    """A picture of side x side pixels, by its header, and `rows` lines of them."""
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    pixels = zlib.compressobj(1)
+    content = b"".join(pixels.compress(bytes(1 + 3 * side)) for _ in range(rows)) + pixels.flush()
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)) + chunk(b"IDAT", content) + chunk(b"IEND", b"")
+
+
+def bombs():
+    """Name, content, and what the refusal says."""
+    yield "table.csv.gz", gzip.compress(b"text,label\n" + b"good,a\nbad,b\n" * (24 * MiB), compresslevel=1), "more than 1000000 rows"  # 312 MiB, and 40 bytes of memory a row
+    yield "line.csv.gz", gzip.compress(b"text,label\n" + bytes(256 * MiB), compresslevel=1), "line 2"
+    zeros = bytes(96 * MiB)
+    photos, nested, inner = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    with zipfile.ZipFile(photos, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for i in range(3):
+            archive.writestr(f"cat/{i}.png", zeros)
+    yield "photos.zip", photos.getvalue(), "image_too_large"
+    with tarfile.open(fileobj=nested, mode="w:gz", compresslevel=1) as archive:
+        entry = tarfile.TarInfo("cat/1.png")
+        entry.size = len(zeros)
+        archive.addfile(entry, io.BytesIO(zeros))
+    yield "photos.tar.gz", nested.getvalue(), "photos.tar.gz"
+    with zipfile.ZipFile(inner, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("cat/inner.zip", photos.getvalue())
+        archive.writestr("cat/large.png", png_of(60000, 1))
+        archive.writestr("cat/dense.png", png_of(20000, 400))
+    yield "pictures.zip", inner.getvalue(), "cat/"
+
+
+def test_decompression_bombs(server):
+    made = list(bombs())
+    server.as_caller(server.teams["team-b"]["token"])
+    with Bystander(server) as bystander:
+        for name, content, words in made:
+            assert len(content) < 8 * MiB
+            code, message = harness.error_of(server.import_dataset, content, name)
+            assert code == grpc.StatusCode.INVALID_ARGUMENT and words in message, (name, code, message)
+        bystander.wait()
+    bystander.check("decompression bombs")
 
 
 def test_connections_that_never_speak(server):

@@ -81,10 +81,16 @@ absl::Status Corrupt(const InputFile& file, const char* packing, const std::stri
                                            "). Pack it again and upload it again"));
 }
 
-absl::Status UnpacksTooLarge(const InputFile& file) {
-  return absl::InvalidArgumentError(StrCat("file ", Quoted(file.filename), " unpacks to more than ",
-                                           file.max_unpacked_bytes,
-                                           " bytes, the most that this server accepts: split it into several files"));
+absl::Status CheckExpansion(const InputFile& file, int64_t unpacked, int64_t packed) {
+  if (unpacked > file.max_unpacked_bytes) {
+    return absl::InvalidArgumentError(StrCat("file ", Quoted(file.filename), " unpacks to more than ",
+                                             file.max_unpacked_bytes,
+                                             " bytes, the most that this server accepts: split it into several files"));
+  }
+  if (unpacked <= kFreeUnpackedBytes || unpacked / file.max_expansion <= packed) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      StrCat("file ", Quoted(file.filename), " unpacks to more than ", file.max_expansion,
+             " times its size, as decompression bombs do: pack it less densely, or not at all"));
 }
 
 }  // namespace attune::datasets

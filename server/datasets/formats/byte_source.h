@@ -3,7 +3,7 @@
 //
 // What a file is, its first bytes say; the ending of its name must not contradict them. Concatenated gzip members and
 // zstd frames are one stream. Errors: INVALID_ARGUMENT that names the file and says what to do, when it is cut short,
-// corrupt, or unpacks to more than `max_unpacked_bytes`; INTERNAL when the disk fails.
+// corrupt, or unpacks to more than its limits; INTERNAL when the disk fails.
 //
 //   ATTUNE_ASSIGN_OR_RETURN(auto source, OpenInput({.path = path, .filename = "train.csv.gz"}));
 //   ATTUNE_ASSIGN_OR_RETURN(size_t n, source->Read(buffer, sizeof buffer));
@@ -31,7 +31,11 @@ struct InputFile {
   std::string path;      // where the bytes are
   std::string filename;  // as uploaded, for messages and for its ending
   int64_t max_unpacked_bytes = int64_t{64} << 30;
+  // Unpacked bytes for each packed one, once kFreeUnpackedBytes are unpacked. Rows with a long prompt in common take zstd to 600; gzip ends at 1032.
+  int64_t max_expansion = 2000;
 };
+inline constexpr int64_t kFreeUnpackedBytes = int64_t{64} << 20;
+inline constexpr int64_t kMaxImageExpansion = 200;  // no photo is packed so densely
 
 absl::StatusOr<std::unique_ptr<ByteSource>> OpenInput(const InputFile& file);
 
@@ -42,6 +46,7 @@ absl::StatusOr<std::unique_ptr<ByteSource>> UnpackZstd(std::unique_ptr<ByteSourc
 // Errors of a packed file, the same words for each kind of packing.
 absl::Status CutShort(const InputFile& file, const char* packing);
 absl::Status Corrupt(const InputFile& file, const char* packing, const std::string& detail);
-absl::Status UnpacksTooLarge(const InputFile& file);
+// OK while `unpacked` bytes out of the first `packed` ones are within the file's limits.
+absl::Status CheckExpansion(const InputFile& file, int64_t unpacked, int64_t packed);
 
 }  // namespace attune::datasets

@@ -61,7 +61,7 @@ class GzipSource final : public ByteSource {
     const int result = inflate(&stream_, Z_NO_FLUSH);
     const size_t produced = room - stream_.avail_out;
     unpacked_bytes_ += static_cast<int64_t>(produced);
-    if (unpacked_bytes_ > file_.max_unpacked_bytes) return UnpacksTooLarge(file_);
+    ATTUNE_RETURN_IF_ERROR(CheckExpansion(file_, unpacked_bytes_, packed_->file_bytes()));
     if (result == Z_STREAM_END) {
       between_members_ = true;
     } else if (result != Z_OK && result != Z_BUF_ERROR) {

@@ -40,7 +40,7 @@ class ZstdSource final : public ByteSource {
       more_inside_ = output.pos == output.size && result != 0;
     }
     unpacked_bytes_ += static_cast<int64_t>(output.pos);
-    if (unpacked_bytes_ > file_.max_unpacked_bytes) return UnpacksTooLarge(file_);
+    ATTUNE_RETURN_IF_ERROR(CheckExpansion(file_, unpacked_bytes_, packed_->file_bytes()));
     return output.pos;
   }
 

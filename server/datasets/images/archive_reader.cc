@@ -123,13 +123,7 @@ absl::Status ArchiveReader::Failure() const {
 }
 
 absl::Status ArchiveReader::CheckExpansion() const {
-  const int64_t unpacked = std::max(fed_bytes_, unpacked_bytes_);
-  if (unpacked > file_.max_unpacked_bytes) return UnpacksTooLarge(file_);
-  if (unpacked <= ArchiveLimits::kFreeBytes || unpacked / limits_.max_expansion <= feed_->file_bytes())
-    return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      StrCat("file ", Quoted(file_.filename, 200), " unpacks to more than ", limits_.max_expansion,
-             " times its size, as decompression bombs do and photos never: pack the images as they are"));
+  return datasets::CheckExpansion(file_, std::max(fed_bytes_, unpacked_bytes_), feed_->file_bytes());
 }
 
 absl::StatusOr<bool> ArchiveReader::Next(ArchiveEntry& entry) {

@@ -30,9 +30,6 @@ namespace attune::datasets {
 
 struct ArchiveLimits {
   int64_t max_entries = 2'000'000;
-  // Unpacked bytes for each packed one, once kFreeBytes are unpacked: no photo is packed so densely.
-  int64_t max_expansion = 200;
-  static constexpr int64_t kFreeBytes = int64_t{64} << 20;
 };
 
 struct ArchiveEntry {

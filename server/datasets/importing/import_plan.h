@@ -37,6 +37,7 @@ struct ImportPlan {
   int64_t max_bad_rows = 0;                                // -1: any number
   std::shared_ptr<const tokenizers::Tokenizer> tokenizer;  // null: lengths in words
   size_t max_row_bytes = 0;
+  int64_t max_rows = 0;  // bad ones too
   int64_t max_unpacked_bytes = 0;
   ImageLimits image_limits;
   ArchiveLimits archive_limits;

@@ -1,7 +1,6 @@
 #include "server/datasets/importing/read_images.h"
 
 #include <algorithm>
-#include <limits>
 #include <set>
 #include <utility>
 
@@ -20,7 +19,6 @@ namespace {
 
 constexpr int64_t kRowsBetweenProgress = 64;
 constexpr int64_t kMaxManifestBytes = int64_t{64} << 20;
-constexpr int64_t kMaxRows = std::numeric_limits<uint32_t>::max();
 
 class ImagesOfFiles {
  public:
@@ -63,7 +61,7 @@ class ImagesOfFiles {
   }
   InputFile Input(uint32_t index) const {
     const PlannedFile& file = plan_.files[index];
-    return {.path = file.path, .filename = file.filename, .max_unpacked_bytes = plan_.max_unpacked_bytes};
+    return {.path = file.path, .filename = file.filename, .max_unpacked_bytes = plan_.max_unpacked_bytes, .max_expansion = kMaxImageExpansion};
   }
 
   const ImportPlan& plan_;
@@ -198,9 +196,9 @@ absl::Status ImagesOfFiles::CopyManifest(ArchiveReader& reader, const std::strin
 }
 
 absl::Status ImagesOfFiles::CountRow() {
-  if (++table_.rows_read <= kMaxRows) return absl::OkStatus();
+  if (++table_.rows_read <= plan_.max_rows) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      StrCat("the files have more than ", kMaxRows, " images: import them as several datasets"));
+      StrCat("the files have more than ", plan_.max_rows, " images: import them as several datasets"));
 }
 
 absl::Status ImagesOfFiles::Put(std::string path, std::string bytes, std::optional<RowFault> fault) {

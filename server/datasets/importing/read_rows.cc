@@ -1,7 +1,6 @@
 #include "server/datasets/importing/read_rows.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "server/base/status_macros.h"
 #include "server/base/str_cat.h"
@@ -12,7 +11,6 @@ namespace attune::datasets {
 namespace {
 
 constexpr int64_t kRowsBetweenProgress = 4096;
-constexpr int64_t kMaxRows = std::numeric_limits<uint32_t>::max();
 
 class RowsOfFiles {
  public:
@@ -96,9 +94,9 @@ absl::Status RowsOfFiles::ReadFile(uint32_t index) {
   while (true) {
     ATTUNE_ASSIGN_OR_RETURN(const bool got, reader->Next(row));
     if (!got) break;
-    if (++table_.rows_read > kMaxRows) {
+    if (++table_.rows_read > plan_.max_rows) {
       return absl::InvalidArgumentError(
-          StrCat("the files have more than ", kMaxRows, " rows: import them as several datasets"));
+          StrCat("the files have more than ", plan_.max_rows, " rows: import them as several datasets"));
     }
     if (const auto fault = checker_.Check(row, file.split, checked)) {
       table_.issues.Add(*fault, {.filename = file.filename, .line = row.line});

@@ -11,4 +11,7 @@ namespace attune::workers {
 // where there are none. Those that are kept lose their effect when root becomes another user, and get it back. Landlock itself lets a process with CAP_PERFMON read other processes' environments. Errors are those of capset(2) and of all_threads.h.
 absl::Status DropCapabilities(bool became_another_user);
 
+// The same for the calling thread: 0 or an errno. Async-signal-safe.
+int DropCapabilitiesOfThisThread(int became_another_user);
+
 }  // namespace attune::workers

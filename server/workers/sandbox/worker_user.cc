@@ -1,13 +1,16 @@
 #include "server/workers/sandbox/worker_user.h"
 
+#include <fcntl.h>
 #include <linux/capability.h>
 #include <pwd.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdint>
+#include <cstring>
 #include <fstream>
 #include <utility>
 #include <vector>
@@ -84,6 +87,28 @@ absl::Status MayBecome(const WorkerUser& user) {
     return absl::FailedPreconditionError(StrCat("this container's user namespace has no user ", user.uid, ":", user.gid));
   }
   return absl::OkStatus();
+}
+
+absl::Status MayWriteAs(const WorkerUser& user, const std::string& directory) {
+  const std::string path = StrCat(directory, "/.written-by-", user.uid);
+  const pid_t child = fork();
+  if (child < 0) return ErrnoStatus(errno, "fork", "to try another user");
+  if (child == 0) {
+    // Calls that a child of a process with threads may make.
+    int error = LeaveGroups(0);
+    if (error == 0) error = BecomeGroup(user.gid);
+    if (error == 0) error = BecomeUser(user.uid);
+    if (error == 0) error = DropCapabilitiesOfThisThread(1);
+    if (error == 0 && open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600) < 0) error = errno;
+    if (error == 0 && unlink(path.c_str()) != 0) error = errno;
+    _exit(error);
+  }
+  int status = 0;
+  while (waitpid(child, &status, 0) < 0) {
+    if (errno != EINTR) return ErrnoStatus(errno, "wait for", "the child that tries another user");
+  }
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(StrCat("they cannot write to ", directory, ": ", WIFEXITED(status) ? std::strerror(WEXITSTATUS(status)) : "the trial was killed"));
 }
 
 absl::Status Become(const WorkerUser& user) {

@@ -3,6 +3,7 @@
 //
 //   ATTUNE_ASSIGN_OR_RETURN(const WorkerUser user, FindWorkerUser("nobody"));
 //   ATTUNE_RETURN_IF_ERROR(MayBecome(user));
+//   ATTUNE_RETURN_IF_ERROR(MayWriteAs(user, "/var/lib/attune/jobs"));
 #pragma once
 
 #include <string>
@@ -26,6 +27,9 @@ absl::StatusOr<WorkerUser> FindWorkerUser(const std::string& name_or_uid);
 
 // Whether this process may: FAILED_PRECONDITION, with why not, where it is not root or root of a container without other users.
 absl::Status MayBecome(const WorkerUser& user);
+
+// Whether they may make files in `directory`, as a child process tries: network file systems and FUSE judge by the user alone. FAILED_PRECONDITION, with why not.
+absl::Status MayWriteAs(const WorkerUser& user, const std::string& directory);
 
 // For good, in every thread, along with the loss of what capabilities.h takes. Forgets who is to die with whom (PR_SET_PDEATHSIG).
 absl::Status Become(const WorkerUser& user);

@@ -39,6 +39,7 @@ class StoreTest : public testing::Test {
     DatasetStoreOptions options;
     options.root = root();
     options.max_row_bytes = 10000;
+    options.max_rows = 20000;
     options.max_unpacked_bytes = 10 << 20;
     auto store = DatasetStore::Create(options, *database_, artifacts_, files_, clock_, tokenizers);
     ASSERT_TRUE(store.ok()) << store.status();

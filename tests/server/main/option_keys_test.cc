@@ -52,6 +52,7 @@ const Wrong kWrong[] = {
     {"upload_expiry_hours", "1.5", "whole number"},
     {"max_upload_bytes", "0", "from 1 to"},
     {"max_upload_bytes", "1GB", "whole number"},
+    {"max_dataset_rows", "0", "from 1 to 4294967295"},
     {"max_upload_bytes", "99999999999999999999", "whole number"},
     {"job_slots", "0", "from 1 to 64"},
     {"job_slots", "65", "from 1 to 64"},

@@ -1,9 +1,11 @@
 #include "server/main/worker_environment.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "server/base/files.h"
 #include "server/workers/sandbox/capability.h"
 
 namespace attune {
@@ -27,19 +29,23 @@ TEST(WorkerEnvironment, TellsOfTheSandboxAndOfMemory) {
 }
 
 TEST(ChooseWorkerUser, IsSomebodyElseWhereTheServerIsRoot) {
-  EXPECT_EQ(ChooseWorkerUser({.sandbox = "off"})->uid, 0);
+  TemporaryDirectory directory;
+  for (const char* name : {"/jobs", "/feature-cache"}) ASSERT_EQ(mkdir((directory.path() + name).c_str(), 0700), 0);
+  EXPECT_EQ(ChooseWorkerUser({.sandbox = "off"}, directory.path())->uid, 0);
   if (geteuid() != 0 || workers::BuiltWithSanitizer()) {
-    EXPECT_EQ(ChooseWorkerUser({.user = "unknown-user"})->uid, 0) << "nobody asks";
+    EXPECT_EQ(ChooseWorkerUser({.user = "unknown-user"}, directory.path())->uid, 0) << "nobody asks";
     GTEST_SKIP() << "the rest is for root, without sanitizers";
   }
-  const absl::StatusOr<workers::WorkerUser> unknown = ChooseWorkerUser({.user = "unknown-user"});
+  const absl::StatusOr<workers::WorkerUser> unknown = ChooseWorkerUser({.user = "unknown-user"}, directory.path());
   EXPECT_EQ(unknown.status().code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(std::string(unknown.status().message()), HasSubstr("worker_user: this machine has no user \"unknown-user\""));
-  EXPECT_EQ(ChooseWorkerUser({.user = "root"})->uid, 0);
-  const absl::StatusOr<workers::WorkerUser> required = ChooseWorkerUser({.sandbox = "required", .user = "root"});
+  EXPECT_EQ(ChooseWorkerUser({.user = "root"}, directory.path())->uid, 0);
+  const absl::StatusOr<workers::WorkerUser> required = ChooseWorkerUser({.sandbox = "required", .user = "root"}, directory.path());
   EXPECT_EQ(required.status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(required.status().message()), HasSubstr("name another"));
-  if (workers::MayBecome({.uid = 65534, .gid = 65534}).ok()) EXPECT_EQ(ChooseWorkerUser({})->name, "nobody");
+  if (workers::MayBecome({.uid = 65534, .gid = 65534}).ok()) EXPECT_EQ(ChooseWorkerUser({}, directory.path())->name, "nobody");
+  ASSERT_EQ(rmdir((directory.path() + "/jobs").c_str()), 0);
+  EXPECT_EQ(ChooseWorkerUser({}, directory.path())->uid, 0) << "where they cannot write";
 }
 
 TEST(DescribeSandbox, IsWhatTheKernelHasUnlessItIsOff) {

@@ -41,11 +41,13 @@ std::string Zstd(const std::string& text) {
 }
 
 absl::StatusOr<std::string> ReadAll(const std::string& filename, const std::string& content,
-                                    int64_t max_unpacked_bytes = 1 << 30, size_t step = 1 << 16) {
+                                    int64_t max_unpacked_bytes = 1 << 30, size_t step = 1 << 16,
+                                    int64_t max_expansion = 2000) {
   TemporaryDirectory directory;
   ATTUNE_ASSIGN_OR_RETURN(auto source, OpenInput({.path = WriteTemporary(directory, "f", content),
                                                   .filename = filename,
-                                                  .max_unpacked_bytes = max_unpacked_bytes}));
+                                                  .max_unpacked_bytes = max_unpacked_bytes,
+                                                  .max_expansion = max_expansion}));
   std::string out;
   std::string buffer(step, '\0');
   while (true) {
@@ -123,6 +125,14 @@ TEST_P(PackedTest, BombsEndAtTheLimit) {
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(status.message()), HasSubstr("'bomb.csv' unpacks to more than 1048576 bytes"));
   EXPECT_TRUE(ReadAll("bomb.csv", packed, 10 << 20).ok());
+}
+
+TEST_P(PackedTest, NoTableIsPackedSoDensely) {
+  const std::string packed = GetParam().pack(std::string(80 << 20, '\0'));
+  const auto status = ReadAll("bomb.csv", packed, 1 << 30, 1 << 16, /*max_expansion=*/200).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("'bomb.csv' unpacks to more than 200 times its size"));
+  EXPECT_TRUE(ReadAll("bomb.csv", packed, 1 << 30, 1 << 16, /*max_expansion=*/1 << 30).ok());
 }
 
 TEST_P(PackedTest, RowsAreReadThroughIt) {

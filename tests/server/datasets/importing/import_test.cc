@@ -286,6 +286,12 @@ TEST_F(ImportTest, AllTrainingRowsBadOrElsewhere) {
   ImportFails(request, "no usable row is in training");
 }
 
+TEST_F(ImportTest, RowsAreBoundedSinceEachTakesMemory) {
+  auto request = Request("d", "a.csv", Rows(10000));
+  AddFile(request, "b.csv", Rows(10001, "more"));
+  ImportFails(request, "the files have more than 20000 rows: import them as several datasets");
+}
+
 TEST_F(ImportTest, ProgressReachesTheEnd) {
   auto request = Request("d", "a.csv", Rows(10000));
   AddFile(request, "b.csv", Rows(5000, "more"));

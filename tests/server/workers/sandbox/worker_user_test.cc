@@ -50,6 +50,18 @@ TEST(MayBecome, OnlyRootMay) {
             0);
 }
 
+TEST(MayWriteAs, TriesIt) {
+  if (!MayBecome(kNobody).ok()) GTEST_SKIP() << MayBecome(kNobody);
+  TemporaryDirectory directory;
+  ASSERT_EQ(chmod(directory.path().c_str(), 0700), 0);
+  EXPECT_TRUE(MayWriteAs(kNobody, directory.path()).ok());
+  EXPECT_TRUE(ListDirectory(directory.path())->empty());
+  const absl::Status missing = MayWriteAs(kNobody, directory.path() + "/missing");
+  EXPECT_EQ(missing.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(missing.message()), HasSubstr("No such file or directory"));
+  EXPECT_EQ(geteuid(), 0u) << "a child has tried";
+}
+
 // With the powers of root that a worker keeps, and without those that it does not need.
 TEST(Become, AnotherUserInEveryThreadForGood) {
   if (!MayBecome(kNobody).ok()) GTEST_SKIP() << MayBecome(kNobody);
