@@ -1,7 +1,7 @@
 // RequestQueue: predictions, evaluations or probes that wait for their worker, and the one that it works on. One at a time: the worker is busy anyway, and when it dies only
 // one caller is told. Bookkeeping only: the pool owns it, guards it, and runs the callbacks that it hands out. Not thread-safe.
 //
-//   RequestQueue queue("predictions", 1024, 256 << 20);
+//   RequestQueue queue("predictions", std::make_shared<RequestQueue::Budget>(1024, 256 << 20));
 //   absl::StatusOr<int64_t> id = queue.Add(command, callbacks, deadline);
 #pragma once
 
@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
@@ -35,13 +36,20 @@ class RequestQueue {
     bool cancelled = false;
   };
 
+  // How much may wait, and does, in all queues that share it.
+  struct Budget {
+    Budget(size_t max_waiting, size_t max_bytes) : max_waiting(max_waiting), max_bytes(max_bytes) {}
+    const size_t max_waiting, max_bytes;
+    size_t waiting = 0, bytes = 0;
+  };
+
   // `what`: the requests, for messages.
-  RequestQueue(const char* what, size_t max_waiting, size_t max_waiting_bytes) : what_(what), max_waiting_(max_waiting), max_waiting_bytes_(max_waiting_bytes) {}
+  RequestQueue(const char* what, std::shared_ptr<Budget> budget) : what_(what), budget_(std::move(budget)) {}
 
   // A predict, evaluate or probe command; returns its number. Takes the callbacks only when there is room. One that waits alone may be of any size.
   absl::StatusOr<int64_t> Add(worker::v1::ConnectResponse command, Callbacks& callbacks, absl::Time deadline) {
-    if (waiting_.size() >= max_waiting_ || (!waiting_.empty() && waiting_bytes_ + command.ByteSizeLong() > max_waiting_bytes_)) {
-      return absl::ResourceExhaustedError(std::to_string(waiting_.size()) + " " + what_ + " wait already; try again later");
+    if (budget_->waiting >= budget_->max_waiting || (budget_->waiting > 0 && budget_->bytes + command.ByteSizeLong() > budget_->max_bytes)) {
+      return absl::ResourceExhaustedError(std::to_string(budget_->waiting) + " " + what_ + " wait already; try again later");
     }
     Entry entry;
     entry.id = ++last_request_;
@@ -56,7 +64,8 @@ class RequestQueue {
     entry.callbacks = std::move(callbacks);
     entry.deadline = deadline;
     waiting_.push_back(std::move(entry));
-    waiting_bytes_ += SizeOf(waiting_.back());
+    ++budget_->waiting;
+    budget_->bytes += SizeOf(waiting_.back());
     return last_request_;
   }
 
@@ -104,15 +113,15 @@ class RequestQueue {
  private:
   static size_t SizeOf(const Entry& entry) { return entry.command.ByteSizeLong(); }
   Entry Take(std::deque<Entry>::iterator at) {
-    waiting_bytes_ -= SizeOf(*at);
+    --budget_->waiting;
+    budget_->bytes -= SizeOf(*at);
     Entry taken = std::move(*at);
     waiting_.erase(at);
     return taken;
   }
 
   const char* const what_;
-  const size_t max_waiting_, max_waiting_bytes_;
-  size_t waiting_bytes_ = 0;
+  std::shared_ptr<Budget> budget_;
   int64_t last_request_ = 0;
   std::deque<Entry> waiting_;
   std::optional<Entry> in_flight_;

@@ -27,18 +27,19 @@ SupervisedWorkerPool::SupervisedWorkerPool(SupervisedWorkerPoolOptions options, 
       service_(*this),
       registry_(options.registry),
       metrics_(registry_.get()),
-      evaluations_{.queue = RequestQueue("evaluations", options.max_waiting_evaluations, options.max_waiting_prediction_bytes),
+      evaluations_{.queue = RequestQueue("evaluations", std::make_shared<RequestQueue::Budget>(options.max_waiting_evaluations, options.max_waiting_prediction_bytes)),
                    .noun = "evaluation",
                    .advice = "lower batch_size",
                    .silence_timeout = options.evaluate_silence_timeout},
-      probes_{.queue = RequestQueue("plans", options.max_waiting_probes, options.max_waiting_prediction_bytes),
+      probes_{.queue = RequestQueue("plans", std::make_shared<RequestQueue::Budget>(options.max_waiting_probes, options.max_waiting_prediction_bytes)),
               .noun = "plan",
               .advice = "lower batch_size",
               .silence_timeout = options.probe_timeout,
               .fresh_worker_each = true} {
-  const size_t count = options.separate_inputs ? static_cast<size_t>(std::max(options.prediction_workers, 1)) : 1;
-  for (size_t i = 0; i < count; ++i) {
-    predictions_.push_back({.queue = RequestQueue("predictions", std::max<size_t>(options.max_waiting_predictions / count, 1), options.max_waiting_prediction_bytes / count),
+  const int count = options.separate_inputs ? std::max(options.prediction_workers, 1) : 1;
+  const auto budget = std::make_shared<RequestQueue::Budget>(options.max_waiting_predictions, options.max_waiting_prediction_bytes);
+  for (int i = 0; i < count; ++i) {
+    predictions_.push_back({.queue = RequestQueue("predictions", budget),
                             .noun = "prediction",
                             .advice = "send fewer or shorter texts at once",
                             .idle_timeout = options.prediction_idle_timeout});
@@ -306,8 +307,9 @@ SupervisedWorkerPool::Worker* SupervisedWorkerPool::FindAttempt(const AttemptId&
 }
 
 std::vector<SupervisedWorkerPool::Lane*> SupervisedWorkerPool::Lanes() {
-  std::vector<Lane*> lanes = {&evaluations_, &probes_};
+  std::vector<Lane*> lanes;  // predictions first: they have the shortest patience
   for (Lane& lane : predictions_) lanes.push_back(&lane);
+  lanes.insert(lanes.end(), {&evaluations_, &probes_});
   return lanes;
 }
 

@@ -44,8 +44,8 @@ struct SupervisedWorkerPoolOptions {
   absl::Duration stop_timeout = absl::Minutes(1);        // from cancel, suspend or shutdown to the end
   absl::Duration predict_timeout = absl::Minutes(2);     // of one prediction, waiting included
   absl::Duration prediction_idle_timeout = absl::Minutes(10);  // after which the prediction worker is let go
-  size_t max_waiting_predictions = 1024;                 // shared equally by the prediction workers
-  size_t max_waiting_prediction_bytes = 256 << 20;       // the same
+  size_t max_waiting_predictions = 1024;                 // for all prediction workers together
+  size_t max_waiting_prediction_bytes = 256 << 20;       // the same, and each for evaluations and plans
   absl::Duration evaluate_wait_timeout = absl::Hours(1);       // of an evaluation that waits for others
   absl::Duration evaluate_silence_timeout = absl::Minutes(5);  // of one under way, without progress
   size_t max_waiting_evaluations = 16;
@@ -118,7 +118,7 @@ class SupervisedWorkerPool final : public WorkerPool, private WorkerSessionHost 
     bool fresh_worker_each = false;                             // the worker is let go with its answer
     std::string worker;                                         // id; empty when there is none
     std::string inputs;                                         // of its first request: InputsOf
-    std::string last_inputs;                                    // of the last request that came
+    std::string last_inputs;                                    // of the last request in the queue
     absl::Time last_used = absl::InfinitePast();
   };
   // Callbacks and launches, to be run in order without the lock.

@@ -41,8 +41,9 @@ void SupervisedWorkerPool::Predict(worker::v1::Predict prediction, PredictCallba
     done(std::vector<v1::Prediction>(std::make_move_iterator(said.mutable_predictions()->begin()), std::make_move_iterator(said.mutable_predictions()->end())));
   };
   WithActions([&](Actions& actions) {
-    Lane& lane = PredictionLaneFor(InputsOf(command));
-    AddRequest(lane, std::move(command), std::move(callbacks), options_.predict_timeout, actions);
+    const std::string inputs = InputsOf(command);
+    Lane& lane = PredictionLaneFor(inputs);
+    if (AddRequest(lane, std::move(command), std::move(callbacks), options_.predict_timeout, actions) != 0) lane.last_inputs = inputs;
   });
 }
 
@@ -75,17 +76,15 @@ int64_t SupervisedWorkerPool::Probe(worker::v1::Probe probe, ProbeCallback done)
   return id;
 }
 
+// Where the checkpoint is loaded or about to be; else where nothing is to be done, the longest unused worker first; else where least waits.
 SupervisedWorkerPool::Lane& SupervisedWorkerPool::PredictionLaneFor(const std::string& inputs) {
-  // What has been in use longest ago comes first, above all what never was; a queue, where there is one, is as short as can be.
-  const auto rank = [](const Lane& lane) { return std::tuple(lane.queue.size(), lane.worker.empty() ? absl::InfinitePast() : lane.last_used); };
-  Lane* best = nullptr;
-  for (Lane& lane : predictions_) {
-    const bool in_use = lane.queue.size() > 0 || !lane.worker.empty();
-    if (in_use && lane.last_inputs == inputs) return lane;
-    if (best == nullptr || rank(lane) < rank(*best)) best = &lane;
-  }
-  best->last_inputs = inputs;
-  return *best;
+  const auto rank = [&](const Lane& lane) {
+    const bool free = lane.queue.size() == 0;
+    const bool loaded = !lane.worker.empty() && lane.inputs == inputs, last = free ? loaded : lane.last_inputs == inputs;
+    const int kind = loaded && last ? 0 : free ? 1 : last ? 2 : 3;
+    return std::tuple(kind, lane.queue.size(), kind == 1 && !lane.worker.empty() ? lane.last_used : absl::InfinitePast());
+  };
+  return *std::min_element(predictions_.begin(), predictions_.end(), [&](const Lane& a, const Lane& b) { return rank(a) < rank(b); });
 }
 
 SupervisedWorkerPool::Lane* SupervisedWorkerPool::PredictionLaneOf(const std::string& worker_id) {

@@ -40,7 +40,8 @@ class RequestQueueTest : public ::testing::Test {
     command.mutable_predict()->add_images(std::string(bytes, 'i'));
     return queue_.Add(command, callbacks, absl::InfiniteFuture()).status();
   }
-  RequestQueue queue_{"predictions", 3, 1000};
+  const std::shared_ptr<RequestQueue::Budget> budget_ = std::make_shared<RequestQueue::Budget>(3, 1000);
+  RequestQueue queue_{"predictions", budget_};
 };
 
 TEST_F(RequestQueueTest, OneIsUnderWayAtATimeInOrder) {
@@ -74,6 +75,20 @@ TEST_F(RequestQueueTest, IsBounded) {
   const absl::Status status = queue_.Add(command, callbacks, kNow).status();
   EXPECT_EQ(status, absl::ResourceExhaustedError("3 predictions wait already; try again later"));
   EXPECT_TRUE(callbacks.done) << "the caller keeps the callback of a refused prediction";
+}
+
+TEST_F(RequestQueueTest, SeveralShareABound) {
+  RequestQueue other("predictions", budget_);
+  ASSERT_TRUE(Add("a").ok());
+  RequestQueue::Callbacks callbacks = Nothing();
+  worker::v1::ConnectResponse command;
+  command.mutable_predict()->add_images(std::string(900, 'i'));
+  ASSERT_TRUE(other.Add(command, callbacks, kNow).ok());
+  EXPECT_EQ(AddImage(200).code(), absl::StatusCode::kResourceExhausted) << "the other's bytes count";
+  ASSERT_TRUE(Add("a").ok());
+  EXPECT_EQ(Add("a").status().code(), absl::StatusCode::kResourceExhausted) << "and its requests";
+  EXPECT_EQ(other.TakeAll().size(), 1u);
+  EXPECT_TRUE(Add("a").ok());
 }
 
 TEST_F(RequestQueueTest, IsBoundedInBytes) {

@@ -450,6 +450,30 @@ TEST_F(PredictionTest, CheckpointsDoNotWaitForEachOther) {
   EXPECT_EQ(Label(*second), "/a");
 }
 
+TEST_F(PredictionTest, ACheckpointIsNotTiedToABusyWorker) {
+  Start({.separate_inputs = true, .prediction_workers = 2});
+  ScriptedWorker& a = Connect(1);
+  auto first = Predict("/a");
+  const worker::v1::Predict asked = a.Read()->predict();
+  ScriptedWorker& b = Connect(2);
+  auto second = Predict("/b");
+  const worker::v1::Predict also_asked = b.Read()->predict();
+  auto behind = Predict("/c");  // both are busy: behind one of them, here a
+  Reply(b, also_asked);
+  EXPECT_EQ(Label(*second), "/b");
+  ScriptedWorker& c = Connect(3);
+  auto beside = Predict("/c");
+  EXPECT_TRUE(b.Read()->has_shutdown()) << "which has nothing to do";
+  Reply(c, c.Read()->predict());
+  EXPECT_EQ(Label(*beside), "/c");
+  Connect(4);
+  Reply(a, asked);
+  EXPECT_EQ(Label(*first), "/a");
+  EXPECT_TRUE(a.Read()->has_shutdown());
+  Reply(*workers_.back(), workers_.back()->Read()->predict());
+  EXPECT_EQ(Label(*behind), "/c");
+}
+
 TEST_F(PredictionTest, WaitForAWorkerToStart) {
   auto a = Predict("/a");
   ScriptedWorker& worker = [&]() -> ScriptedWorker& {
