@@ -18,6 +18,7 @@ constexpr std::string_view kFinishedPrefix = "audit-";  // and a number that onl
 constexpr size_t kDigits = 10;
 constexpr std::string_view kEnding = ".jsonl";
 constexpr size_t kMaxTextBytes = 256;
+constexpr double kMostRefusals = 60;  // at once; they come back one a second
 
 std::string_view Bounded(std::string_view text) { return text.substr(0, kMaxTextBytes); }
 
@@ -81,6 +82,18 @@ void AuditLog::Record(const AuditRecord& record) {
     ++failures_;
   }
   Log(LogLevel::kError, "a line of the audit log could not be written", {{"error", std::string(status.message())}, {"line", line}});
+}
+
+void AuditLog::RecordRefusal(const AuditRecord& record) {
+  {
+    absl::MutexLock lock(&mutex_);
+    const absl::Time now = clock_.Now();
+    refusals_left_ = std::min(kMostRefusals, refusals_left_ + absl::ToDoubleSeconds(now - refusals_time_));
+    refusals_time_ = now;
+    if (refusals_left_ < 1) return;
+    refusals_left_ -= 1;
+  }
+  Record(record);
 }
 
 absl::Status AuditLog::Sync() {

@@ -54,6 +54,8 @@ class AuditLog {
   static absl::StatusOr<std::unique_ptr<AuditLog>> Open(AuditOptions options, Files& files, const Clock& clock);
 
   void Record(const AuditRecord& record);
+  // The same for a call that never began, of which one credential could make any number: 60 at once and one a second, and those beyond are left out, so that they push nothing else out of the log.
+  void RecordRefusal(const AuditRecord& record);
   // Makes durable what was recorded before, and finishes a file that is large enough. After an error the next call tries again.
   absl::Status Sync();
   int64_t failures() const;  // lines that did not get into the file
@@ -77,6 +79,8 @@ class AuditLog {
   bool torn_ ABSL_GUARDED_BY(mutex_) = false;  // the file's last line may not be whole
   bool unsynced_ ABSL_GUARDED_BY(mutex_) = false;
   int64_t failures_ ABSL_GUARDED_BY(mutex_) = 0;
+  double refusals_left_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Time refusals_time_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
 };
 
 }  // namespace attune::auth

@@ -14,7 +14,7 @@ _TRAINING = {"project", "architecture"}
 _GPU = {"gpu", "name"}
 METRICS = {
     "attune_audit_failures_total": set(),
-    "attune_auth_ended_streams_total": {"reason"},
+    "attune_auth_ended_streams_total": set(),
     "attune_auth_refused_calls_total": {"reason"},
     "attune_auth_tokens": set(),
     "attune_certificate_expiry_timestamp_seconds": set(),

@@ -221,7 +221,7 @@ def test_a_watch_ends_with_its_token(server, tiny_bert):
         with pytest.raises(grpc.RpcError) as ended:
             for _ in watch:
                 pass
-        assert ended.value.code() == grpc.StatusCode.UNAVAILABLE and "was revoked" in ended.value.details()
+        assert ended.value.code() == grpc.StatusCode.UNAUTHENTICATED and "was revoked" in ended.value.details()
         with pytest.raises(grpc.RpcError) as refused:
             next(stub.WatchFineTuningJob(job_pb.WatchFineTuningJobRequest(name=job.name), timeout=harness.DEADLINE))
         assert refused.value.code() == grpc.StatusCode.UNAUTHENTICATED

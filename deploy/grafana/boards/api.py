@@ -43,9 +43,9 @@ def build():
                  [(f"attune_certificate_expiry_timestamp_seconds{{{SERVER}}} - time()", "{{instance}}")], limits=[(86400, ORANGE), (14 * 86400, GREEN)], base=RED)
     board.series(31, "TLS files not taken", "In five minutes: times that new files did not fit each other, or were no good, so that those of before stay.", "none",
                  [(f"sum by (instance) (increase(attune_certificate_reload_failures_total{{{SERVER}}}[5m]))", "{{instance}}")], limits=[(1, ORANGE)])
-    board.series(32, "Calls refused by reason", "For who made them, or what they may not do, a second; and streams that were ended since their credential had. Some are usual: credentials expire.", "reqps",
+    board.series(32, "Calls refused by reason", "For who made them, or what they may not do, a second; and streams that were ended because their token was revoked. Some are usual: credentials expire.", "reqps",
                  [(or_zero(f"sum by (reason) (rate(attune_auth_refused_calls_total{{{SERVER}}}{RATE}))"), "{{reason}}"),
-                  (f"sum by (reason) (rate(attune_auth_ended_streams_total{{{SERVER}}}{RATE}))", "ended: {{reason}}")], limits=[(1, ORANGE)], stacked=True)
+                  (f"sum(rate(attune_auth_ended_streams_total{{{SERVER}}}{RATE}))", "streams ended")], limits=[(1, ORANGE)], stacked=True)
     board.series(33, "Age of the issuer's keys", "Since the keys of JWTs were fetched; every ten minutes is usual, and after a day they count no more.", "s",
                  [(f"attune_jwks_age_seconds{{{SERVER}}}", "{{instance}}")], limits=[(3600, YELLOW), (6 * 3600, RED)])
     board.series(34, "Audit lines not written", "In 15 minutes: they went to the server's log instead.", "none",

@@ -25,7 +25,7 @@ absl::StatusOr<Identity> CallGate::Decide(std::string_view method, const absl::S
   ATTUNE_ASSIGN_OR_RETURN(Identity caller, authenticator_.Authenticate(*credentials));
   const absl::Status status = RequireScope(caller, permission.scope, permission.method.empty() ? "a method that this server does not know" : ShortName(method));
   if (status.ok()) return caller;
-  if (permission.audited) audit_.Record({.caller = caller, .method = method.substr(method.starts_with('/') ? 1 : 0), .code = absl::StatusCodeToString(status.code())});
+  if (permission.audited) audit_.RecordRefusal({.caller = caller, .method = method.substr(method.starts_with('/') ? 1 : 0), .code = absl::StatusCodeToString(status.code())});
   return status;
 }
 

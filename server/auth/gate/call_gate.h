@@ -4,7 +4,7 @@
 // Which project a call is about only its service knows: that is checked there, with RequireProject (../identity.h).
 //
 // Errors: UNAUTHENTICATED, PERMISSION_DENIED and UNAVAILABLE as in ../authenticator.h and ../identity.h. attune_auth_refused_calls_total{reason} counts them. Somebody who is known and may not make a
-// change that they ask for gets a line of the audit log, without the peer, which gRPC does not know yet; strangers, who could fill it, get none.
+// change that they ask for gets a line of the audit log, without the peer, which gRPC does not know yet, and not more than one a second for long; strangers get none.
 //
 //   CallGate gate(chain, audit_log, registry);
 //   ATTUNE_ASSIGN_OR_RETURN(Identity caller, gate.Admit("/attune.v1.UploadService/CreateUpload", credentials));

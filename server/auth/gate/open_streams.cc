@@ -12,7 +12,6 @@
 #include "server/auth/gate/call_credentials.h"
 #include "server/auth/permissions.h"
 #include "server/base/log.h"
-#include "server/base/str_cat.h"
 
 namespace attune::auth {
 
@@ -21,8 +20,14 @@ using grpc::experimental::ServerRpcInfo;
 
 // Holds the call itself, which may end at any time, so that cancelling it is harmless then.
 struct OpenStreams::Stream {
-  Stream(grpc_call* call, std::string method, Credentials credentials) : call(call), method(std::move(method)), credentials(std::move(credentials)) { grpc_call_ref(call); }
-  ~Stream() { grpc_call_unref(call); }
+  Stream(grpc_call* call, std::string method, Credentials credentials) : call(call), method(std::move(method)), credentials(std::move(credentials)) {
+    grpc_init();  // one may be let go when the last server is gone already
+    grpc_call_ref(call);
+  }
+  ~Stream() {
+    grpc_call_unref(call);
+    grpc_shutdown();
+  }
   Stream(const Stream&) = delete;
   Stream& operator=(const Stream&) = delete;
 
@@ -85,7 +90,7 @@ void OpenStreams::Remove(uint64_t number) {
   streams_.erase(found);
 }
 
-int OpenStreams::EndStale() {
+int OpenStreams::EndRevoked() {
   std::vector<std::shared_ptr<Stream>> streams;
   {
     absl::MutexLock lock(&mutex_);
@@ -94,12 +99,12 @@ int OpenStreams::EndStale() {
   int ended = 0;
   for (const std::shared_ptr<Stream>& stream : streams) {
     const absl::Status status = authenticator_.Authenticate(stream->credentials).status();
-    if (!absl::IsUnauthenticated(status) || stream->ended.exchange(true)) continue;
-    const std::string message = StrCat("what this call was let in with is no longer taken: ", status.message(), "; call again, with what is, to go on");
+    if (ReasonOf(status) != kTokenRevoked || stream->ended.exchange(true)) continue;
     // A server's status goes to the client, as if the service had ended the call.
-    grpc_call_cancel_with_status(stream->call, GRPC_STATUS_UNAVAILABLE, message.c_str(), nullptr);
-    metrics_.ended.Add({{"reason", ReasonOf(status)}}).Increment();
-    Log(LogLevel::kInfo, "ended a stream whose credential is no longer taken", {{"method", stream->method}, {"error", std::string(status.message())}});
+    const std::string message(status.message());
+    grpc_call_cancel_with_status(stream->call, GRPC_STATUS_UNAUTHENTICATED, message.c_str(), nullptr);
+    metrics_.ended.Increment();
+    Log(LogLevel::kInfo, "ended a stream whose token was revoked", {{"method", stream->method}, {"error", message}});
     ++ended;
   }
   return ended;

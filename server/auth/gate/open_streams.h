@@ -1,12 +1,12 @@
-// OpenStreams: ends streams whose credential has been revoked or has expired since they began: the gate asks when a call begins, and a watch may stay open for days. Owned by main, which calls EndStale
-// every few seconds; the authenticator, the registry and this object must outlive the gRPC server. Thread-safe; waits for nothing.
+// OpenStreams: ends streams whose API token has been revoked since they began: the gate asks when a call begins, and a watch may stay open for days. Owned by main, which calls EndRevoked every few seconds;
+// the authenticator, the registry and this object must outlive the gRPC server. Thread-safe; waits for nothing.
 //
-// A stream that is ended gets UNAVAILABLE with the reason in its message, not UNAUTHENTICATED: clients whose JWT has only been replaced by a newer one then go on from where they were, as after a cut
-// connection, and the others learn at the gate why not. attune_auth_ended_streams_total{reason} counts.
+// What has only expired ends no stream: an evaluation or a backup may take longer than a JWT lasts, and could never be completed. A stream that is ended gets UNAUTHENTICATED, as a new call would.
+// attune_auth_ended_streams_total counts.
 //
 //   OpenStreams streams(chain, registry);
 //   interceptors.push_back(streams.MakeInterceptorFactory());
-//   PeriodicTask check(absl::Seconds(5), [&] { streams.EndStale(); });
+//   PeriodicTask check(absl::Seconds(5), [&] { streams.EndRevoked(); });
 #pragma once
 
 #include <cstdint>
@@ -18,7 +18,6 @@
 #include "grpcpp/server_context.h"
 #include "grpcpp/support/server_interceptor.h"
 #include "prometheus/counter.h"
-#include "prometheus/family.h"
 #include "prometheus/registry.h"
 #include "server/auth/authenticator.h"
 
@@ -26,8 +25,8 @@ namespace attune::auth {
 
 struct StreamMetrics {
   explicit StreamMetrics(prometheus::Registry& registry)
-      : ended(prometheus::BuildCounter().Name("attune_auth_ended_streams_total").Help("Streams that were ended because their credential had expired or been revoked since they began, by reason.").Register(registry)) {}
-  prometheus::Family<prometheus::Counter>& ended;
+      : ended(prometheus::BuildCounter().Name("attune_auth_ended_streams_total").Help("Streams that were ended because their API token was revoked.").Register(registry).Add({})) {}
+  prometheus::Counter& ended;
 };
 
 class OpenStreams {
@@ -38,8 +37,8 @@ class OpenStreams {
   // Of one gRPC server, all of whose services have callbacks.
   std::unique_ptr<grpc::experimental::ServerInterceptorFactoryInterface> MakeInterceptorFactory();
 
-  // Asks for each stream again, and ends those that would not be let in now. An authenticator that cannot say (UNAVAILABLE) ends none. Returns how many it ended.
-  int EndStale();
+  // Returns how many it ended.
+  int EndRevoked();
 
  private:
   class Factory;

@@ -171,7 +171,7 @@ absl::StatusOr<Identity> TokenStore::Authenticate(const Credentials& credentials
   }
   const TokenInfo& info = entry->info;
   if (info.revoke_time != absl::InfiniteFuture()) {
-    return Unauthenticated("TOKEN_REVOKED", StrCat("the API token ", info.id, " was revoked on ", Day(info.revoke_time), "; ask an administrator for a new one"));
+    return Unauthenticated(kTokenRevoked, StrCat("the API token ", info.id, " was revoked on ", Day(info.revoke_time), "; ask an administrator for a new one"));
   }
   const absl::Time now = clock_.Now();
   if (now >= info.spec.expire_time) {

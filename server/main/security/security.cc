@@ -176,7 +176,7 @@ void Security::KeepFresh() {
   upkeep_.push_back(std::make_unique<PeriodicTask>(kAuditInterval, [this] { audit_->Sync().IgnoreError(); }));
   if (tokens_ == nullptr) return;
   upkeep_.push_back(std::make_unique<PeriodicTask>(kLastUsedInterval, [this] { tokens_->FlushLastUsed().IgnoreError(); }));
-  upkeep_.push_back(std::make_unique<PeriodicTask>(kStreamsInterval, [this] { streams_->EndStale(); }));
+  upkeep_.push_back(std::make_unique<PeriodicTask>(kStreamsInterval, [this] { streams_->EndRevoked(); }));
 }
 
 api::ApiSecurity Security::ForApi() {

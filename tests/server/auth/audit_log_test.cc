@@ -44,6 +44,20 @@ class AuditLogTest : public ::testing::Test {
   std::unique_ptr<AuditLog> log_;
 };
 
+TEST_F(AuditLogTest, RefusalsPushNothingOut) {
+  Open();
+  const auto refuse = [&](int times) {
+    for (int i = 0; i < times; ++i) log_->RecordRefusal({.method = "attune.v1.DatasetService/DeleteDataset", .code = "PERMISSION_DENIED"});
+  };
+  refuse(100);
+  EXPECT_EQ(Lines().size(), 60u);
+  clock_.Advance(absl::Seconds(2));
+  refuse(100);
+  EXPECT_EQ(Lines().size(), 62u);
+  Write("datasets/d1");
+  EXPECT_EQ(Lines().size(), 63u) << "calls that began are all there";
+}
+
 TEST_F(AuditLogTest, ALineSaysWhoDidWhat) {
   Open();
   Write("datasets/d1");

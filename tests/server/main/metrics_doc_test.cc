@@ -35,7 +35,6 @@ void LetEverythingHappen(prometheus::Registry& registry) {
   auth::GateMetrics gate(registry);
   gate.refused.Add({{"reason", ""}});
   auth::StreamMetrics streams(registry);
-  streams.ended.Add({{"reason", ""}});
   api::RpcMetrics rpc(registry);
   rpc.calls.Add({{"method", ""}, {"code", ""}});
   rpc.active.Add({{"method", ""}});
