@@ -54,7 +54,7 @@ struct ApiServer::Services {
   Services(const ApiOptions& options, const ApiDependencies& d)
       : access({.artifacts = d.artifacts, .datasets = d.datasets, .catalogue = d.catalogue, .scheduler = d.scheduler, .gate = d.security.gate, .quotas = d.security.quotas}),
         streams(d.event_log, d.scheduler, io, {.heartbeat_interval = options.heartbeat_interval}),
-        uploads(access, d.artifacts, io, options.max_upload_bytes),
+        uploads(access, d.artifacts, io, options.uploads),
         datasets(access, d.datasets, d.artifacts, io, imports),
         models(access, d.catalogue, d.scheduler, io, imports),
         jobs(access, d.scheduler, d.event_log, streams, io),

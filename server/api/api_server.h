@@ -20,6 +20,7 @@
 #include "grpcpp/support/channel_arguments.h"
 #include "prometheus/registry.h"
 #include "server/api/system_service.h"
+#include "server/api/upload_service.h"
 #include "server/artifacts/artifact_store.h"
 #include "server/auth/audit_log.h"
 #include "server/auth/gate/call_gate.h"
@@ -39,7 +40,7 @@ namespace attune::api {
 struct ApiOptions {
   std::string listen_address = "127.0.0.1:0";  // HOST:PORT or unix:PATH; port 0 takes a free one
   SystemFacts facts;
-  int64_t max_upload_bytes = int64_t{1} << 40;
+  UploadLimits uploads;
   int io_threads = 4;      // for calls that wait for the disk
   int import_threads = 2;  // for dataset and model imports
   absl::Duration heartbeat_interval = absl::Seconds(10);

@@ -1,11 +1,10 @@
-// UploadService: files on their way in. A thin face of ArtifactStore, and the reactor that streams chunks to it with backpressure: a chunk is read
-// from the network only when the one before is written, so an upload holds one chunk (1 MiB at most) however fast its client is. Owned by
-// ApiServer. Thread-safe. A cut connection keeps what was written.
-// Errors: those of ArtifactStore; INVALID_ARGUMENT for chunks over 1 MiB; an OUT_OF_RANGE tells the right offset in metadata "committedBytes".
+// UploadService: files on their way in. A thin face of ArtifactStore; the bytes come through streams/upload_stream.h. Owned by ApiServer. Thread-safe.
+// Errors: those of ArtifactStore and of the stream.
 #pragma once
 
 #include <cstdint>
 
+#include "absl/time/time.h"
 #include "attune/v1/upload.grpc.pb.h"
 #include "server/api/access/access.h"
 #include "server/api/blocking_pool.h"
@@ -13,10 +12,15 @@
 
 namespace attune::api {
 
+struct UploadLimits {
+  int64_t max_bytes = int64_t{1} << 40;            // of one upload
+  absl::Duration idle_timeout = absl::Minutes(2);  // of a stream
+};
+
 class UploadService final : public v1::UploadService::CallbackService {
  public:
-  UploadService(Access& access, artifacts::ArtifactStore& store, BlockingPool& pool, int64_t max_upload_bytes)
-      : access_(access), store_(store), pool_(pool), max_upload_bytes_(max_upload_bytes) {}
+  UploadService(Access& access, artifacts::ArtifactStore& store, BlockingPool& pool, UploadLimits limits)
+      : access_(access), store_(store), pool_(pool), limits_(limits) {}
 
   grpc::ServerUnaryReactor* CreateUpload(grpc::CallbackServerContext* context, const v1::CreateUploadRequest* request,
                                          v1::Upload* response) override;
@@ -31,7 +35,7 @@ class UploadService final : public v1::UploadService::CallbackService {
   Access& access_;
   artifacts::ArtifactStore& store_;
   BlockingPool& pool_;
-  const int64_t max_upload_bytes_;
+  const UploadLimits limits_;
 };
 
 }  // namespace attune::api

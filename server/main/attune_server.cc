@@ -36,6 +36,14 @@ void LeaveNoCores() {
   prctl(PR_SET_DUMPABLE, 0);
 }
 
+// Connections, watches and uploads take a descriptor each, and most shells and services begin with 1024.
+void OpenAsManyFilesAsAllowed() {
+  struct rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) != 0) return;
+  files.rlim_cur = files.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &files);
+}
+
 int Run(int argc, char** argv) {
   absl::StatusOr<CommandLine> command = ParseCommandLine({argv + 1, argv + argc});
   if (!command.ok()) {
@@ -60,6 +68,7 @@ int Run(int argc, char** argv) {
   ArmFaultPoints("server");
   BlockStopSignals();
   gpr_set_log_function(LogForGrpc);
+  OpenAsManyFilesAsAllowed();
   if (!options.security.tls_certificate_file.empty() || options.security.auth != "none") LeaveNoCores();
   if (!options.security.tls_certificate_file.empty()) auth::RequireTls13();
   absl::StatusOr<std::unique_ptr<Server>> server = Server::Create(options);

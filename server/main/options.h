@@ -15,6 +15,7 @@ struct ListenOptions {
 struct StorageOptions {
   std::string data_dir = "data";
   int64_t upload_expiry_hours = 24;
+  int64_t upload_idle_seconds = 120;
   int64_t max_upload_bytes = int64_t{256} << 30;
   int64_t max_dataset_rows = 30'000'000;
 };

@@ -156,7 +156,7 @@ absl::Status Server::StartServing() {
   absl::StatusOr<std::unique_ptr<api::ApiServer>> api = api::ApiServer::Start(
       {.listen_address = options_.listen.address,
        .facts = {.version = kServerVersion, .start_time = absl::Now(), .data_dir = directory_->path(), .sandbox = sandbox_},
-       .max_upload_bytes = options_.storage.max_upload_bytes},
+       .uploads = {.max_bytes = options_.storage.max_upload_bytes, .idle_timeout = absl::Seconds(options_.storage.upload_idle_seconds)}},
       {.artifacts = *artifacts_,
        .datasets = *datasets_,
        .catalogue = *catalogue_,

@@ -60,6 +60,7 @@ class Server:
     def __init__(self, data_dir, *flags):
         self.data_dir = str(data_dir)
         self.flags = list(flags)
+        self.runner = []  # a command that runs the server's
         self.process = None
         self.log_path = self.data_dir.rstrip("/") + ".log"
 
@@ -69,7 +70,7 @@ class Server:
             os.remove(port_file)
         self.log = open(self.log_path, "ab")
         self.process = subprocess.Popen(
-            [SERVER, "--listen", "127.0.0.1:0", "--data-dir", self.data_dir, "--port-file", port_file, *self.flags],
+            [*self.runner, SERVER, "--listen", "127.0.0.1:0", "--data-dir", self.data_dir, "--port-file", port_file, *self.flags],
             stdout=self.log, stderr=self.log)
         wait_until(lambda: os.path.exists(port_file) or self.process.poll() is not None, "the server to listen")
         if self.process.poll() is not None:

@@ -2,6 +2,7 @@
 
 #include <string>
 
+#include "absl/time/clock.h"
 #include "gtest/gtest.h"
 #include "server/base/sha256.h"
 #include "tests/server/api/api_fixture.h"
@@ -116,6 +117,51 @@ TEST_F(UploadServiceTest, AHalfSentFileThatEndsWellIsAnActiveUpload) {
   ASSERT_TRUE(status.ok()) << status.error_message();
   EXPECT_EQ(upload.state(), v1::Upload::STATE_ACTIVE);
   EXPECT_EQ(upload.committed_bytes(), 5);
+}
+
+TEST_F(UploadServiceTest, AStreamThatFallsSilentEndsAndKeepsWhatCame) {
+  StartServer({.uploads = {.idle_timeout = absl::Milliseconds(50)}});
+  const std::string name = Create(10);
+  grpc::ClientContext context, silent;
+  v1::Upload upload;
+  auto stub = Stub();
+  auto writer = stub->WriteUpload(&context, &upload);
+  v1::WriteUploadRequest request;
+  request.set_name(name);
+  request.set_data("12345");
+  ASSERT_TRUE(writer->Write(request));
+  const grpc::Status status = writer->Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNAVAILABLE) << status.error_message();
+  const Details details = DetailsOf(status);
+  EXPECT_EQ(details.info.reason(), "UPLOAD_IDLE");
+  EXPECT_EQ(details.info.metadata().at("committedBytes"), "5");
+  EXPECT_TRUE(details.retry.has_retry_delay());
+  ASSERT_TRUE(Send(name, 5, "67890", 5, &upload).ok());
+  EXPECT_EQ(artifacts_.Content("u1"), "1234567890");
+
+  // Nor does it take a first message to be let go.
+  EXPECT_EQ(stub->WriteUpload(&silent, &upload)->Finish().error_code(), grpc::StatusCode::UNAVAILABLE);
+}
+
+TEST_F(UploadServiceTest, MessagesKeepAStreamOpen) {
+  constexpr absl::Duration kIdle = absl::Seconds(1);
+  StartServer({.uploads = {.idle_timeout = kIdle}});
+  const std::string name = Create(1 << 20);
+  grpc::ClientContext context;
+  v1::Upload upload;
+  auto stub = Stub();
+  auto writer = stub->WriteUpload(&context, &upload);
+  v1::WriteUploadRequest request;
+  request.set_name(name);
+  request.set_data("x");
+  size_t sent = 0;
+  for (const absl::Time end = absl::Now() + 1.5 * kIdle; absl::Now() < end; artifacts_.WaitForBytes("u1", ++sent)) {
+    ASSERT_TRUE(writer->Write(request));
+  }
+  writer->WritesDone();
+  const grpc::Status status = writer->Finish();
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(upload.committed_bytes(), static_cast<int64_t>(sent));
 }
 
 TEST_F(UploadServiceTest, AFullDiskEndsTheStreamAndKeepsWhatIsThere) {

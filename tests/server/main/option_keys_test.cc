@@ -50,6 +50,8 @@ const Wrong kWrong[] = {
     {"upload_expiry_hours", "0", "from 1 to 8760"},
     {"upload_expiry_hours", "soon", "whole number"},
     {"upload_expiry_hours", "1.5", "whole number"},
+    {"upload_idle_seconds", "0", "from 1 to 86400"},
+    {"upload_idle_seconds", "2m", "whole number"},
     {"max_upload_bytes", "0", "from 1 to"},
     {"max_upload_bytes", "1GB", "whole number"},
     {"max_dataset_rows", "0", "from 1 to 4294967295"},
