@@ -68,7 +68,12 @@ struct ApiServer::Services {
                .hold = [&scheduler = d.scheduler](const std::function<void()>& work) { scheduler.HoldCheckpoints(work); }},
               d.security.tokens, io),
         io({.name = "io", .threads = options.io_threads}),
-        imports({.name = "import", .threads = options.import_threads, .max_queued = kMaxQueuedImports}) {}
+        imports({.name = "import", .threads = options.import_threads, .max_queued = kMaxQueuedImports}) {
+    if (d.security.quotas == nullptr) return;
+    const auto check = [this](const std::string& project, int64_t added_bytes) { return access.CheckStorage(project, added_bytes); };
+    d.datasets.SetStorageCheck(check);
+    d.catalogue.SetStorageCheck(check);
+  }
 
   std::array<std::pair<std::string, grpc::Service*>, 8> All() {
     return {{{v1::UploadService::service_full_name(), &uploads},

@@ -145,7 +145,6 @@ grpc::ServerWriteReactor<v1::ImportDatasetResponse>* DatasetService::ImportDatas
   return StartImport(imports_, [this, caller = *std::move(caller), request = *request](const datasets::DatasetStore::Progress& progress) mutable -> absl::StatusOr<v1::Dataset> {
     ATTUNE_RETURN_IF_ERROR(access_.Check(caller, request));
     ATTUNE_ASSIGN_OR_RETURN(*request.mutable_project(), caller.ProjectForNew(request.project(), "project"));
-    ATTUNE_RETURN_IF_ERROR(access_.CheckStorage(request.project(), 1));
     request.set_request_id(ScopedRequestId(request.project(), request.request_id()));
     absl::StatusOr<v1::Dataset> dataset = store_.Import(request, progress);
     if (!dataset.ok()) return ExplainFailure(dataset.status(), request, store_, artifacts_);

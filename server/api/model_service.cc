@@ -40,7 +40,6 @@ grpc::ServerUnaryReactor* ModelService::ImportModel(grpc::CallbackServerContext*
   return DetachableCall<v1::Model>::Start(imports_, response, [this, caller = *std::move(caller), request = *request]() mutable -> absl::StatusOr<v1::Model> {
     ATTUNE_RETURN_IF_ERROR(access_.Check(caller, request));
     ATTUNE_ASSIGN_OR_RETURN(*request.mutable_project(), caller.ProjectForNew(request.project(), "project"));
-    ATTUNE_RETURN_IF_ERROR(access_.CheckStorage(request.project(), 1));
     request.set_request_id(ScopedRequestId(request.project(), request.request_id()));
     return catalogue_.Import(request);
   });

@@ -58,6 +58,9 @@ class UploadWriter {
   virtual absl::StatusOr<UploadInfo> Finish() = 0;
 };
 
+// Whether a project may store so many bytes more; RESOURCE_EXHAUSTED otherwise. Asked by those that import, once before and while they write.
+using StorageCheck = std::function<absl::Status(const std::string& project, int64_t added_bytes)>;
+
 class ArtifactStore {
  public:
   virtual ~ArtifactStore() = default;

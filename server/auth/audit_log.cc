@@ -88,7 +88,7 @@ void AuditLog::RecordRefusal(const AuditRecord& record) {
   {
     absl::MutexLock lock(&mutex_);
     const absl::Time now = clock_.Now();
-    refusals_left_ = std::min(kMostRefusals, refusals_left_ + absl::ToDoubleSeconds(now - refusals_time_));
+    refusals_left_ = std::min(kMostRefusals, refusals_left_ + std::max(0.0, absl::ToDoubleSeconds(now - refusals_time_)));  // clocks are set back
     refusals_time_ = now;
     if (refusals_left_ < 1) return;
     refusals_left_ -= 1;

@@ -14,7 +14,6 @@ namespace attune::auth {
 
 // Payloads of a status, which api/grpc_status.h reads.
 inline constexpr std::string_view kReasonPayload = "attune.dev/reason";
-inline constexpr std::string_view kTokenRevoked = "TOKEN_REVOKED";  // a reason that this folder itself looks for
 inline constexpr std::string_view kRetryDelayPayload = "attune.dev/retry_delay_ms";  // decimal
 
 absl::Status Unauthenticated(std::string_view reason, std::string_view message);

@@ -160,6 +160,7 @@ absl::StatusOr<v1::Model> LocalModelCatalogue::ImportNew(const v1::ImportModelRe
   Staging staging(files_, StrCat(root_, "/", kStagingPrefix, NewId('i')));
   ATTUNE_RETURN_IF_ERROR(files_.CreateDirectories(staging.path()));
   ATTUNE_RETURN_IF_ERROR(Gather(request, staging.path(), &model));
+  ATTUNE_RETURN_IF_ERROR(CheckStorage(model));
   ATTUNE_ASSIGN_OR_RETURN(const ModelDescription description, CheckModelDirectory(staging.path()));
   FillFrom(description, &model);
   const absl::Time now = clock_.Now();
@@ -307,6 +308,20 @@ absl::StatusOr<std::shared_ptr<const tokenizers::Tokenizer>> LocalModelCatalogue
 void LocalModelCatalogue::SetInUseCheck(std::function<bool(const std::string& name)> in_use) {
   absl::MutexLock lock(&mutex_);
   in_use_ = std::move(in_use);
+}
+
+void LocalModelCatalogue::SetStorageCheck(artifacts::StorageCheck check) {
+  absl::MutexLock lock(&mutex_);
+  storage_check_ = std::move(check);
+}
+
+absl::Status LocalModelCatalogue::CheckStorage(const v1::Model& model) {
+  artifacts::StorageCheck check;  // it asks for what the models take
+  {
+    absl::MutexLock lock(&mutex_);
+    check = storage_check_;
+  }
+  return check ? check(model.project(), model.size_bytes()) : absl::OkStatus();
 }
 
 }  // namespace attune::catalogue

@@ -36,6 +36,7 @@ class LocalModelCatalogue final : public ModelCatalogue {
   absl::StatusOr<std::string> Directory(const std::string& name) override;
   absl::StatusOr<std::shared_ptr<const tokenizers::Tokenizer>> Tokenizer(const std::string& name) override;
   void SetInUseCheck(std::function<bool(const std::string& name)> in_use) override;
+  void SetStorageCheck(artifacts::StorageCheck check) override;
 
  private:
   // Keeps other imports and deletions of an id out while it lives.
@@ -47,6 +48,7 @@ class LocalModelCatalogue final : public ModelCatalogue {
   absl::StatusOr<v1::Model> ImportNew(const v1::ImportModelRequest& request, const std::string& digest);
   // Puts the uploads into `staging`; adds up size and digest in `model`.
   absl::Status Gather(const v1::ImportModelRequest& request, const std::string& staging, v1::Model* model);
+  absl::Status CheckStorage(const v1::Model& model);
   absl::Status Publish(const v1::ImportModelRequest& request, const std::string& digest, const std::string& staging,
                        const v1::Model& model);
   absl::StatusOr<v1::Model> Find(const std::string& id);
@@ -61,6 +63,7 @@ class LocalModelCatalogue final : public ModelCatalogue {
   absl::Mutex mutex_;
   std::set<std::string> busy_ids_ ABSL_GUARDED_BY(mutex_);
   std::function<bool(const std::string& name)> in_use_ ABSL_GUARDED_BY(mutex_);
+  artifacts::StorageCheck storage_check_ ABSL_GUARDED_BY(mutex_);
   // Most recent first. By digest, for an id can come back with other files.
   std::deque<std::pair<std::string, std::shared_ptr<const tokenizers::Tokenizer>>> tokenizers_ ABSL_GUARDED_BY(mutex_);
 };

@@ -45,6 +45,8 @@ class ModelCatalogue {
   virtual absl::StatusOr<std::shared_ptr<const tokenizers::Tokenizer>> Tokenizer(const std::string& name) = 0;
   // Whether a job that has not ended uses the model; asked before deletion. Set once by main.
   virtual void SetInUseCheck(std::function<bool(const std::string& name)> in_use) = 0;
+  // Asked about each import that is new. Set once, before any import; none allows everything.
+  virtual void SetStorageCheck(artifacts::StorageCheck check) = 0;
 };
 
 }  // namespace attune::catalogue

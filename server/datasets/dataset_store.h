@@ -30,7 +30,7 @@ namespace attune::datasets {
 struct DatasetStoreOptions {
   std::string root;                                // directory of the datasets
   int64_t max_row_bytes = 4 << 20;                 // longer rows are a ROW_TOO_LONG issue
-  int64_t max_rows = 30'000'000;                   // of one import, which has some 40 bytes of each in memory
+  int64_t max_rows = 30'000'000;                   // of one import, which has some 60 bytes of each in memory; of images a fifth as many
   int64_t max_unpacked_bytes = int64_t{64} << 30;  // decompression bombs end here
   ImageLimits image_limits;
   ArchiveLimits archive_limits;
@@ -69,6 +69,8 @@ class DatasetStore {
   virtual absl::StatusOr<std::string> Directory(const std::string& name) = 0;
   // Whether a job that has not ended uses the dataset; asked before deletion. Set once by main.
   virtual void SetInUseCheck(std::function<bool(const std::string& name)> in_use) = 0;
+  // Asked before an import, every 64 MiB of it, and about its whole size before it is READY. Set once, before any import; none allows everything.
+  virtual void SetStorageCheck(artifacts::StorageCheck check) = 0;
 };
 
 }  // namespace attune::datasets

@@ -12,6 +12,7 @@
 #include "server/base/str_cat.h"
 #include "server/datasets/formats/text.h"
 #include "server/datasets/importing/importer.h"
+#include "server/datasets/importing/metered_files.h"
 #include "server/datasets/local_dataset_store.h"
 
 namespace attune::datasets {
@@ -65,6 +66,7 @@ absl::StatusOr<LocalDatasetStore::Beginning> LocalDatasetStore::Begin(const v1::
     if (earlier) return *std::move(earlier);
     if (!id.empty()) ATTUNE_RETURN_IF_ERROR(CheckIdIsFree(id, ProjectOrDefault(request.project())));
   }
+  ATTUNE_RETURN_IF_ERROR(CheckStorage(ProjectOrDefault(request.project()), 1));
   Beginning beginning;
   ATTUNE_ASSIGN_OR_RETURN(beginning.plan, MakePlan(request));
 
@@ -119,6 +121,15 @@ absl::Status LocalDatasetStore::CheckIdIsFree(const std::string& id, std::string
   if (row->dataset.project() != project) return absl::AlreadyExistsError("dataset_id: is taken on this server; choose another");
   return absl::AlreadyExistsError(
       StrCat("datasets/", id, " exists: choose another dataset_id, or delete that dataset first"));
+}
+
+absl::Status LocalDatasetStore::CheckStorage(const std::string& project, int64_t added_bytes) {
+  artifacts::StorageCheck check;  // it asks for what the datasets take
+  {
+    absl::MutexLock lock(&mutex_);
+    check = storage_check_;
+  }
+  return check ? check(project, added_bytes) : absl::OkStatus();
 }
 
 absl::StatusOr<ImportPlan> LocalDatasetStore::MakePlan(const v1::ImportDatasetRequest& request) {
@@ -184,7 +195,9 @@ absl::Status LocalDatasetStore::MakeFiles(const Beginning& beginning, const Prog
   const std::string scratch = ScratchPath(id);
   ATTUNE_RETURN_IF_ERROR(files_.RemoveRecursively(scratch));
   ATTUNE_RETURN_IF_ERROR(files_.CreateDirectories(scratch));
-  ATTUNE_RETURN_IF_ERROR(RunImport(beginning.plan, files_, scratch, scratch + "/dataset", progress, dataset));
+  MeteredFiles metered(files_, scratch + "/dataset", [&](int64_t bytes) { return CheckStorage(dataset.project(), bytes); });
+  ATTUNE_RETURN_IF_ERROR(RunImport(beginning.plan, metered, scratch, scratch + "/dataset", progress, dataset));
+  ATTUNE_RETURN_IF_ERROR(metered.Check());
   ATTUNE_RETURN_IF_ERROR(files_.RemoveRecursively(Path(id)));
   ATTUNE_RETURN_IF_ERROR(files_.Rename(scratch + "/dataset", Path(id)));
   return files_.SyncDirectory(options_.root);

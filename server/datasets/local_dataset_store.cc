@@ -202,4 +202,9 @@ void LocalDatasetStore::SetInUseCheck(std::function<bool(const std::string& name
   in_use_ = std::move(in_use);
 }
 
+void LocalDatasetStore::SetStorageCheck(artifacts::StorageCheck check) {
+  absl::MutexLock lock(&mutex_);
+  storage_check_ = std::move(check);
+}
+
 }  // namespace attune::datasets

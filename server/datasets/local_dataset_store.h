@@ -40,6 +40,7 @@ class LocalDatasetStore final : public DatasetStore {
   absl::StatusOr<v1::PreviewRowsResponse> Preview(const v1::PreviewRowsRequest& request) override;
   absl::StatusOr<std::string> Directory(const std::string& name) override;
   void SetInUseCheck(std::function<bool(const std::string& name)> in_use) override;
+  void SetStorageCheck(artifacts::StorageCheck check) override;
 
  private:
   // An import that runs. Guarded by the store's mutex_.
@@ -65,6 +66,7 @@ class LocalDatasetStore final : public DatasetStore {
                                                        const std::string& digest, std::string& id)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckIdIsFree(const std::string& id, std::string_view project) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckStorage(const std::string& project, int64_t added_bytes);
   absl::StatusOr<ImportPlan> MakePlan(const v1::ImportDatasetRequest& request);
   absl::StatusOr<v1::Dataset> WaitFor(const std::shared_ptr<ActiveImport>& import, const Progress& progress);
   absl::StatusOr<v1::Dataset> Work(Beginning& beginning, const Progress& progress);
@@ -89,6 +91,7 @@ class LocalDatasetStore final : public DatasetStore {
   absl::Mutex mutex_;
   std::map<std::string, std::shared_ptr<ActiveImport>> active_ ABSL_GUARDED_BY(mutex_);  // by dataset id
   std::function<bool(const std::string&)> in_use_ ABSL_GUARDED_BY(mutex_);
+  artifacts::StorageCheck storage_check_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace attune::datasets

@@ -98,7 +98,6 @@ absl::Status Server::StartWorkers() {
   for (const char* name : {"jobs", "feature-cache"}) ATTUNE_RETURN_IF_ERROR(Files::Posix().CreateDirectories(directory_->Below(name)));
   ATTUNE_ASSIGN_OR_RETURN(const workers::WorkerUser worker_user, ChooseWorkerUser(options_.workers, directory_->path()));
   ATTUNE_ASSIGN_OR_RETURN(sandbox_, DescribeSandbox(options_.workers, worker_user));
-  if (worker_user.uid != 0) ATTUNE_RETURN_IF_ERROR(CloseToOthers({directory_->Below("jobs"), directory_->Below("feature-cache")}));
   std::string socket_path = directory_->WorkerSocketPath();
   ATTUNE_ASSIGN_OR_RETURN(
       launcher_, workers::LocalProcessLauncher::Create(

@@ -27,6 +27,9 @@ v1::WorkerSandbox::Level LevelOf(workers::SandboxLevel level) {
   return v1::WorkerSandbox::LEVEL_FULL;
 }
 
+// For directories of root in which workers, as somebody else, make files: other processes of that user stay out. Workers pass by what they keep of root's powers.
+absl::Status CloseToOthers(const std::string& directory) { return chmod(directory.c_str(), 0700) == 0 ? absl::OkStatus() : ErrnoStatus(errno, "close to others", directory); }
+
 }  // namespace
 
 std::vector<std::pair<std::string, std::string>> WorkerEnvironment(const WorkerOptions& options, const workers::WorkerUser& user, const std::string& data_directory) {
@@ -45,7 +48,9 @@ absl::StatusOr<workers::WorkerUser> ChooseWorkerUser(const WorkerOptions& option
   if (!user.ok()) return absl::Status(user.status().code(), StrCat("worker_user: ", user.status().message()));
   absl::Status status = user->uid == 0 ? absl::FailedPreconditionError("this is root") : workers::MayBecome(*user);
   for (const char* written : {"jobs", "feature-cache"}) {
-    if (status.ok()) status = workers::MayWriteAs(*user, StrCat(data_directory, "/", written));
+    const std::string directory = StrCat(data_directory, "/", written);
+    if (status.ok()) status = CloseToOthers(directory);
+    if (status.ok()) status = workers::MayWriteAs(*user, directory);  // the way it is from now on
   }
   if (status.ok()) return user;
   if (options.sandbox == "required") {
@@ -53,13 +58,6 @@ absl::StatusOr<workers::WorkerUser> ChooseWorkerUser(const WorkerOptions& option
   }
   Log(LogLevel::kWarning, "workers run as root; better start the server as a user of its own", {{"worker_user", options.user}, {"why", std::string(status.message())}});
   return workers::WorkerUser{};
-}
-
-absl::Status CloseToOthers(const std::vector<std::string>& directories) {
-  for (const std::string& directory : directories) {
-    if (chmod(directory.c_str(), 0700) != 0) return ErrnoStatus(errno, "close to others", directory);
-  }
-  return absl::OkStatus();
 }
 
 absl::StatusOr<v1::WorkerSandbox> DescribeSandbox(const WorkerOptions& options, const workers::WorkerUser& user) {

@@ -19,11 +19,8 @@ namespace attune {
 std::vector<std::pair<std::string, std::string>> WorkerEnvironment(const WorkerOptions& options, const workers::WorkerUser& user, const std::string& data_directory);
 
 // Whom workers run as: worker_user where the server is root, else the server's own (uid 0 in the answer), as with worker_sandbox "off". Where root may not become them, or they cannot write to
-// jobs and feature-cache below `data_directory`, which must be there, a line in the log says so, or FAILED_PRECONDITION when the sandbox is "required". NOT_FOUND for a user that this machine does not have.
+// jobs and feature-cache below `data_directory`, which must be there and become 0700, a line in the log says so, or FAILED_PRECONDITION when the sandbox is "required". NOT_FOUND for a user that this machine does not have.
 absl::StatusOr<workers::WorkerUser> ChooseWorkerUser(const WorkerOptions& options, const std::string& data_directory);
-
-// For directories of root in which workers, as somebody else, make files: other processes of that user stay out. Workers pass by what they keep of root's powers.
-absl::Status CloseToOthers(const std::vector<std::string>& directories);
 
 // What this kernel makes of worker_sandbox; a line in the log says it. FAILED_PRECONDITION when it must have more.
 absl::StatusOr<v1::WorkerSandbox> DescribeSandbox(const WorkerOptions& options, const workers::WorkerUser& user);

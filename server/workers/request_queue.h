@@ -51,9 +51,13 @@ class RequestQueue {
     if (budget_->waiting >= budget_->max_waiting || (budget_->waiting > 0 && budget_->bytes + command.ByteSizeLong() > budget_->max_bytes)) {
       return absl::ResourceExhaustedError(std::to_string(budget_->waiting) + " " + what_ + " wait already; try again later");
     }
-    Entry entry;
+    TakeOver({.command = std::move(command), .callbacks = std::move(callbacks), .deadline = deadline});
+    return last_request_;
+  }
+
+  // What waited in another queue, under a number of this one.
+  void TakeOver(Entry entry) {
     entry.id = ++last_request_;
-    entry.command = std::move(command);
     if (entry.command.has_evaluate()) {
       entry.command.mutable_evaluate()->set_request(entry.id);
     } else if (entry.command.has_probe()) {
@@ -61,17 +65,16 @@ class RequestQueue {
     } else {
       entry.command.mutable_predict()->set_request(entry.id);
     }
-    entry.callbacks = std::move(callbacks);
-    entry.deadline = deadline;
     waiting_.push_back(std::move(entry));
     ++budget_->waiting;
     budget_->bytes += SizeOf(waiting_.back());
-    return last_request_;
   }
 
   bool HasWaiting() const { return !waiting_.empty(); }
   size_t size() const { return waiting_.size() + (in_flight_.has_value() ? 1 : 0); }
   const worker::v1::ConnectResponse& Next() const { return waiting_.front().command; }  // only where one waits
+  const worker::v1::ConnectResponse& Last() const { return waiting_.back().command; }   // the same
+  bool IsBusy() const { return in_flight_.has_value(); }
   // The one under way; null when there is none.
   Entry* InFlight() { return in_flight_.has_value() ? &*in_flight_ : nullptr; }
 
@@ -88,6 +91,12 @@ class RequestQueue {
     return std::exchange(in_flight_, std::nullopt);
   }
 
+  // The first that waits of those that `which` says; null when there is none.
+  template <typename Which>
+  const Entry* FindWaiting(Which which) const {
+    const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](const Entry& entry) { return which(entry.command); });
+    return found == waiting_.end() ? nullptr : &*found;
+  }
   // Empty when it does not wait.
   std::optional<Entry> TakeWaiting(int64_t request) {
     const auto found = std::find_if(waiting_.begin(), waiting_.end(), [&](const Entry& entry) { return entry.id == request; });

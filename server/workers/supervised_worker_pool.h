@@ -118,7 +118,6 @@ class SupervisedWorkerPool final : public WorkerPool, private WorkerSessionHost 
     bool fresh_worker_each = false;                             // the worker is let go with its answer
     std::string worker;                                         // id; empty when there is none
     std::string inputs;                                         // of its first request: InputsOf
-    std::string last_inputs;                                    // of the last request in the queue
     absl::Time last_used = absl::InfinitePast();
   };
   // Callbacks and launches, to be run in order without the lock.
@@ -147,6 +146,7 @@ class SupervisedWorkerPool final : public WorkerPool, private WorkerSessionHost 
   int64_t AddRequest(Lane& lane, worker::v1::ConnectResponse command, RequestQueue::Callbacks callbacks, absl::Duration wait, Actions& actions)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Lane& PredictionLaneFor(const std::string& inputs) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void Relieve(Lane& lane) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Lane* PredictionLaneOf(const std::string& worker_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CancelRequest(Lane& lane, int64_t id, Actions& actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Pump(Lane& lane) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

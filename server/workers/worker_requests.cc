@@ -41,9 +41,8 @@ void SupervisedWorkerPool::Predict(worker::v1::Predict prediction, PredictCallba
     done(std::vector<v1::Prediction>(std::make_move_iterator(said.mutable_predictions()->begin()), std::make_move_iterator(said.mutable_predictions()->end())));
   };
   WithActions([&](Actions& actions) {
-    const std::string inputs = InputsOf(command);
-    Lane& lane = PredictionLaneFor(inputs);
-    if (AddRequest(lane, std::move(command), std::move(callbacks), options_.predict_timeout, actions) != 0) lane.last_inputs = inputs;
+    Lane& lane = PredictionLaneFor(InputsOf(command));
+    AddRequest(lane, std::move(command), std::move(callbacks), options_.predict_timeout, actions);
   });
 }
 
@@ -79,9 +78,11 @@ int64_t SupervisedWorkerPool::Probe(worker::v1::Probe probe, ProbeCallback done)
 // Where the checkpoint is loaded or about to be; else where nothing is to be done, the longest unused worker first; else where least waits.
 SupervisedWorkerPool::Lane& SupervisedWorkerPool::PredictionLaneFor(const std::string& inputs) {
   const auto rank = [&](const Lane& lane) {
-    const bool free = lane.queue.size() == 0;
-    const bool loaded = !lane.worker.empty() && lane.inputs == inputs, last = free ? loaded : lane.last_inputs == inputs;
-    const int kind = loaded && last ? 0 : free ? 1 : last ? 2 : 3;
+    const bool free = lane.queue.size() == 0, waits = lane.queue.HasWaiting();
+    // Of its worker: now, or, where it waits for one, as soon as it has it; and when all that waits is done.
+    const bool now = waits && !lane.queue.IsBusy() ? InputsOf(lane.queue.Next()) == inputs : !lane.worker.empty() && lane.inputs == inputs;
+    const bool last = waits ? InputsOf(lane.queue.Last()) == inputs : now;
+    const int kind = now && last ? 0 : free ? 1 : last ? 2 : 3;
     return std::tuple(kind, lane.queue.size(), kind == 1 && !lane.worker.empty() ? lane.last_used : absl::InfinitePast());
   };
   return *std::min_element(predictions_.begin(), predictions_.end(), [&](const Lane& a, const Lane& b) { return rank(a) < rank(b); });
@@ -90,6 +91,20 @@ SupervisedWorkerPool::Lane& SupervisedWorkerPool::PredictionLaneFor(const std::s
 SupervisedWorkerPool::Lane* SupervisedWorkerPool::PredictionLaneOf(const std::string& worker_id) {
   const auto found = std::find_if(predictions_.begin(), predictions_.end(), [&](const Lane& lane) { return lane.worker == worker_id; });
   return found == predictions_.end() ? nullptr : &*found;
+}
+
+// A lane that has nothing to do takes what has waited longest behind another checkpoint's work: there, too, it would need another worker.
+void SupervisedWorkerPool::Relieve(Lane& lane) {
+  Lane* busiest = nullptr;
+  const RequestQueue::Entry* oldest = nullptr;
+  for (Lane& other : predictions_) {
+    if (!other.queue.IsBusy()) continue;
+    const RequestQueue::Entry* entry = other.queue.FindWaiting([&](const worker::v1::ConnectResponse& command) { return InputsOf(command) != other.inputs; });
+    if (entry == nullptr || (oldest != nullptr && oldest->deadline <= entry->deadline)) continue;
+    oldest = entry;
+    busiest = &other;
+  }
+  if (oldest != nullptr) lane.queue.TakeOver(*busiest->queue.TakeWaiting(oldest->id));
 }
 
 void SupervisedWorkerPool::CancelEvaluation(int64_t id) {
@@ -169,6 +184,7 @@ void SupervisedWorkerPool::HandleAnswer(Lane& lane, worker::v1::ConnectRequest m
     LetGo(*workers_.at(lane.worker));
     lane.worker.clear();
   }
+  if (&lane != &evaluations_ && &lane != &probes_ && lane.queue.size() == 0) Relieve(lane);
   Pump(lane);
   dirty_ = true;  // the worker may be idle from now on
   actions.push_back([done = std::move(entry->callbacks.done), message = std::move(message)]() mutable { done(std::move(message)); });

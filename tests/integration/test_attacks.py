@@ -270,7 +270,7 @@ def bombs():
     yield "table.csv.gz", gzip.compress(b"text,label\n" + b"good,a\nbad,b\n" * (24 * MiB), compresslevel=1), "more than 1000000 rows"  # 312 MiB, and 40 bytes of memory a row
     yield "line.csv.gz", gzip.compress(b"text,label\n" + bytes(256 * MiB), compresslevel=1), "line 2"
     zeros = bytes(96 * MiB)
-    photos, nested, inner = io.BytesIO(), io.BytesIO(), io.BytesIO()
+    photos, nested = io.BytesIO(), io.BytesIO()
     with zipfile.ZipFile(photos, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
         for i in range(3):
             archive.writestr(f"cat/{i}.png", zeros)
@@ -279,12 +279,12 @@ def bombs():
         entry = tarfile.TarInfo("cat/1.png")
         entry.size = len(zeros)
         archive.addfile(entry, io.BytesIO(zeros))
-    yield "photos.tar.gz", nested.getvalue(), "photos.tar.gz"
-    with zipfile.ZipFile(inner, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("cat/inner.zip", photos.getvalue())
-        archive.writestr("cat/large.png", png_of(60000, 1))
-        archive.writestr("cat/dense.png", png_of(20000, 400))
-    yield "pictures.zip", inner.getvalue(), "cat/"
+    yield "photos.tar.gz", nested.getvalue(), "unpacks to more"
+    for name, content, words in (("inner.zip", photos.getvalue(), "has no images"), ("large.png", png_of(60000, 1), "image_too_large"), ("dense.png", png_of(20000, 400), "image_too_large")):
+        inner = io.BytesIO()
+        with zipfile.ZipFile(inner, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(f"cat/{name}", content)
+        yield f"{name}-in.zip", inner.getvalue(), words
 
 
 def test_decompression_bombs(server):

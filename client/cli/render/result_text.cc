@@ -79,15 +79,16 @@ std::string PredictionTable(const std::string& title, const std::vector<std::str
 namespace {
 
 std::string SandboxText(const v1::WorkerSandbox& sandbox) {
+  const std::string user = sandbox.user().empty() ? "" : StrCat(", as user ", sandbox.user());
   switch (sandbox.level()) {
     case v1::WorkerSandbox::LEVEL_OFF:
       return "off";
     case v1::WorkerSandbox::LEVEL_NONE:
-      return StrCat("none: ", sandbox.missing());
+      return StrCat("none", user, ": ", sandbox.missing());
     case v1::WorkerSandbox::LEVEL_PARTIAL:
-      return StrCat("partial: ", sandbox.missing());
+      return StrCat("partial", user, ": ", sandbox.missing());
     case v1::WorkerSandbox::LEVEL_FULL:
-      return StrCat("full (Landlock ", sandbox.landlock_version(), ", seccomp", sandbox.user().empty() ? "" : StrCat(", as user ", sandbox.user()), ")");
+      return StrCat("full (Landlock ", sandbox.landlock_version(), ", seccomp", user, ")");
     default:
       return "";
   }

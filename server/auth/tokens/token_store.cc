@@ -59,6 +59,11 @@ absl::Status NoSuchToken(std::string_view id) { return absl::NotFoundError(StrCa
 
 std::string Day(absl::Time time) { return absl::FormatTime("%Y-%m-%d %H:%M UTC", time, absl::UTCTimeZone()); }
 
+absl::Status CheckNotRevoked(const TokenInfo& info) {
+  if (info.revoke_time == absl::InfiniteFuture()) return absl::OkStatus();
+  return Unauthenticated("TOKEN_REVOKED", StrCat("the API token ", info.id, " was revoked on ", Day(info.revoke_time), "; ask an administrator for a new one"));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<TokenStore>> TokenStore::Create(Database& database, const Clock& clock) {
@@ -162,6 +167,12 @@ absl::StatusOr<TokenInfo> TokenStore::Revoke(const std::string& id) {
   return info;
 }
 
+absl::Status TokenStore::CheckRevoked(const std::string& bearer_token) const {
+  const absl::StatusOr<TokenText> text = ParseTokenText(bearer_token);
+  const std::shared_ptr<Entry> entry = text.ok() ? Lookup(text->id) : nullptr;
+  return entry == nullptr ? absl::OkStatus() : CheckNotRevoked(entry->info);
+}
+
 absl::StatusOr<Identity> TokenStore::Authenticate(const Credentials& credentials) {
   ATTUNE_ASSIGN_OR_RETURN(TokenText text, ParseTokenText(credentials.bearer_token));
   const std::string hash = text.Hash();
@@ -170,9 +181,7 @@ absl::StatusOr<Identity> TokenStore::Authenticate(const Credentials& credentials
     return Unauthenticated("TOKEN_UNKNOWN", "this server has no such API token: check that it was copied whole and is meant for this server, or ask an administrator for a new one");
   }
   const TokenInfo& info = entry->info;
-  if (info.revoke_time != absl::InfiniteFuture()) {
-    return Unauthenticated(kTokenRevoked, StrCat("the API token ", info.id, " was revoked on ", Day(info.revoke_time), "; ask an administrator for a new one"));
-  }
+  ATTUNE_RETURN_IF_ERROR(CheckNotRevoked(info));
   const absl::Time now = clock_.Now();
   if (now >= info.spec.expire_time) {
     return Unauthenticated("TOKEN_EXPIRED", StrCat("the API token ", info.id, " expired on ", Day(info.spec.expire_time), "; ask an administrator for a new one"));

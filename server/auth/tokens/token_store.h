@@ -72,6 +72,8 @@ class TokenStore final : public Authenticator {
   absl::StatusOr<TokenInfo> Revoke(const std::string& id);
 
   absl::StatusOr<Identity> Authenticate(const Credentials& credentials) override;
+  // For calls that Authenticate has let in: UNAUTHENTICATED (TOKEN_REVOKED) since their token was revoked, else OK, also for what is no token of this server. Not a use of the token.
+  absl::Status CheckRevoked(const std::string& bearer_token) const;
 
   // Writes what calls have left in memory, in one transaction, where it moved by an hour or more. For upkeep, and before the end.
   absl::Status FlushLastUsed();

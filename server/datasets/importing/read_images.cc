@@ -18,6 +18,7 @@ namespace attune::datasets {
 namespace {
 
 constexpr int64_t kRowsBetweenProgress = 64;
+constexpr int64_t kRowsAnImageTakes = 5;  // of memory: its place, name, hash and size, beside what a row has
 constexpr int64_t kMaxManifestBytes = int64_t{64} << 20;
 
 class ImagesOfFiles {
@@ -196,9 +197,9 @@ absl::Status ImagesOfFiles::CopyManifest(ArchiveReader& reader, const std::strin
 }
 
 absl::Status ImagesOfFiles::CountRow() {
-  if (++table_.rows_read <= plan_.max_rows) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      StrCat("the files have more than ", plan_.max_rows, " images: import them as several datasets"));
+  const int64_t most = std::max<int64_t>(1, plan_.max_rows / kRowsAnImageTakes);
+  if (++table_.rows_read <= most) return absl::OkStatus();
+  return absl::InvalidArgumentError(StrCat("the files have more than ", most, " images: import them as several datasets"));
 }
 
 absl::Status ImagesOfFiles::Put(std::string path, std::string bytes, std::optional<RowFault> fault) {

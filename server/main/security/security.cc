@@ -151,7 +151,7 @@ absl::Status Security::MakeAuthenticators(bool trusted_channel) {
   }
   chain_ = std::make_unique<auth::ChainAuthenticator>(std::move(chain));
   gate_ = std::make_unique<auth::CallGate>(*chain_, *audit_, sources_.registry);
-  streams_ = std::make_unique<auth::OpenStreams>(*chain_, sources_.registry);
+  if (tokens_ != nullptr) streams_ = std::make_unique<auth::OpenStreams>([this](const std::string& token) { return tokens_->CheckRevoked(token); }, sources_.registry);
   return absl::OkStatus();
 }
 

@@ -72,7 +72,7 @@ absl::StatusOr<WorkerUser> FindWorkerUser(const std::string& name_or_uid) {
   if (number ? uid < 0 : name_or_uid.empty()) return absl::InvalidArgumentError(StrCat("\"", name_or_uid, "\" is no user"));
   const int error = number ? getpwuid_r(static_cast<uid_t>(uid), &entry, buffer.data(), buffer.size(), &found) : getpwnam_r(name_or_uid.c_str(), &entry, buffer.data(), buffer.size(), &found);
   if (found != nullptr) return WorkerUser{.name = found->pw_name, .uid = static_cast<int>(found->pw_uid), .gid = static_cast<int>(found->pw_gid)};
-  if (number) return WorkerUser{.name = name_or_uid, .uid = uid, .gid = uid};
+  if (number && error == 0) return WorkerUser{.name = name_or_uid, .uid = uid, .gid = kNobody};  // a group of that number may well be somebody's
   if (name_or_uid == "nobody") return WorkerUser{.name = name_or_uid, .uid = kNobody, .gid = kNobody};
   return absl::NotFoundError(StrCat("this machine has no user \"", name_or_uid, "\"", error == 0 ? "" : StrCat(" (", ErrnoStatus(error, "look up", name_or_uid).ToString(), ")"), "; make one with useradd --system, or name another, by name or number"));
 }

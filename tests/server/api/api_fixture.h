@@ -29,6 +29,8 @@ class MockDatasetStore : public datasets::DatasetStore {
   MOCK_METHOD(absl::StatusOr<int64_t>, StoredBytes, (const std::string&), (override));
   MOCK_METHOD(absl::StatusOr<std::string>, Directory, (const std::string&), (override));
   MOCK_METHOD(void, SetInUseCheck, (std::function<bool(const std::string&)>), (override));
+  void SetStorageCheck(artifacts::StorageCheck check) override { storage_check = std::move(check); }
+  artifacts::StorageCheck storage_check;
 };
 
 class MockModelCatalogue : public catalogue::ModelCatalogue {
@@ -41,6 +43,8 @@ class MockModelCatalogue : public catalogue::ModelCatalogue {
   MOCK_METHOD(absl::StatusOr<std::string>, Directory, (const std::string&), (override));
   MOCK_METHOD(absl::StatusOr<std::shared_ptr<const tokenizers::Tokenizer>>, Tokenizer, (const std::string&), (override));
   MOCK_METHOD(void, SetInUseCheck, (std::function<bool(const std::string&)>), (override));
+  void SetStorageCheck(artifacts::StorageCheck check) override { storage_check = std::move(check); }
+  artifacts::StorageCheck storage_check;
 };
 
 // What an error says to programs.

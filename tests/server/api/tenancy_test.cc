@@ -382,6 +382,11 @@ TEST_F(TenancyTest, QuotasAreAnsweredWithWhatIsExceededAndWhenToComeBack) {
   EXPECT_TRUE(Call("small", make).ok()) << "4 + 3 + 3 bytes of 10";
   create.set_size_bytes(4);
   EXPECT_EQ(DetailsOf(Call("small", make)).info.reason(), "QUOTA_EXCEEDED");
+  for (const artifacts::StorageCheck& check : {datasets_.storage_check, catalogue_.storage_check}) {
+    ASSERT_TRUE(check != nullptr) << "imports ask, too";
+    EXPECT_TRUE(check("small", 3).ok());
+    EXPECT_EQ(DetailsOf(ToGrpcStatus(check("small", 4))).info.reason(), "QUOTA_EXCEEDED");
+  }
 
   v1::CreateFineTuningJobRequest request;
   FillSpec(*request.mutable_spec());

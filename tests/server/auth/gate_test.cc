@@ -29,6 +29,7 @@
 #include "server/auth/gate/open_streams.h"
 #include "server/auth/tls/server_certificate.h"
 #include "server/base/files.h"
+#include "server/base/status_macros.h"
 #include "tests/fakes/manual_clock.h"
 #include "tests/server/auth/test_keys.h"
 
@@ -41,11 +42,15 @@ using ::testing::HasSubstr;
 class ListedTokens final : public Authenticator {
  public:
   absl::StatusOr<Identity> Authenticate(const Credentials& credentials) override {
+    ATTUNE_RETURN_IF_ERROR(CheckRevoked(credentials.bearer_token));
     absl::MutexLock lock(&mutex);
-    if (revoked.count(credentials.bearer_token) != 0) return Unauthenticated("TOKEN_REVOKED", "it was revoked; ask for another");
     auto found = known.find(credentials.bearer_token);
     if (found == known.end()) return Unauthenticated("TOKEN_UNKNOWN", "no such token; ask for one");
     return Identity{.subject = credentials.bearer_token, .kind = IdentityKind::kToken, .projects = {"*"}, .scopes = found->second};
+  }
+  absl::Status CheckRevoked(const std::string& token) {
+    absl::MutexLock lock(&mutex);
+    return revoked.count(token) != 0 ? Unauthenticated("TOKEN_REVOKED", "it was revoked; ask for another") : absl::OkStatus();
   }
   absl::Mutex mutex;
   std::set<std::string> revoked;
@@ -121,7 +126,7 @@ class GateTest : public ::testing::Test {
     ASSERT_TRUE(log.ok()) << log.status();
     audit_ = *std::move(log);
     gate_ = std::make_unique<CallGate>(*chain_, *audit_, registry_);
-    streams_ = std::make_unique<OpenStreams>(*chain_, registry_);
+    streams_ = std::make_unique<OpenStreams>([this](const std::string& token) { return tokens_.CheckRevoked(token); }, registry_);
     service_ = std::make_unique<WhoService>(*gate_);
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();

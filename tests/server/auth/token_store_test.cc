@@ -111,8 +111,14 @@ TEST_F(TokenStoreTest, WhatIsNoTokenIsRefused) {
 TEST_F(TokenStoreTest, RevokedAtOnceAndForEver) {
   const NewToken made = Make();
   ASSERT_TRUE(Show(made.text).ok());
+  const absl::Time used = store_->Find(made.info.id)->last_used_time;
+  clock_.Advance(absl::Hours(2));
+  EXPECT_TRUE(store_->CheckRevoked(made.text).ok());
+  EXPECT_TRUE(store_->CheckRevoked("eyJ.of.another").ok());
+  EXPECT_EQ(store_->Find(made.info.id)->last_used_time, used) << "to be asked about is no use";
   const absl::StatusOr<TokenInfo> revoked = store_->Revoke(made.info.id);
   ASSERT_TRUE(revoked.ok()) << revoked.status();
+  EXPECT_EQ(ReasonOf(store_->CheckRevoked(made.text)), "TOKEN_REVOKED");
   EXPECT_EQ(revoked->revoke_time, clock_.Now());
   EXPECT_EQ(Refused(made.text), "TOKEN_REVOKED");
   clock_.Advance(absl::Hours(1));

@@ -39,6 +39,33 @@ class DatasetStoreTest : public StoreTest {
   }
 };
 
+TEST_F(DatasetStoreTest, AsksWhatAProjectMayStore) {
+  std::vector<std::pair<std::string, int64_t>> asked;
+  int64_t most = 1000;
+  store_->SetStorageCheck([&](const std::string& project, int64_t added) {
+    asked.emplace_back(project, added);
+    return added <= most ? absl::OkStatus() : absl::ResourceExhaustedError("over its quota");
+  });
+  v1::ImportDatasetRequest request = Request("small", "a.csv", "text,label\ngood,a\nbad,b\nfine,a\npoor,b\n");
+  request.set_project("team-a");
+  request.set_request_id("r");
+  ASSERT_TRUE(store_->Import(request, nullptr).ok());
+  ASSERT_EQ(asked.size(), 2u);
+  EXPECT_EQ(asked[0], std::pair(std::string("team-a"), int64_t{1}));
+  EXPECT_EQ(asked[1].first, "team-a");
+  EXPECT_GT(asked[1].second, 100);
+
+  most = 0;  // nothing more fits, and what is there is still the answer
+  EXPECT_TRUE(store_->Import(request, nullptr).ok());
+
+  most = asked[1].second - 1;  // it only turns out to be too large
+  request.set_dataset_id("large");
+  request.set_request_id("s");
+  EXPECT_EQ(store_->Import(request, nullptr).status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(OnDisk(), testing::ElementsAre("small"));
+  EXPECT_EQ(store_->Get("datasets/large").status().code(), absl::StatusCode::kNotFound);
+}
+
 TEST_F(DatasetStoreTest, ChoosesANameWhenNoneIsGiven) {
   const auto a = Import(Request("", "a.csv", Rows(4)));
   const auto b = Import(Request("", "a.csv", Rows(4)));

@@ -58,6 +58,7 @@ class FakeCatalogue final : public catalogue::ModelCatalogue {
   }
   absl::StatusOr<std::shared_ptr<const tokenizers::Tokenizer>> Tokenizer(const std::string&) override { return absl::UnimplementedError("fake"); }
   void SetInUseCheck(std::function<bool(const std::string&)>) override {}
+  void SetStorageCheck(artifacts::StorageCheck) override {}
 
   void FailDirectory(absl::Status error) {
     absl::MutexLock lock(&mutex_);
@@ -103,6 +104,7 @@ class FakeDatasets final : public datasets::DatasetStore {
   absl::StatusOr<v1::PreviewRowsResponse> Preview(const v1::PreviewRowsRequest&) override { return absl::UnimplementedError("fake"); }
   absl::StatusOr<std::string> Directory(const std::string& name) override { return "/dir/" + name; }
   void SetInUseCheck(std::function<bool(const std::string&)>) override {}
+  void SetStorageCheck(artifacts::StorageCheck) override {}
 };
 
 }  // namespace attune::scheduler

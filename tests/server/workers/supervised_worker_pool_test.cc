@@ -93,14 +93,19 @@ class SupervisedWorkerPoolTest : public ::testing::Test {
     pool_ = nullptr;
   }
 
-  // The nth launched worker, connected and idle.
-  ScriptedWorker& Connect(size_t n) {
+  // The nth launched worker, connected; something waits for it.
+  ScriptedWorker& ConnectToWork(size_t n) {
     LaunchRequest request = launcher_->WaitForLaunch(n);
     workers_.push_back(std::make_unique<ScriptedWorker>(endpoint_->address(), request.worker_id, request.secret));
-    int idle = pool_->Status().idle;
     EXPECT_TRUE(workers_.back()->SayHello());
-    while (pool_->Status().idle == idle) listener_->WaitForChanges(++changes_seen_);
     return *workers_.back();
+  }
+  // The same, and idle.
+  ScriptedWorker& Connect(size_t n) {
+    const int idle = pool_->Status().idle;
+    ScriptedWorker& worker = ConnectToWork(n);
+    while (pool_->Status().idle == idle) listener_->WaitForChanges(++changes_seen_);
+    return worker;
   }
   void Advance(absl::Duration by) {
     clock_.Advance(by);
@@ -458,30 +463,41 @@ TEST_F(PredictionTest, ACheckpointIsNotTiedToABusyWorker) {
   ScriptedWorker& b = Connect(2);
   auto second = Predict("/b");
   const worker::v1::Predict also_asked = b.Read()->predict();
-  auto behind = Predict("/c");  // both are busy: behind one of them, here a
+  auto behind = Predict("/c");  // both are busy
+  ScriptedWorker& c = Connect(3);
   Reply(b, also_asked);
   EXPECT_EQ(Label(*second), "/b");
-  ScriptedWorker& c = Connect(3);
-  auto beside = Predict("/c");
-  EXPECT_TRUE(b.Read()->has_shutdown()) << "which has nothing to do";
+  EXPECT_TRUE(b.Read()->has_shutdown()) << "it is the first that has nothing more to do";
   Reply(c, c.Read()->predict());
-  EXPECT_EQ(Label(*beside), "/c");
-  Connect(4);
+  EXPECT_EQ(Label(*behind), "/c");
   Reply(a, asked);
   EXPECT_EQ(Label(*first), "/a");
-  EXPECT_TRUE(a.Read()->has_shutdown());
-  Reply(*workers_.back(), workers_.back()->Read()->predict());
-  EXPECT_EQ(Label(*behind), "/c");
+  auto again = Predict("/a");
+  Reply(a, a.Read()->predict());
+  EXPECT_EQ(Label(*again), "/a");
+}
+
+TEST_F(PredictionTest, ACheckpointThatWaitsForItsWorkerHasOnePlace) {
+  Start({.separate_inputs = true, .prediction_workers = 2});
+  ScriptedWorker& a = Connect(1);
+  auto loaded = Predict("/a");
+  Reply(a, a.Read()->predict());
+  EXPECT_EQ(Label(*loaded), "/a");
+  auto first = Predict("/b");  // no worker is idle
+  auto second = Predict("/b");
+  auto again = Predict("/a");
+  Reply(a, a.Read()->predict());
+  EXPECT_EQ(Label(*again), "/a") << "it keeps its worker";
+  ScriptedWorker& b = ConnectToWork(2);
+  Reply(b, b.Read()->predict());
+  EXPECT_EQ(Label(*first), "/b");
+  Reply(b, b.Read()->predict());
+  EXPECT_EQ(Label(*second), "/b");
 }
 
 TEST_F(PredictionTest, WaitForAWorkerToStart) {
   auto a = Predict("/a");
-  ScriptedWorker& worker = [&]() -> ScriptedWorker& {
-    LaunchRequest request = launcher_->WaitForLaunch(1);
-    workers_.push_back(std::make_unique<ScriptedWorker>(endpoint_->address(), request.worker_id, request.secret));
-    workers_.back()->SayHello();
-    return *workers_.back();
-  }();
+  ScriptedWorker& worker = ConnectToWork(1);
   Reply(worker, worker.Read()->predict());
   EXPECT_EQ(Label(*a), "/a");
 }
