@@ -17,7 +17,7 @@
 namespace attune::datasets {
 namespace {
 
-constexpr int64_t kRowsBetweenProgress = 64;
+constexpr int64_t kImagesBetweenProgress = 64;
 constexpr int64_t kRowsAnImageTakes = 5;  // of memory: its place, name, hash and size, beside what a row has
 constexpr int64_t kMaxManifestBytes = int64_t{64} << 20;
 
@@ -103,7 +103,7 @@ absl::Status ImagesOfFiles::ReadArchive(uint32_t index) {
     ATTUNE_ASSIGN_OR_RETURN(const bool got, reader->Next(entry));
     if (!got) break;
     ATTUNE_RETURN_IF_ERROR(Visit(*reader, entry));
-    if (table_.rows_read < reported + kRowsBetweenProgress) continue;
+    if (table_.rows_read < reported + kImagesBetweenProgress) continue;
     reported = table_.rows_read;
     Report(reader->file_bytes());
   }
