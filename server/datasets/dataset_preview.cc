@@ -16,7 +16,7 @@ namespace attune::datasets {
 namespace {
 
 constexpr int32_t kMaxPageSize = 1000;
-constexpr size_t kMaxPageBytes = size_t{1} << 20;
+constexpr size_t kMaxPreviewBytes = size_t{1} << 20;
 constexpr int kMaxThumbnailPixels = 256;
 
 absl::Status FillImage(const examples::ExampleView& example, int thumbnail_pixels, v1::PreviewRow& row) {
@@ -75,12 +75,12 @@ class RowCollector {
 
   // False when there is no room for it. The first row always has room.
   absl::StatusOr<bool> Add(int64_t index, v1::PreviewRowsResponse& response) {
-    if (bytes_ >= kMaxPageBytes) return false;
+    if (bytes_ >= kMaxPreviewBytes) return false;
     ATTUNE_ASSIGN_OR_RETURN(const examples::ExampleView example, reader_.View(split_, index));
     v1::PreviewRow row;
     ATTUNE_RETURN_IF_ERROR(FillRow(example, reader_.manifest(), tokenizer_, thumbnail_pixels_, row));
     const size_t row_bytes = row.ByteSizeLong();
-    if (response.rows_size() > 0 && bytes_ + row_bytes > kMaxPageBytes) return false;
+    if (response.rows_size() > 0 && bytes_ + row_bytes > kMaxPreviewBytes) return false;
     bytes_ += row_bytes;
     *response.add_rows() = std::move(row);
     return true;

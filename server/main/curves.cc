@@ -19,7 +19,7 @@ using nlohmann::json;
 
 constexpr int kListedJobs = 200;
 constexpr size_t kMostPoints = 2000;
-constexpr int kPage = 1000;
+constexpr int kPageRows = 1000;
 constexpr int kMostReaders = 2;  // at once; the exposer has twice as many threads
 
 metrics::HttpReply NotThere(std::string_view what) {
@@ -109,14 +109,14 @@ metrics::HttpReply Curves::Read(const std::string& id) const {
   Thinned training, evaluations;
   int64_t after = 0;
   while (true) {
-    const absl::StatusOr<std::vector<v1::JobEvent>> events = log_.List(id, after, kPage);
+    const absl::StatusOr<std::vector<v1::JobEvent>> events = log_.List(id, after, kPageRows);
     if (!events.ok()) return {.status = 500, .body = json{{"error", std::string(events.status().message())}}.dump(-1, ' ', false, json::error_handler_t::replace)};
     for (const v1::JobEvent& event : *events) {
       if (!event.has_metrics()) continue;
       Thinned& points = IsEvaluation(event.metrics()) ? evaluations : training;
       if (points.Wants()) points.Add(event.sequence(), ToJson(event));
     }
-    if (static_cast<int>(events->size()) < kPage) break;
+    if (static_cast<int>(events->size()) < kPageRows) break;
     after = events->back().sequence();
   }
   std::vector<std::pair<int64_t, json>> all = training.Take(), more = evaluations.Take();
