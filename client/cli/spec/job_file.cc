@@ -196,6 +196,9 @@ void EmitValue(const google::protobuf::Message& message, const FieldDescriptor& 
   }
 }
 
+// YAML takes no more than 1024 characters before a ':' without a '?', and an escaped byte may take six.
+constexpr size_t kLongestSimpleKey = 128;
+
 // Entries in the order of their keys, so that equal specs are equal files.
 void EmitMap(const google::protobuf::Message& message, const FieldDescriptor& field, YAML::Emitter& out) {
   const auto& reflection = *message.GetReflection();
@@ -206,6 +209,7 @@ void EmitMap(const google::protobuf::Message& message, const FieldDescriptor& fi
   }
   out << YAML::BeginMap;
   for (const auto& [key, entry] : entries) {
+    if (key.size() > kLongestSimpleKey) out << YAML::LongKey;
     out << YAML::Key << key << YAML::Value;
     EmitValue(*entry, *field.message_type()->map_value(), -1, out);
   }

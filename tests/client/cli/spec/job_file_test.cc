@@ -146,6 +146,13 @@ TEST(JobFileTest, TextsThatLookLikeSomethingElseStayTexts) {
   EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(Parse(SpecYaml(spec)).spec(), spec)) << SpecYaml(spec);
 }
 
+TEST(JobFileTest, LongNamesAreKeysToo) {  // found by fuzzing: YAML's own limit for a key is 1024 characters
+  v1::FineTuningSpec spec;
+  auto& weights = *spec.mutable_hyperparameters()->mutable_class_weights();
+  for (const std::string& name : {std::string(300, '\x06'), std::string(2000, 'x'), "a: b\n" + std::string(1030, ' '), std::string("short")}) weights[name] = 2;
+  EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(Parse(SpecYaml(spec)).spec(), spec)) << SpecYaml(spec);
+}
+
 TEST(JobFileTest, JsonIsYaml) {
   EXPECT_EQ(Parse(R"({"baseModel": "m", "hyperparameters": {"nEpochs": 2}})").spec().hyperparameters().n_epochs(), 2);
 }
