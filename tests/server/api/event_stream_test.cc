@@ -116,6 +116,24 @@ TEST_F(EventStreamTest, TwoHundredWatchersAllSeeEveryEventUpToTheTerminalOne) {
   event_log_.WaitForSubscriptions(0);
 }
 
+TEST_F(EventStreamTest, NothingIsTakenForAWatcherThatDoesNotRead) {
+  constexpr int kEvents = 20'000;  // some 600 KB, and 64 KiB are on the way before anybody reads
+  for (int i = 1; i <= kEvents; ++i) event_log_.AppendMetrics("j1", i);
+  event_log_.AppendState("j1", "SUCCEEDED", true);
+  grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  arguments.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);  // which would let more be on the way
+  Watch silent(grpc::CreateCustomChannel(server_->address(), grpc::InsecureChannelCredentials(), arguments), 0);
+  event_log_.WaitForSubscriptions(1);
+  {
+    Watch other(channel_, 0);
+    EXPECT_EQ(other.ReadToEnd().size(), size_t{kEvents} + 2);
+  }
+  event_log_.WaitForSubscriptions(1);
+  EXPECT_LT(event_log_.Taken(), size_t{kEvents} / 2);
+  EXPECT_EQ(silent.ReadToEnd().size(), size_t{kEvents} + 2) << "and all is there when it reads";
+}
+
 TEST_F(EventStreamTest, WatchersThatLeaveLetGoOfTheirSubscriptionAndOfTheBytes) {
   std::vector<std::unique_ptr<Watch>> watches;
   for (int i = 0; i < 20; ++i) {

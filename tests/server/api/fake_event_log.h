@@ -61,6 +61,11 @@ class FakeEventLog final : public jobs::JobEventLog {
     auto reached = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return subscriptions_.size() == count; };
     absl::MutexLock lock(&mutex_, absl::Condition(&reached));
   }
+  // How many events the only subscription has taken.
+  size_t Taken() {
+    absl::MutexLock lock(&mutex_);
+    return subscriptions_.size() == 1 ? (*subscriptions_.begin())->taken() : 0;
+  }
   // The n-th byte buffer of a job, to see who shares it.
   std::shared_ptr<const std::string> Bytes(const std::string& job_id, size_t index) {
     absl::MutexLock lock(&mutex_);
@@ -115,6 +120,7 @@ class FakeEventLog final : public jobs::JobEventLog {
       log_.subscriptions_.erase(this);
     }
     void Wake() { wake_(); }
+    size_t taken() const { return cursor_; }  // with the log's mutex
     bool Ended() const override { return ended_; }
     absl::StatusOr<std::vector<Item>> Take(int max_items) override {
       absl::MutexLock lock(&log_.mutex_);
