@@ -159,6 +159,12 @@ class Converter {
 
 void Emit(const google::protobuf::Message& message, YAML::Emitter& out);
 
+// The library leaves a carriage return in plain text as it is, and reads it as the end of a line.
+void EmitText(const std::string& text, YAML::Emitter& out) {
+  if (text.find('\r') != text.npos) out << YAML::DoubleQuoted;
+  out << text;
+}
+
 void EmitValue(const google::protobuf::Message& message, const FieldDescriptor& field, int index, YAML::Emitter& out) {
   const auto& reflection = *message.GetReflection();
   const bool repeated = index >= 0;
@@ -168,7 +174,7 @@ void EmitValue(const google::protobuf::Message& message, const FieldDescriptor& 
            out);
       break;
     case FieldDescriptor::CPPTYPE_STRING:
-      out << (repeated ? reflection.GetRepeatedString(message, &field, index) : reflection.GetString(message, &field));
+      EmitText(repeated ? reflection.GetRepeatedString(message, &field, index) : reflection.GetString(message, &field), out);
       break;
     case FieldDescriptor::CPPTYPE_ENUM:
       out << ShortEnumName(repeated ? *reflection.GetRepeatedEnum(message, &field, index)
@@ -210,7 +216,9 @@ void EmitMap(const google::protobuf::Message& message, const FieldDescriptor& fi
   out << YAML::BeginMap;
   for (const auto& [key, entry] : entries) {
     if (key.size() > kLongestSimpleKey) out << YAML::LongKey;
-    out << YAML::Key << key << YAML::Value;
+    out << YAML::Key;
+    EmitText(key, out);
+    out << YAML::Value;
     EmitValue(*entry, *field.message_type()->map_value(), -1, out);
   }
   out << YAML::EndMap;

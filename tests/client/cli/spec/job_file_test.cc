@@ -141,7 +141,7 @@ TEST(JobFileTest, NumbersLoseNothing) {
 
 TEST(JobFileTest, TextsThatLookLikeSomethingElseStayTexts) {
   v1::FineTuningSpec spec;
-  for (const char* text : {"true", "12", "a: b", "- x", "", "null", "#x", "'", "\"", "\n", "é"})
+  for (const char* text : {"true", "12", "a: b", "- x", "", "null", "#x", "'", "\"", "\n", "é", "a\r", "\r\r", "a\rb", "a\r\nb"})
     spec.add_phases()->set_name(text);
   EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(Parse(SpecYaml(spec)).spec(), spec)) << SpecYaml(spec);
 }
@@ -149,7 +149,7 @@ TEST(JobFileTest, TextsThatLookLikeSomethingElseStayTexts) {
 TEST(JobFileTest, LongNamesAreKeysToo) {  // found by fuzzing: YAML's own limit for a key is 1024 characters
   v1::FineTuningSpec spec;
   auto& weights = *spec.mutable_hyperparameters()->mutable_class_weights();
-  for (const std::string& name : {std::string(300, '\x06'), std::string(2000, 'x'), "a: b\n" + std::string(1030, ' '), std::string("short")}) weights[name] = 2;
+  for (const std::string& name : {std::string(300, '\x06'), std::string(2000, 'x'), "a: b\n" + std::string(1030, ' '), std::string("short"), std::string("a\r")}) weights[name] = 2;
   EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(Parse(SpecYaml(spec)).spec(), spec)) << SpecYaml(spec);
 }
 
