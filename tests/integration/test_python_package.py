@@ -49,7 +49,8 @@ class Environment:
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory, tiny_bert):
     made = Environment(tmp_path_factory.mktemp("clean"))
-    os.symlink(os.path.join(harness.DEPS, "minilm"), made.directory / "minilm")
+    os.mkdir(made.directory / ".deps")
+    os.symlink(os.path.join(harness.DEPS, "minilm"), made.directory / ".deps" / "minilm")
     os.symlink(tiny_bert, made.directory / "tiny")
     (made.directory / "reviews.csv").write_bytes(harness.sentiment_csv(400))
     return made

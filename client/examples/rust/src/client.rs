@@ -3,7 +3,7 @@ use std::error::Error as _;
 use std::fs;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{bail, Context as _, Result};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
@@ -39,8 +39,12 @@ type Service = InterceptedService<Channel, Authorize>;
 pub struct Client(Service);
 
 impl Client {
-    /// `address` is host:port, `authorities` a PEM file of the authorities that the server's certificate may come from (none: plaintext), `token` an API token.
+    /// `address` is host:port, `authorities` a PEM file of the authorities that the server's certificate may come from (none: plaintext), `token` an API token, which is
+    /// never sent in plain text.
     pub fn new(address: &str, authorities: Option<&str>, token: Option<&str>) -> Result<Self> {
+        if token.is_some() && authorities.is_none() {
+            bail!("a token is not sent in plain text: name the authorities of the server's certificate");
+        }
         let endpoint = match authorities {
             None => Endpoint::from_shared(format!("http://{address}"))?,
             Some(file) => {

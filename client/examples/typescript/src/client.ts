@@ -25,9 +25,10 @@ export class Client {
   /**
    * @param address host:port
    * @param authorities PEM file of the authorities that the server's certificate may come from; undefined: plaintext
-   * @param token API token; undefined: none
+   * @param token API token, which is never sent in plain text; undefined: none
    */
   constructor(address: string, authorities?: string, token?: string) {
+    if (token !== undefined && authorities === undefined) throw new Error("a token is not sent in plain text: name the authorities of the server's certificate");
     const security = authorities === undefined ? credentials.createInsecure() : credentials.createSsl(readFileSync(authorities));
     this.#channel = new Channel(address, security, {});
     const options = { channelOverride: this.#channel, interceptors: [prepareCalls(token)] };

@@ -48,9 +48,12 @@ final class Client implements AutoCloseable {
   /**
    * @param address host:port
    * @param authorities PEM file of the authorities that the server's certificate may come from; null: plaintext
-   * @param token API token; null: none
+   * @param token API token, which is never sent in plain text; null: none
    */
   Client(String address, String authorities, String token) throws IOException {
+    if (token != null && authorities == null) {
+      throw new IllegalArgumentException("a token is not sent in plain text: name the authorities of the server's certificate");
+    }
     ChannelCredentials credentials =
         authorities == null
             ? InsecureChannelCredentials.create()
