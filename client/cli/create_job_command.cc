@@ -11,6 +11,7 @@
 #include "client/cli/session.h"
 #include "client/cli/spec/job_file.h"
 #include "client/cli/spec/spec_flags.h"
+#include "client/cli/spec/spec_yaml.h"
 #include "client/cli/watch_command.h"
 #include "client/cpp/names.h"
 #include "server/base/files.h"

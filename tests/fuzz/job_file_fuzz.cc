@@ -1,5 +1,6 @@
 // YAML job files of `attune jobs create -f`, the specs in them as the server checks these, and back to YAML.
 #include "client/cli/spec/job_file.h"
+#include "client/cli/spec/spec_yaml.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 #include "server/base/utf8.h"

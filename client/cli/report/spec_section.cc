@@ -1,7 +1,7 @@
 #include "client/cli/report/spec_section.h"
 
-#include "client/cli/spec/job_file.h"
 #include "client/cli/spec/spec_values.h"
+#include "client/cli/spec/spec_yaml.h"
 #include "google/protobuf/descriptor.h"
 #include "google/protobuf/message.h"
 #include "server/base/str_cat.h"
@@ -12,43 +12,6 @@ namespace {
 using google::protobuf::FieldDescriptor;
 using google::protobuf::Message;
 
-std::string Scalar(const Message& message, const FieldDescriptor& field, int index) {
-  const auto& reflection = *message.GetReflection();
-  const bool repeated = index >= 0;
-  switch (field.cpp_type()) {
-    case FieldDescriptor::CPPTYPE_STRING:
-      return repeated ? reflection.GetRepeatedString(message, &field, index) : reflection.GetString(message, &field);
-    case FieldDescriptor::CPPTYPE_ENUM:
-      return ShortEnumName(repeated ? *reflection.GetRepeatedEnum(message, &field, index)
-                                    : *reflection.GetEnum(message, &field));
-    case FieldDescriptor::CPPTYPE_DOUBLE:
-      return ShortestNumber(repeated ? reflection.GetRepeatedDouble(message, &field, index)
-                                     : reflection.GetDouble(message, &field));
-    case FieldDescriptor::CPPTYPE_FLOAT:
-      return ShortestNumber(repeated ? reflection.GetRepeatedFloat(message, &field, index)
-                                     : reflection.GetFloat(message, &field));
-    case FieldDescriptor::CPPTYPE_BOOL:
-      return (repeated ? reflection.GetRepeatedBool(message, &field, index) : reflection.GetBool(message, &field))
-                 ? "true"
-                 : "false";
-    case FieldDescriptor::CPPTYPE_INT32:
-      return StrCat(repeated ? reflection.GetRepeatedInt32(message, &field, index)
-                             : reflection.GetInt32(message, &field));
-    case FieldDescriptor::CPPTYPE_UINT32:
-      return StrCat(repeated ? reflection.GetRepeatedUInt32(message, &field, index)
-                             : reflection.GetUInt32(message, &field));
-    case FieldDescriptor::CPPTYPE_INT64:
-      return StrCat(repeated ? reflection.GetRepeatedInt64(message, &field, index)
-                             : reflection.GetInt64(message, &field));
-    case FieldDescriptor::CPPTYPE_UINT64:
-      return StrCat(repeated ? reflection.GetRepeatedUInt64(message, &field, index)
-                             : reflection.GetUInt64(message, &field));
-    case FieldDescriptor::CPPTYPE_MESSAGE:
-      break;
-  }
-  return "";
-}
-
 // `asked` is null where nothing was given.
 void Collect(const Message& message, const Message* asked, const std::string& prefix, std::vector<Setting>* settings);
 
@@ -58,7 +21,7 @@ void CollectField(const Message& message, const Message* asked, const FieldDescr
   if (!field.is_repeated()) {
     const bool is_given = asked != nullptr && asked->GetReflection()->HasField(*asked, &field);
     if (field.message_type() == nullptr) {
-      settings->push_back({path, Scalar(message, field, -1), is_given});
+      settings->push_back({path, ScalarText(message, field, -1), is_given});
     } else {
       const Message* inner = is_given ? &asked->GetReflection()->GetMessage(*asked, &field) : nullptr;
       Collect(reflection.GetMessage(message, &field), inner, path, settings);
@@ -69,7 +32,7 @@ void CollectField(const Message& message, const Message* asked, const FieldDescr
   std::string list;
   for (int i = 0; i < reflection.FieldSize(message, &field); ++i) {
     if (field.message_type() == nullptr) {
-      StrAppend(&list, list.empty() ? "" : ", ", Scalar(message, field, i));
+      StrAppend(&list, list.empty() ? "" : ", ", ScalarText(message, field, i));
     } else {
       const Message* inner = i < given ? &asked->GetReflection()->GetRepeatedMessage(*asked, &field, i) : nullptr;
       Collect(reflection.GetRepeatedMessage(message, &field, i), inner, StrCat(path, "[", i, "]"), settings);

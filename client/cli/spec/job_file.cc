@@ -157,94 +157,6 @@ class Converter {
   std::vector<std::string> faults_;
 };
 
-void Emit(const google::protobuf::Message& message, YAML::Emitter& out);
-
-// The library leaves a carriage return in plain text as it is, and reads it as the end of a line.
-void EmitText(const std::string& text, YAML::Emitter& out) {
-  if (text.find('\r') != text.npos) out << YAML::DoubleQuoted;
-  out << text;
-}
-
-void EmitValue(const google::protobuf::Message& message, const FieldDescriptor& field, int index, YAML::Emitter& out) {
-  const auto& reflection = *message.GetReflection();
-  const bool repeated = index >= 0;
-  switch (field.cpp_type()) {
-    case FieldDescriptor::CPPTYPE_MESSAGE:
-      Emit(repeated ? reflection.GetRepeatedMessage(message, &field, index) : reflection.GetMessage(message, &field),
-           out);
-      break;
-    case FieldDescriptor::CPPTYPE_STRING:
-      EmitText(repeated ? reflection.GetRepeatedString(message, &field, index) : reflection.GetString(message, &field), out);
-      break;
-    case FieldDescriptor::CPPTYPE_ENUM:
-      out << ShortEnumName(repeated ? *reflection.GetRepeatedEnum(message, &field, index)
-                                    : *reflection.GetEnum(message, &field));
-      break;
-    case FieldDescriptor::CPPTYPE_DOUBLE:
-      out << ShortestNumber(reflection.GetDouble(message, &field));
-      break;
-    case FieldDescriptor::CPPTYPE_BOOL:
-      out << (reflection.GetBool(message, &field) ? "true" : "false");
-      break;
-    case FieldDescriptor::CPPTYPE_INT32:
-      out << (repeated ? reflection.GetRepeatedInt32(message, &field, index) : reflection.GetInt32(message, &field));
-      break;
-    case FieldDescriptor::CPPTYPE_INT64:
-      out << reflection.GetInt64(message, &field);
-      break;
-    case FieldDescriptor::CPPTYPE_UINT64:
-      out << reflection.GetUInt64(message, &field);
-      break;
-    default:
-      // A spec has no other types; a test goes through all fields.
-      out << YAML::Null;
-      break;
-  }
-}
-
-// YAML takes no more than 1024 characters before a ':' without a '?', and an escaped byte may take six.
-constexpr size_t kLongestSimpleKey = 128;
-
-// Entries in the order of their keys, so that equal specs are equal files.
-void EmitMap(const google::protobuf::Message& message, const FieldDescriptor& field, YAML::Emitter& out) {
-  const auto& reflection = *message.GetReflection();
-  std::map<std::string, const google::protobuf::Message*> entries;
-  for (int i = 0; i < reflection.FieldSize(message, &field); ++i) {
-    const auto& entry = reflection.GetRepeatedMessage(message, &field, i);
-    entries[entry.GetReflection()->GetString(entry, field.message_type()->map_key())] = &entry;
-  }
-  out << YAML::BeginMap;
-  for (const auto& [key, entry] : entries) {
-    if (key.size() > kLongestSimpleKey) out << YAML::LongKey;
-    out << YAML::Key;
-    EmitText(key, out);
-    out << YAML::Value;
-    EmitValue(*entry, *field.message_type()->map_value(), -1, out);
-  }
-  out << YAML::EndMap;
-}
-
-void Emit(const google::protobuf::Message& message, YAML::Emitter& out) {
-  std::vector<const FieldDescriptor*> fields;
-  message.GetReflection()->ListFields(message, &fields);
-  out << YAML::BeginMap;
-  for (const FieldDescriptor* field : fields) {
-    out << YAML::Key << field->name() << YAML::Value;
-    if (!field->is_repeated()) {
-      EmitValue(message, *field, -1, out);
-      continue;
-    }
-    if (field->is_map()) {
-      EmitMap(message, *field, out);
-      continue;
-    }
-    out << YAML::BeginSeq;
-    for (int i = 0; i < message.GetReflection()->FieldSize(message, field); ++i) EmitValue(message, *field, i, out);
-    out << YAML::EndSeq;
-  }
-  out << YAML::EndMap;
-}
-
 }  // namespace
 
 absl::StatusOr<v1::CreateFineTuningJobRequest> ParseJobFile(const std::string& text, const std::string& filename) {
@@ -263,12 +175,6 @@ absl::StatusOr<v1::CreateFineTuningJobRequest> ParseJobFile(const std::string& t
       document.dump(-1, ' ', false, json::error_handler_t::replace), &request);
   if (!status.ok()) return absl::InvalidArgumentError(StrCat(filename, ": ", std::string(status.message())));
   return request;
-}
-
-std::string SpecYaml(const v1::FineTuningSpec& spec) {
-  YAML::Emitter out;
-  Emit(spec, out);
-  return std::string(out.c_str()) + "\n";
 }
 
 }  // namespace attune::cli

@@ -1,4 +1,4 @@
-// A job as a YAML file, with the field names of FineTuningSpec (display_name and labels too), and a spec as YAML. Pure.
+// A job as a YAML file, with the field names of FineTuningSpec (display_name and labels too). Pure.
 //
 //   base_model: minilm
 //   dataset: reviews
@@ -23,8 +23,5 @@ namespace attune::cli {
 
 // `filename` is only for messages.
 absl::StatusOr<v1::CreateFineTuningJobRequest> ParseJobFile(const std::string& text, const std::string& filename);
-
-// What ParseJobFile reads back to the same spec.
-std::string SpecYaml(const v1::FineTuningSpec& spec);
 
 }  // namespace attune::cli

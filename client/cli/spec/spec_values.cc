@@ -119,4 +119,41 @@ std::string ShortestNumber(double value) {
   return buffer;
 }
 
+std::string ScalarText(const google::protobuf::Message& message, const FieldDescriptor& field, int index) {
+  const auto& reflection = *message.GetReflection();
+  const bool repeated = index >= 0;
+  switch (field.cpp_type()) {
+    case FieldDescriptor::CPPTYPE_STRING:
+      return repeated ? reflection.GetRepeatedString(message, &field, index) : reflection.GetString(message, &field);
+    case FieldDescriptor::CPPTYPE_ENUM:
+      return ShortEnumName(repeated ? *reflection.GetRepeatedEnum(message, &field, index)
+                                    : *reflection.GetEnum(message, &field));
+    case FieldDescriptor::CPPTYPE_DOUBLE:
+      return ShortestNumber(repeated ? reflection.GetRepeatedDouble(message, &field, index)
+                                     : reflection.GetDouble(message, &field));
+    case FieldDescriptor::CPPTYPE_FLOAT:
+      return ShortestNumber(repeated ? reflection.GetRepeatedFloat(message, &field, index)
+                                     : reflection.GetFloat(message, &field));
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return (repeated ? reflection.GetRepeatedBool(message, &field, index) : reflection.GetBool(message, &field))
+                 ? "true"
+                 : "false";
+    case FieldDescriptor::CPPTYPE_INT32:
+      return StrCat(repeated ? reflection.GetRepeatedInt32(message, &field, index)
+                             : reflection.GetInt32(message, &field));
+    case FieldDescriptor::CPPTYPE_UINT32:
+      return StrCat(repeated ? reflection.GetRepeatedUInt32(message, &field, index)
+                             : reflection.GetUInt32(message, &field));
+    case FieldDescriptor::CPPTYPE_INT64:
+      return StrCat(repeated ? reflection.GetRepeatedInt64(message, &field, index)
+                             : reflection.GetInt64(message, &field));
+    case FieldDescriptor::CPPTYPE_UINT64:
+      return StrCat(repeated ? reflection.GetRepeatedUInt64(message, &field, index)
+                             : reflection.GetUInt64(message, &field));
+    case FieldDescriptor::CPPTYPE_MESSAGE:
+      break;
+  }
+  return "";
+}
+
 }  // namespace attune::cli

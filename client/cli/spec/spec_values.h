@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "google/protobuf/descriptor.h"
+#include "google/protobuf/message.h"
 #include "nlohmann/json.hpp"
 
 namespace attune::cli {
@@ -23,5 +24,8 @@ absl::StatusOr<nlohmann::json> ParseScalar(const google::protobuf::FieldDescript
 
 // A number so that reading it gives the same number, as short as that allows.
 std::string ShortestNumber(double value);
+
+// The value of a field that holds no message, or the one at `index` of a repeated one (-1: it is not repeated). ParseScalar reads it back.
+std::string ScalarText(const google::protobuf::Message& message, const google::protobuf::FieldDescriptor& field, int index);
 
 }  // namespace attune::cli

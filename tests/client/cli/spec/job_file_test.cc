@@ -1,4 +1,5 @@
 #include "client/cli/spec/job_file.h"
+#include "client/cli/spec/spec_yaml.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -139,9 +140,40 @@ TEST(JobFileTest, NumbersLoseNothing) {
   EXPECT_TRUE(again.has_seed());
 }
 
+TEST(JobFileTest, ASpecIsWrittenAsPeopleWouldWriteIt) {
+  const v1::FineTuningSpec spec = Parse(R"(
+base_model: models/minilm
+hyperparameters: {learning_rate: 2e-5, class_weights: {"a: b": 2, good: 1}}
+head: {hidden_sizes: [64, 32]}
+phases: [{name: "first one", trainable: {head_only: true}}, {}]
+resources: {device: "cuda:0"}
+)")
+                                      .spec();
+  EXPECT_EQ(SpecYaml(spec), R"(base_model: models/minilm
+head:
+  hidden_sizes:
+    - 64
+    - 32
+hyperparameters:
+  learning_rate: 2e-05
+  class_weights:
+    "a: b": 2
+    good: 1
+phases:
+  - name: first one
+    trainable:
+      head_only: true
+  - {}
+resources:
+  device: cuda:0
+)");
+}
+
 TEST(JobFileTest, TextsThatLookLikeSomethingElseStayTexts) {
   v1::FineTuningSpec spec;
-  for (const char* text : {"true", "12", "a: b", "- x", "", "null", "#x", "'", "\"", "\n", "é", "a\r", "\r\r", "a\rb", "a\r\nb"})
+  for (const char* text : {"true", "12", "a: b", "- x", "", "null", "#x", "'", "\"", "\n", "é", "a\r", "\r\r", "a\rb", "a\r\nb", "~", "NO", "a #b", "a:", "a :b", " a", "a ", "a  b", "a b", "-", "---", "...", ". a", "!a",
+                           "&a", "*a", "%a", "@a", "`", "{a}", "[a]", "a, b", "1e3", "0x10", "2001-01-01", "\t", "\x04", "\x7f", "\xC2\x85", "\xE2\x80\xA8", "\xEF\xBB\xBF", "\xEF\xBF\xBF", "\xEF\xB7\x90", "\xF0\x9F\xBF\xBE", "\xF0\x9F\x90\xA6",
+                           "\\", "\\n", "a\nb", "a\n\n  b\n"})
     spec.add_phases()->set_name(text);
   EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(Parse(SpecYaml(spec)).spec(), spec)) << SpecYaml(spec);
 }
@@ -149,7 +181,7 @@ TEST(JobFileTest, TextsThatLookLikeSomethingElseStayTexts) {
 TEST(JobFileTest, LongNamesAreKeysToo) {  // found by fuzzing: YAML's own limit for a key is 1024 characters
   v1::FineTuningSpec spec;
   auto& weights = *spec.mutable_hyperparameters()->mutable_class_weights();
-  for (const std::string& name : {std::string(300, '\x06'), std::string(2000, 'x'), "a: b\n" + std::string(1030, ' '), std::string("short"), std::string("a\r")}) weights[name] = 2;
+  for (const std::string& name : {std::string(300, '\x06'), std::string(2000, 'x'), "a: b\n" + std::string(1030, ' '), std::string("short"), std::string("a\r"), std::string("\xEF\xBF\xBF"), std::string("?")}) weights[name] = 2;
   EXPECT_TRUE(google::protobuf::util::MessageDifferencer::Equals(Parse(SpecYaml(spec)).spec(), spec)) << SpecYaml(spec);
 }
 
