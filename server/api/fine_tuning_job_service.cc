@@ -78,7 +78,8 @@ grpc::ServerUnaryReactor* FineTuningJobService::CreateFineTuningJob(grpc::Callba
   const absl::Status admitted = pool_.TryRun([this, caller = *std::move(caller), request, reactor, response] {
     absl::StatusOr<v1::CreateFineTuningJobRequest> effective = EffectiveRequest(caller, *request);
     if (!effective.ok()) return reactor->Finish(ToGrpcStatus(effective.status()));
-    scheduler_.CreateJob(*std::move(effective), FinishWith(reactor, response));
+    const absl::Status admission = request->validate_only() ? absl::OkStatus() : access_.CheckNewJob(ProjectOrDefault(effective->spec().scheduling().project()));
+    scheduler_.CreateJob(*std::move(effective), admission, FinishWith(reactor, response));
   });
   if (!admitted.ok()) reactor->Finish(ToGrpcStatus(admitted));
   return reactor;
@@ -174,9 +175,7 @@ absl::Status FineTuningJobService::FillSpec(const Caller& caller, const google::
 absl::StatusOr<v1::CreateFineTuningJobRequest> FineTuningJobService::EffectiveRequest(const Caller& caller, const v1::CreateFineTuningJobRequest& request) {
   v1::CreateFineTuningJobRequest effective = request;
   ATTUNE_RETURN_IF_ERROR(FillSpec(caller, request, *effective.mutable_spec()));
-  const std::string project = ProjectOrDefault(effective.spec().scheduling().project());
-  if (!request.validate_only()) ATTUNE_RETURN_IF_ERROR(access_.CheckQueue(project));
-  effective.set_request_id(ScopedRequestId(project, request.request_id()));
+  effective.set_request_id(ScopedRequestId(ProjectOrDefault(effective.spec().scheduling().project()), request.request_id()));
   return effective;
 }
 

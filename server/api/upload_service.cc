@@ -48,12 +48,12 @@ grpc::ServerUnaryReactor* UploadService::CreateUpload(grpc::CallbackServerContex
   if (!check.status().ok()) return Answer(context, check.status());
   return AnswerFromPool(context, access_, pool_, request, response, [this, request](const Caller& caller) -> absl::StatusOr<v1::Upload> {
     ATTUNE_ASSIGN_OR_RETURN(const std::string project, caller.ProjectForNew(request->project(), "project"));
-    ATTUNE_RETURN_IF_ERROR(access_.CheckStorage(project, request->size_bytes()));
     return ToProto(store_.CreateUpload({.filename = request->filename(),
                                         .size_bytes = request->size_bytes(),
                                         .expected_sha256 = absl::AsciiStrToLower(request->sha256()),
                                         .request_id = ScopedRequestId(project, request->request_id()),
-                                        .project = project}));
+                                        .project = project,
+                                        .storage_check = [this](const std::string& of, int64_t added) { return access_.CheckStorage(of, added); }}));
   });
 }
 

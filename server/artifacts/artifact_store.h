@@ -38,12 +38,17 @@ struct UploadInfo {
   std::string project;
 };
 
+// Whether a project may store so many bytes more; RESOURCE_EXHAUSTED otherwise. Asked before an upload is made, and by those that import, once before and while they write.
+// Repeats of an earlier request are answered without it.
+using StorageCheck = std::function<absl::Status(const std::string& project, int64_t added_bytes)>;
+
 struct CreateUploadOptions {
   std::string filename;
   int64_t size_bytes = 0;
   std::string expected_sha256;  // empty: not checked
   std::string request_id;       // empty: no protection
   std::string project;          // empty: the default one
+  StorageCheck storage_check;   // null: none
 };
 
 // An open upload stream: hashes while it writes. One writer per upload at a time (a second Open makes the first fail
@@ -57,9 +62,6 @@ class UploadWriter {
   // Makes everything appended durable; completes the upload when all bytes are there.
   virtual absl::StatusOr<UploadInfo> Finish() = 0;
 };
-
-// Whether a project may store so many bytes more; RESOURCE_EXHAUSTED otherwise. Asked by those that import, once before and while they write.
-using StorageCheck = std::function<absl::Status(const std::string& project, int64_t added_bytes)>;
 
 class ArtifactStore {
  public:

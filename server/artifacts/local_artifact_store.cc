@@ -51,7 +51,10 @@ absl::StatusOr<UploadInfo> LocalArtifactStore::CreateUpload(const CreateUploadOp
       is_retry = !expired;
     }
   }
-  if (!is_retry) ATTUNE_RETURN_IF_ERROR(CheckFreeSpace(checked.size_bytes));
+  if (!is_retry) {
+    if (checked.storage_check) ATTUNE_RETURN_IF_ERROR(checked.storage_check(ProjectOrDefault(checked.project), checked.size_bytes));
+    ATTUNE_RETURN_IF_ERROR(CheckFreeSpace(checked.size_bytes));
+  }
   const absl::Time now = clock_.Now();
   ATTUNE_ASSIGN_OR_RETURN(UploadRow row, storage_.rows().InsertOnce({.id = NewId('u'),
                                                                      .filename = checked.filename,

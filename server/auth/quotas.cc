@@ -113,7 +113,8 @@ absl::StatusOr<QuotaLease> ProjectQuotas::Begin(const std::string& project, Quot
 absl::Status ProjectQuotas::CheckStorage(const std::string& project, int64_t stored_bytes, int64_t added_bytes) const {
   const int64_t limit = LimitsOf(project).stored_bytes;
   if (limit <= 0 || (added_bytes <= limit && stored_bytes <= limit - added_bytes)) return absl::OkStatus();
-  return Exceeded(project, StrCat("has ", stored_bytes, " of its ", limit, " bytes stored, and ", added_bytes, " more do not fit; delete uploads, datasets, models or checkpoints that are not needed"));
+  const std::string more = stored_bytes >= limit ? "" : StrCat(", and ", added_bytes, " more do not fit");
+  return Exceeded(project, StrCat("has ", stored_bytes, " of its ", limit, " bytes stored", more, "; delete uploads, datasets, models or checkpoints that are not needed"));
 }
 
 absl::Status ProjectQuotas::CheckQueue(const std::string& project, int64_t queued_jobs) const {

@@ -43,7 +43,7 @@ absl::Status NotFound(const std::string& name, const std::string& field, const s
 
 }  // namespace
 
-void JobScheduler::HandleCreate(const v1::CreateFineTuningJobRequest& request, JobCallback done) {
+void JobScheduler::HandleCreate(const v1::CreateFineTuningJobRequest& request, const absl::Status& admission, JobCallback done) {
   if (draining_) return done(absl::UnavailableError("the server is shutting down; try again in a moment"));
   std::string digest;
   if (!request.request_id().empty() && !request.validate_only()) {
@@ -51,6 +51,7 @@ void JobScheduler::HandleCreate(const v1::CreateFineTuningJobRequest& request, J
     auto found = requests_.find(request.request_id());
     if (found != requests_.end()) return AnswerRepeatedRequest(found->second, digest, std::move(done));
   }
+  if (!admission.ok() && !request.validate_only()) return done(admission);
   // From here on neither may be deleted; a job that exists holds them by itself.
   const std::vector<std::string> used = ResourcesOf(request.spec());
   snapshots_.Hold(used);

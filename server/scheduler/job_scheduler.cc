@@ -58,8 +58,8 @@ absl::Status JobScheduler::Start() {
   return absl::OkStatus();
 }
 
-void JobScheduler::CreateJob(v1::CreateFineTuningJobRequest request, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) {
-  loop_->Post([this, request = std::move(request), done = std::move(done)]() mutable { HandleCreate(request, std::move(done)); });
+void JobScheduler::CreateJob(v1::CreateFineTuningJobRequest request, absl::Status admission, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) {
+  loop_->Post([this, request = std::move(request), admission = std::move(admission), done = std::move(done)]() mutable { HandleCreate(request, admission, std::move(done)); });
 }
 
 void JobScheduler::PostVerb(const std::string& name, void (JobScheduler::*handle)(const std::string& id, JobCallback done), JobCallback done) {

@@ -48,7 +48,7 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   // Loads and recovers jobs, and starts the pool. Once, before any other call.
   absl::Status Start();
 
-  void CreateJob(v1::CreateFineTuningJobRequest request, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) override;
+  void CreateJob(v1::CreateFineTuningJobRequest request, absl::Status admission, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) override;
   void CancelJob(const std::string& name, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) override;
   void PauseJob(const std::string& name, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) override;
   void ResumeJob(const std::string& name, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) override;
@@ -185,7 +185,7 @@ class JobScheduler final : public Scheduler, private workers::WorkerPoolListener
   std::string ConcreteDevice(const std::string& device) const;
 
   // create_handler.cc:
-  void HandleCreate(const v1::CreateFineTuningJobRequest& request, JobCallback done);
+  void HandleCreate(const v1::CreateFineTuningJobRequest& request, const absl::Status& admission, JobCallback done);
   absl::StatusOr<CheckedRequest> CheckRequest(const v1::CreateFineTuningJobRequest& request);
   absl::StatusOr<v1::Model> FindModel(const std::string& name, const ProjectSet& visible);
   absl::StatusOr<jobs::WarmStartSource> FindWarmStart(const v1::WarmStart& warm_start);

@@ -101,9 +101,9 @@ class Scheduler {
                                                            workers::WorkerDescription description);
   virtual ~Scheduler() = default;
 
-  // Durable before `done` runs.
-  virtual void CreateJob(v1::CreateFineTuningJobRequest request,
-                         std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) = 0;
+  // Durable before `done` runs. Where `admission` is no OK, as of a quota, it is the answer to what would make a job; a repeat of an earlier request (request_id) and
+  // validate_only are answered all the same.
+  virtual void CreateJob(v1::CreateFineTuningJobRequest request, absl::Status admission, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) = 0;
   virtual void CancelJob(const std::string& name, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) = 0;
   virtual void PauseJob(const std::string& name, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) = 0;
   virtual void ResumeJob(const std::string& name, std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) = 0;

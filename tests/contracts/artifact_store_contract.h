@@ -21,6 +21,7 @@
 #include "server/artifacts/artifact_store.h"
 #include "server/base/files.h"
 #include "server/base/sha256.h"
+#include "server/base/str_cat.h"
 #include "tests/contracts/artifact_store_harness.h"
 
 namespace attune::artifacts {
@@ -234,6 +235,20 @@ TEST_P(ArtifactStoreContract, RequestIdMakesRetriesHarmless) {
   EXPECT_NE(CreateUpload(unprotected).id, CreateUpload(unprotected).id);
   ASSERT_TRUE(store().DeleteUpload(first.id).ok());
   EXPECT_NE(CreateUpload(options).id, first.id) << "the first is gone, and its request_id with it";
+}
+
+TEST_P(ArtifactStoreContract, AsksWhatAProjectMayStoreUnlessItRepeats) {
+  std::vector<std::string> asked;
+  CreateUploadOptions options = {.filename = "a", .size_bytes = 3, .request_id = "r1", .project = "team-a"};
+  options.storage_check = [&](const std::string& project, int64_t bytes) {
+    asked.push_back(StrCat(project, " ", bytes));
+    return asked.size() == 1 ? absl::OkStatus() : absl::ResourceExhaustedError("full");
+  };
+  const UploadInfo first = CreateUpload(options);
+  EXPECT_EQ(CreateUpload(options).id, first.id) << "although the project is full by now";
+  options.request_id = "r2";
+  EXPECT_EQ(store().CreateUpload(options).status().message(), "full");
+  EXPECT_EQ(asked, (std::vector<std::string>{"team-a 3", "team-a 3"}));
 }
 
 TEST_P(ArtifactStoreContract, BadRequestsNameTheField) {

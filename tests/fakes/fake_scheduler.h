@@ -63,9 +63,10 @@ class FakeScheduler final : public scheduler::Scheduler {
     checkpoints_[name] = {std::move(checkpoint), std::move(directory)};
   }
 
-  void CreateJob(v1::CreateFineTuningJobRequest request,
+  void CreateJob(v1::CreateFineTuningJobRequest request, absl::Status admission,
                  std::function<void(absl::StatusOr<v1::FineTuningJob>)> done) override {
-    Post([this, request = std::move(request), done = std::move(done)] {
+    Post([this, request = std::move(request), admission = std::move(admission), done = std::move(done)] {
+      if (!admission.ok()) return done(admission);
       if (on_create) return done(on_create(request));
       v1::FineTuningJob job;
       {

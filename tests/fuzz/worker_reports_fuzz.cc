@@ -118,7 +118,7 @@ class Game {
       request.mutable_spec()->set_dataset("datasets/tweets");
       request.mutable_spec()->mutable_resources()->set_memory_bytes(1);
       request.mutable_spec()->mutable_scheduling()->mutable_retry_policy()->set_backoff_seconds(seconds);
-      scheduler_->CreateJob(request,
+      scheduler_->CreateJob(request, absl::OkStatus(),
                             [this](absl::StatusOr<v1::FineTuningJob> job) { names_.push_back(job.value().name()); });
       Settle();
     }

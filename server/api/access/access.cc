@@ -92,8 +92,9 @@ absl::Status Access::CheckStorage(const std::string& project, int64_t added) {
   return sources_.quotas->CheckStorage(project, stored, added);
 }
 
-absl::Status Access::CheckQueue(const std::string& project) {
-  if (sources_.quotas == nullptr || sources_.quotas->LimitsOf(project).queued_jobs <= 0) return absl::OkStatus();
+absl::Status Access::CheckNewJob(const std::string& project) {
+  if (sources_.quotas == nullptr) return absl::OkStatus();
+  ATTUNE_RETURN_IF_ERROR(CheckStorage(project, 1));
   return sources_.quotas->CheckQueue(project, sources_.scheduler.UseOf(project).queued_jobs);
 }
 

@@ -53,7 +53,8 @@ class Access {
   absl::StatusOr<auth::QuotaLease> Begin(const std::string& project, auth::QuotaKind kind);
   // Whether `added` bytes fit beside what the project has stored. Reads the disk.
   absl::Status CheckStorage(const std::string& project, int64_t added);
-  absl::Status CheckQueue(const std::string& project);
+  // Whether the project may have one more job wait, and anything stored of it. Reads the disk.
+  absl::Status CheckNewJob(const std::string& project);
 
  private:
   absl::StatusOr<std::string> ProjectOf(const std::string& name);

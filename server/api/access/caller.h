@@ -30,7 +30,7 @@ class Caller {
   // The same and kSharedProject, whose datasets and models everybody may read.
   ProjectSet Visible() const;
 
-  // The project of what a call makes: the one that `asked` names, which must be one of theirs, or the only one that they have, or the default one. Errors: INVALID_ARGUMENT with a violation of `field`
+  // The project of what a call makes: the one that `asked` names, which must be one of theirs; without it, the default one where they have it, else their only one. Errors: INVALID_ARGUMENT with a violation of `field`
   // for one that cannot be, or where they have several and must say which; PERMISSION_DENIED with reason PROJECT_DENIED.
   absl::StatusOr<std::string> ProjectForNew(const std::string& asked, std::string_view field) const;
 

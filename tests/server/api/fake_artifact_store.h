@@ -40,6 +40,9 @@ class FakeArtifactStore final : public artifacts::ArtifactStore {
   }
 
   absl::StatusOr<artifacts::UploadInfo> CreateUpload(const artifacts::CreateUploadOptions& options) override {
+    if (options.storage_check) {
+      if (absl::Status status = options.storage_check(options.project, options.size_bytes); !status.ok()) return status;
+    }
     absl::MutexLock lock(&mutex_);
     last_create_ = options;
     std::string id = StrCat("u", uploads_.size() + 1);

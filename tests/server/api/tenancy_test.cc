@@ -395,6 +395,10 @@ TEST_F(TenancyTest, QuotasAreAnsweredWithWhatIsExceededAndWhenToComeBack) {
   EXPECT_EQ(DetailsOf(Call("small", queue)).info.reason(), "QUOTA_EXCEEDED");
   scheduler_.use.queued_jobs = 1;
   EXPECT_TRUE(Call("small", queue).ok());
+  scheduler_.use.checkpoint_bytes = 6;
+  EXPECT_EQ(DetailsOf(Call("small", queue)).info.reason(), "QUOTA_EXCEEDED") << "10 bytes of 10 are stored";
+  request.set_validate_only(true);
+  EXPECT_TRUE(Call("small", queue).ok()) << "nothing would come of it";
 }
 
 TEST_F(TenancyTest, WhatReachesTheWholeServerNeedsAllProjects) {

@@ -121,6 +121,18 @@ TEST_F(CreateTest, ARepeatedRequestGetsTheFirstJobAndAnotherPayloadAnError) {
   EXPECT_NE(Create(request)->name(), name);
 }
 
+TEST_F(CreateTest, WhatIsNotAdmittedMakesNoJobAndARepeatIsAnswered) {
+  v1::CreateFineTuningJobRequest request = Request();
+  request.set_request_id("r1");
+  const std::string name = Create(request)->name();
+  const absl::Status full = absl::ResourceExhaustedError("the project is full");
+  EXPECT_EQ(Create(request, full)->name(), name) << "it was made already";
+  request.set_request_id("r2");
+  EXPECT_EQ(Create(request, full).status(), full);
+  EXPECT_THAT(*store_.LoadJobs(), SizeIs(1));
+  EXPECT_TRUE(Create(request).ok()) << "the request_id was not used up";
+}
+
 TEST_F(CreateTest, SimultaneousRepeatsMakeOneJob) {
   v1::CreateFineTuningJobRequest request = Request();
   request.set_request_id("r1");

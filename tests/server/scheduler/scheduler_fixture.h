@@ -104,9 +104,9 @@ class SchedulerFixture : public ::testing::Test {
       return std::move(result);
     }
   };
-  absl::StatusOr<v1::FineTuningJob> Create(v1::CreateFineTuningJobRequest request = Request()) {
+  absl::StatusOr<v1::FineTuningJob> Create(v1::CreateFineTuningJobRequest request = Request(), absl::Status admission = absl::OkStatus()) {
     Waiter<absl::StatusOr<v1::FineTuningJob>> waiter;
-    scheduler_->CreateJob(std::move(request), [&](auto job) { waiter.result = std::move(job); waiter.there.Notify(); });
+    scheduler_->CreateJob(std::move(request), std::move(admission), [&](auto job) { waiter.result = std::move(job); waiter.there.Notify(); });
     return waiter.Wait();
   }
   absl::StatusOr<v1::FineTuningJob> Cancel(const std::string& name) {

@@ -65,7 +65,7 @@ void SimulatedClients::Send(Call call, Reply done, int* under_way) {
 void SimulatedClients::Create(Wish& wish) {
   const std::string id = wish.request.request_id();
   world_.Trace("a client asks for a job, request_id \"", id, "\", priority ", wish.request.spec().scheduling().priority());
-  Send([request = wish.request](scheduler::Scheduler& scheduler, Reply back) { scheduler.CreateJob(request, std::move(back)); },
+  Send([request = wish.request](scheduler::Scheduler& scheduler, Reply back) { scheduler.CreateJob(request, absl::OkStatus(), std::move(back)); },
        [this, id, w = &wish](Answer answer) {
          world_.Trace("answer to request_id \"", id, "\": ", answer.ok() ? answer->name() : answer.status().ToString());
          if (answer.ok()) {
@@ -93,7 +93,7 @@ void SimulatedClients::Create(Wish& wish) {
 void SimulatedClients::CreateOtherwise(const Wish& wish) {
   v1::CreateFineTuningJobRequest request = wish.request;
   request.set_display_name("something else");
-  Send([request](scheduler::Scheduler& scheduler, Reply back) { scheduler.CreateJob(request, std::move(back)); },
+  Send([request](scheduler::Scheduler& scheduler, Reply back) { scheduler.CreateJob(request, absl::OkStatus(), std::move(back)); },
        [this](Answer answer) {
          if (!absl::IsAlreadyExists(answer.status()) && (answer.ok() || !MayBeRepeated(answer.status()))) {
            world_.Fail("a request_id with another payload was answered: ", answer.status().ToString());
