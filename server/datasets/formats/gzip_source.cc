@@ -2,8 +2,8 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <memory>
 #include <utility>
-#include <vector>
 
 #include "server/base/status_macros.h"
 #include "server/datasets/formats/byte_source.h"
@@ -16,7 +16,7 @@ constexpr size_t kPackedChunk = size_t{128} << 10;
 class GzipSource final : public ByteSource {
  public:
   GzipSource(std::unique_ptr<ByteSource> packed, InputFile file)
-      : packed_(std::move(packed)), file_(std::move(file)), input_(kPackedChunk) {}
+      : packed_(std::move(packed)), file_(std::move(file)), input_(std::make_unique_for_overwrite<char[]>(kPackedChunk)) {}
   ~GzipSource() override { inflateEnd(&stream_); }
   GzipSource(const GzipSource&) = delete;
   GzipSource& operator=(const GzipSource&) = delete;
@@ -29,8 +29,8 @@ class GzipSource final : public ByteSource {
   absl::StatusOr<size_t> Read(char* out, size_t capacity) override {
     while (true) {
       if (stream_.avail_in == 0) {
-        ATTUNE_ASSIGN_OR_RETURN(const size_t n, packed_->Read(input_.data(), input_.size()));
-        stream_.next_in = reinterpret_cast<Bytef*>(input_.data());
+        ATTUNE_ASSIGN_OR_RETURN(const size_t n, packed_->Read(input_.get(), kPackedChunk));
+        stream_.next_in = reinterpret_cast<Bytef*>(input_.get());
         stream_.avail_in = static_cast<uInt>(n);
         if (n == 0 && between_members_) return size_t{0};
         if (n == 0) return CutShort(file_, "gzip");
@@ -72,7 +72,7 @@ class GzipSource final : public ByteSource {
 
   const std::unique_ptr<ByteSource> packed_;
   const InputFile file_;
-  std::vector<char> input_;
+  const std::unique_ptr<char[]> input_;
   z_stream stream_{};
   bool between_members_ = false;
   int64_t unpacked_bytes_ = 0;

@@ -153,9 +153,11 @@ absl::StatusOr<EntryContent> ArchiveReader::Read(int64_t max_bytes, std::string&
   if (archive_entry_size_is_set(entry_) != 0 && archive_entry_size(entry_) > max_bytes)
     return EntryContent{EntryContent::Outcome::kTooLarge, ""};
   const Utf8Names utf8;
+  // Where the size is given, one byte more than it, which shows the end; images stay in memory as large as they are.
+  const size_t first = archive_entry_size_is_set(entry_) != 0 ? std::min(kPieceBytes, static_cast<size_t>(std::max<int64_t>(archive_entry_size(entry_), 0)) + 1) : kPieceBytes;
   size_t held = 0;
   while (true) {
-    if (held == bytes.size()) bytes.resize(std::max(kPieceBytes, 2 * held));
+    if (held == bytes.size()) bytes.resize(std::max(first, 2 * held));
     const la_ssize_t n = archive_read_data(archive_, bytes.data() + held, bytes.size() - held);
     if (n == 0) break;
     if (n < 0) {

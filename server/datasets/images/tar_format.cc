@@ -1,7 +1,7 @@
 // TAR: ustar, pax and GNU archives, plain or packed with gzip or zstd; read from front to back.
 #include <archive.h>
 
-#include <vector>
+#include <memory>
 
 #include "server/base/status_macros.h"
 #include "server/datasets/formats/format.h"
@@ -10,18 +10,20 @@
 namespace attune::datasets {
 namespace {
 
+constexpr size_t kFeedBytes = size_t{256} << 10;
+
 class StreamFeed final : public ArchiveFeed {
  public:
-  explicit StreamFeed(std::unique_ptr<ByteSource> source) : source_(std::move(source)), piece_(size_t{256} << 10) {}
+  explicit StreamFeed(std::unique_ptr<ByteSource> source) : source_(std::move(source)), piece_(std::make_unique_for_overwrite<char[]>(kFeedBytes)) {}
   absl::StatusOr<std::string_view> Read() override {
-    ATTUNE_ASSIGN_OR_RETURN(const size_t n, source_->Read(piece_.data(), piece_.size()));
-    return std::string_view(piece_.data(), n);
+    ATTUNE_ASSIGN_OR_RETURN(const size_t n, source_->Read(piece_.get(), kFeedBytes));
+    return std::string_view(piece_.get(), n);
   }
   int64_t file_bytes() const override { return source_->file_bytes(); }
 
  private:
   const std::unique_ptr<ByteSource> source_;
-  std::vector<char> piece_;
+  const std::unique_ptr<char[]> piece_;
 };
 
 const FormatRegistration kTar({v1::FILE_FORMAT_TAR, "TAR", {".tar", ".tgz", ".tzst"}, nullptr, &OpenTar});
