@@ -136,7 +136,7 @@ void AddUpload(CLI::App& group, Session& session) {
       ->allow_extra_args(false);
   app->add_option("--id", flags->id, "Name to use in other commands: a-z, 0-9 and '-'. Default: the server chooses");
   app->add_option("--display-name", flags->display_name, "Name for people. Default: the first file's name");
-  app->add_option("--project", flags->project, "Project that it shall belong to. Default: the only project of the token, else default; \"shared\" is for everybody to use");
+  app->add_option("--project", flags->project, "Project that it shall belong to. Default: \"default\" where the token has it, else its only project; \"shared\" is for everybody to use");
   app->add_option("--text-column", flags->text_column, "Column with the text. Default: text");
   app->add_option("--text-pair-column", flags->text_pair_column,
                   "Column with the second text of a pair. Default: text_pair, if there is one");

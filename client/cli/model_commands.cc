@@ -54,7 +54,7 @@ void AddImport(CLI::App& group, Session& session) {
       ->type_name("DIR");
   app->add_option("--id", flags->id, "Name to use in other commands: a-z, 0-9 and '-'. Default: the directory's name");
   app->add_option("--display-name", flags->display_name, "Name for people. Default: the id");
-  app->add_option("--project", flags->project, "Project that it shall belong to. Default: the only project of the token, else default; \"shared\" is for everybody to use");
+  app->add_option("--project", flags->project, "Project that it shall belong to. Default: \"default\" where the token has it, else its only project; \"shared\" is for everybody to use");
 }
 
 void AddList(CLI::App& group, Session& session) {

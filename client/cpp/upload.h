@@ -30,7 +30,7 @@ struct UploadOptions {
   std::string filename;    // as the server knows it; empty: the last part of the path
   std::string request_id;  // empty: from filename and content
   OnTransfer progress;
-  std::string project;  // empty: the caller's only one, or "default"
+  std::string project;  // empty: "default" where the caller has it, else their only one
 };
 
 absl::StatusOr<v1::Upload> UploadFile(Client& client, const std::string& path, const UploadOptions& options = {});

@@ -115,7 +115,7 @@ const std::map<std::string, std::string>& Helps() {
       {"threads", "CPU threads. Default: all that the server gives a worker"},
       {"memory-bytes", "Most memory of the device that the job takes, as `jobs plan` says it: what it may run beside. Default: measured where that matters"},
       {"priority", "Place among waiting jobs, -100 to 100; higher goes first, and takes the worker of a lower one. Default: 0"},
-      {"project", "Project that the job belongs to: projects share the workers. Default: the only project of the token, else default"},
+      {"project", "Project that the job belongs to: projects share the workers. Default: \"default\" where the token has it, else its only project"},
       {"max-run-seconds", "Seconds that the job may train; 0: no limit. Default: 0"},
       {"max-lost-attempts", "Attempts in a row that may be lost before a new checkpoint, 1 to 100. Default: the server's"},
       {"max-resource-retries", "Retries after failures of memory, disk or device, 0 to 100. Default: 3"},
