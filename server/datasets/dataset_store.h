@@ -30,7 +30,7 @@ namespace attune::datasets {
 struct DatasetStoreOptions {
   std::string root;                                // directory of the datasets
   int64_t max_row_bytes = 4 << 20;                 // longer rows are a ROW_TOO_LONG issue
-  int64_t max_rows = 30'000'000;                   // of one import, which has some 60 bytes of each in memory; of images a fifth as many
+  int64_t max_rows = 30'000'000;                   // of one import, which has some 80 bytes of each in memory; of images a fifth as many
   int64_t max_unpacked_bytes = int64_t{64} << 30;  // decompression bombs end here
   ImageLimits image_limits;
   ArchiveLimits archive_limits;

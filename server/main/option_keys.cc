@@ -135,7 +135,7 @@ std::vector<OptionKey> MakeKeys() {
        .most = int64_t{1} << 50},
       {.name = "max_dataset_rows",
        .placeholder = "N",
-       .help = "Most rows of one import, which has some 60 bytes of each in memory; of images a fifth as many, which take 300. Two imports run at once. Default 30000000 (so 1.8 GB each).",
+       .help = "Most rows of one import, which has some 80 bytes of each in memory; of images a fifth as many, which take 300. Two imports run at once. Default 30000000 (so 2.4 GB each).",
        .target = [](O& o) -> Target { return &o.storage.max_dataset_rows; },
        .least = 1,
        .most = 4294967295},

@@ -1,7 +1,7 @@
 // First pass of an import of images: reads archives and IDX files, checks every image, spills those that are good, and
 // finds out their labels and splits (label_images.h). The counterpart of read_rows.h, with the same outcome: a RowTable
 // and a spill file, in the order of the files. Images are checked on a few threads; memory is bounded but for the paths
-// and about 200 bytes an image. Nothing of an archive is written to the disk under a name of its own.
+// and about 300 bytes an image. Nothing of an archive is written to the disk under a name of its own.
 //
 //   RowTable table;
 //   absl::Status status = ReadImages(plan, files, scratch, *spill, progress, table);
