@@ -1,5 +1,6 @@
 #include "client/cli/spec/job_file.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 #include <vector>
@@ -148,7 +149,7 @@ class Converter {
     return StrCat(where, " has no field '", key, "'; it has ", absl::StrJoin(names, ", "));
   }
 
-  static int Line(const YAML::Node& node) { return node.Mark().line + 1; }
+  static int Line(const YAML::Node& node) { return std::max(node.Mark().line, 0) + 1; }  // a file without a value has no mark
   void Fault(const YAML::Node& node, const std::string& what) {
     faults_.push_back(StrCat(filename_, ":", Line(node), ": ", what));
   }

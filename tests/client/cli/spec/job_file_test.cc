@@ -189,6 +189,10 @@ TEST(JobFileTest, JsonIsYaml) {
   EXPECT_EQ(Parse(R"({"baseModel": "m", "hyperparameters": {"nEpochs": 2}})").spec().hyperparameters().n_epochs(), 2);
 }
 
+TEST(JobFileTest, AnEmptyFileIsNoJob) {
+  for (const char* text : {"", "\n\n", "# nothing\n"}) EXPECT_EQ(ParseJobFile(text, "job.yaml").status().message(), "job.yaml:1: the job must be fields with values, like 'name: value'") << text;
+}
+
 TEST(JobFileTest, AnEmptyValueIsAsIfItWereNotThere) { EXPECT_FALSE(Parse("seed:\ndataset: d\n").spec().has_seed()); }
 
 TEST(JobFileTest, FaultsNameLineAndRemedy) {
