@@ -5,7 +5,7 @@ BUILD = build/$(PRESET)
 KILLS ?= 1000
 SECONDS ?= 60
 
-.PHONY: help setup build demo demo-vision test test-unit test-clients test-crash test-sanitizers fuzz bench format lint clean
+.PHONY: help setup build programs demo demo-vision test test-unit test-clients test-crash test-sanitizers fuzz bench format lint clean
 
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' Makefile
@@ -17,10 +17,14 @@ build: setup  ## build everything (PRESET=dev builds without torch)
 	@cmake --preset $(PRESET) >/dev/null
 	@cmake --build --preset $(PRESET) -j $(JOBS)
 
-demo: build  ## fine-tune a real BERT on real texts, end to end
+programs: setup  ## build what users run, attune-server, attune-worker and attune, without tests
+	@cmake --preset $(PRESET) >/dev/null
+	@cmake --build --preset $(PRESET) -j $(JOBS) --target attune-server attune-worker attune
+
+demo: programs  ## fine-tune a real BERT on real texts, end to end
 	@tools/demo
 
-demo-vision: build  ## fine-tune a real MobileNetV2 on real images, end to end
+demo-vision: programs  ## fine-tune a real MobileNetV2 on real images, end to end
 	@tools/demo_vision
 
 test: build  ## build and run every test
